@@ -1,0 +1,60 @@
+"""What every `python -m udd.<module>` shares: one-line errors, exit codes, device and threads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
+
+
+class UserError(Exception):
+    """Something the user can mend: one line that names the file or key, what was found, what was expected, what to do."""
+
+
+class Stopped(Exception):
+    """The run ended early at a checkpoint (time limit or SIGTERM); nothing is lost."""
+
+
+def main(run: Callable[[list[str] | None], None]) -> None:
+    """Run a module's entry. Exit code 2 with one line on stderr for a user's error or a full disk, 75 when stopped at a checkpoint."""
+    try:
+        run(None)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(STOPPED)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def one_line(error: Exception) -> str:
+    """The message of `error` without line breaks."""
+    return " ".join(str(error).split())
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every computing module takes."""
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+
+
+def setup(args: argparse.Namespace):
+    """Set the threads and return the torch.device that `--device` names. Raises UserError if it is not there."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not spin: jobs share the cores
+    import torch  # after the variable, which OpenMP reads once
+
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
+    name = args.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: this machine has no usable CUDA device; use --device cpu")
+    return device
