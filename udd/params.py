@@ -1,0 +1,123 @@
+"""Reading and checking params.yaml: whatever is wrong is said in one line, before any work."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from udd.cli import UserError
+
+SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "params.schema.yaml"
+
+
+def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, mapping by mapping, as Snakemake's --configfile does."""
+    both = dict(base)
+    for key, value in over.items():
+        both[key] = overlay(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
+    return both
+
+
+def load(paths: Sequence[Path | str]) -> dict[str, Any]:
+    """Read params.yaml and lay the other files over it; checked. Raises UserError in one line."""
+    import yaml
+
+    params: dict[str, Any] = {}
+    for path in paths:
+        try:
+            read = yaml.safe_load(Path(path).read_text())
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; run from the repository's root or name it with --params") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        if not isinstance(read, dict):
+            raise UserError(f"{path}: found {type(read).__name__}, expected a mapping of keys to values")
+        params = overlay(params, read)
+    return check(params, " + ".join(str(path) for path in paths))
+
+
+def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
+    """Return `params` if they follow the schema and make sense together; else raise UserError naming the key."""
+    import jsonschema
+    import yaml
+
+    schema = yaml.safe_load(SCHEMA.read_text())
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(params))
+    if error is not None:
+        raise UserError(f"{source}: {explain(error)}")
+    for key, problem in problems(params, schema):
+        raise UserError(f"{source}: {key}: {problem}")
+    return params
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """What the user may have meant."""
+    close = difflib.get_close_matches(str(word), list(known), 1)
+    return f"did you mean '{close[0]}'?" if close else f"expected one of {', '.join(known)}"
+
+
+def explain(error: Any) -> str:
+    """A jsonschema error in one line: key, what was found, what was expected."""
+    key = ".".join(str(part) for part in error.absolute_path) or "the file"
+    found = error.instance
+    if error.validator == "additionalProperties" and isinstance(found, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = next(name for name in found if name not in known)
+        return f"unknown key '{unknown}' in {key}; {suggestion(unknown, known)}"
+    if error.validator == "enum":
+        return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
+    if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
+        return f"{key}: found the text '{found}', expected a number; YAML needs a point: write {float(found):.1e}"
+    return f"{key}: found {found!r}, expected {expectation(error)}" if error.validator != "required" else f"{key}: {error.message}"
+
+
+def expectation(error: Any) -> str:
+    """What a value should have been, in words, from the failing line of the schema."""
+    words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+    words |= {"type": "a value of type", "pattern": "text that matches", "minItems": "a list no shorter than", "uniqueItems": "no repetition:"}
+    return f"{words.get(error.validator, error.validator)} {error.validator_value}"
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether Python reads the text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def problems(params: dict[str, Any], schema: dict[str, Any]):
+    """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
+    for section in ("distill", "coreset", "evaluate", "utilization"):
+        for key in schema["$defs"][section]["properties"]:
+            if key not in params[section]:
+                yield section, f"key '{key}' is missing; the defaults must be complete"
+    for kind in ("tables", "figures"):
+        for name, request in params[kind].items():
+            yield from unknown_names(params, f"{kind}.{name}", request)
+    for name, dataset in params["datasets"].items():
+        if dataset["kind"] == "folder" and "size" not in dataset:
+            yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
+        for variant, changes in params["variants"].items():
+            yield from too_many_windows(f"variants.{variant}", params["distill"] | dataset.get("distill", {}) | changes.get("distill", {}))
+
+
+def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
+    """Yield the names in a request that are declared nowhere."""
+    for field in ("datasets", "variants"):
+        for name in request[field]:
+            if name not in params[field]:
+                yield f"{key}.{field}", f"'{name}' is not declared under {field}; {suggestion(name, list(params[field]))}"
+    name = request.get("protocol", "idc")
+    if name not in params["protocols"]:
+        yield f"{key}.protocol", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
+
+
+def too_many_windows(key: str, distill: dict[str, Any]):
+    """Yield if P > N: more windows to be chosen than there are candidates."""
+    candidates = 4 * len(distill["scales"])
+    if distill["decode"] == "regions" and distill["selected"] > candidates:
+        yield f"{key}.distill.selected", f"P = {distill['selected']} windows of N = {candidates} candidates; lower selected or add scales"
