@@ -165,13 +165,12 @@ ARCHITECTURES = tuple(BUILDERS)
 def build(architecture: str, channels: int, side: int, classes: int, width: int, generator: torch.Generator) -> Network:
     """A new network on the generator's device; `width` 128 is the published size, others scale every layer.
 
-    Raises UserError for an unknown architecture or a size below 1.
+    Raises UserError for an unknown architecture or a size that is too small.
     """
     if architecture not in BUILDERS:
         raise UserError(f"architecture {architecture!r}: unknown; expected one of {', '.join(ARCHITECTURES)}")
-    for name, value in {"channels": channels, "side": side, "classes": classes, "width": width}.items():
-        if value < 1:
-            raise UserError(f"{architecture}: {name} is {value}; expected at least 1")
+    if channels < 1 or side < 2 or classes < 1 or width < 1:
+        raise UserError(f"{architecture}: {channels} channels, side {side}, {classes} classes, width {width}; expected a side of 2 or more, and 1 of the others")
     with torch.device("meta"):  # no values yet, and torch's global generator stays untouched
         network = Network(*BUILDERS[architecture](channels, side, width), (channels, side, side), classes)
     network.to_empty(device=generator.device)
