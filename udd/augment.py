@@ -1,0 +1,145 @@
+"""Differentiable augmentation (DSA, Zhao & Bilen 2021, with IDC's strengths) and CutMix, without a branch on drawn values.
+
+`draw` makes the random numbers, `apply` uses them: so a class's real and synthetic images can share one draw, and a batch can have one
+an image. All geometry is one resampling: its affine maps are multiplied first. Applied to normalised images, padding with 0 = the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
+CROP, CUTOUT, SCALE, ROTATE = 0.125, 0.5, 1.2, 15.0  # share of the side, share of the side, largest ratio, degrees
+GEOMETRY = ("crop", "flip", "scale", "rotate")
+
+Draws = dict[str, Tensor]
+
+
+def as_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Images as floats in [0, 1]: uint8 ones are divided by 255, others left alone."""
+    return images.to(dtype) / 255 if images.dtype == torch.uint8 else images
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """The network's input transform: (x - mean) / std by channel. [B, K, H, W]; mean, std [K]."""
+    return (images - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+
+
+def identity(n: int, like: Tensor) -> Tensor:
+    """n affine maps that change nothing, [n, 3, 3]."""
+    return torch.eye(3, dtype=like.dtype, device=like.device).expand(n, 3, 3).clone()
+
+
+def affine(op: str, u: Tensor, side: int) -> Tensor:
+    """The affine map (output to input, in coordinates from -1 to 1) of one operation. u: [n, 2] uniform in [0, 1) -> [n, 3, 3]."""
+    theta = identity(len(u), u)
+    if op == "crop":  # shift by whole pixels, up to an eighth of the side
+        most = int(side * CROP + 0.5)
+        theta[:, :2, 2] = ((u * (2 * most + 1)).floor() - most) * 2 / side
+    elif op == "flip":
+        theta[:, 0, 0] = torch.where(u[:, 0] < 0.5, -1.0, 1.0)
+    elif op == "scale":
+        ratio = u * (SCALE - 1 / SCALE) + 1 / SCALE
+        theta[:, 0, 0], theta[:, 1, 1] = ratio[:, 0], ratio[:, 1]
+    elif op == "rotate":
+        angle = (2 * u[:, 0] - 1) * math.radians(ROTATE)
+        theta[:, 0, 0], theta[:, 0, 1] = angle.cos(), -angle.sin()
+        theta[:, 1, 0], theta[:, 1, 1] = angle.sin(), angle.cos()
+    return theta
+
+
+def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Draws:
+    """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each.
+
+    Returns affine [n, 2, 3], colour [n, 3], cutout [n, 2] (its corner in pixels), as far as `ops` ask for them.
+    """
+
+    def uniform(columns: int) -> Tensor:
+        return torch.rand(n, columns, generator=generator, device=generator.device, dtype=dtype)
+
+    draws: Draws = {}
+    for op in ops:
+        if op == "color":
+            draws["color"] = uniform(3)
+        elif op == "cutout":
+            size = int(side * CUTOUT + 0.5)
+            draws["cutout"] = (uniform(2) * (side + 1 - size % 2)).floor() - size // 2
+        else:
+            names = op.split("|")
+            which = (uniform(1) * len(names)).long().view(n, 1, 1)
+            u = uniform(2)
+            thetas = torch.stack([affine(name, u, side) for name in names])  # [names, n, 3, 3]
+            theta = thetas.gather(0, which.expand(1, n, 3, 3) if n else thetas[:1].long())[0]
+            draws["affine"] = draws["affine"] @ theta if "affine" in draws else theta
+    return draws
+
+
+def pick(draws: Draws, index: int) -> Draws:
+    """The draw of one group alone, to be shared by all images it is applied to."""
+    return {name: values[index : index + 1] for name, values in draws.items()}
+
+
+def color(images: Tensor, u: Tensor) -> Tensor:
+    """Brightness, saturation and contrast, in this order. u: [n or 1, 3] uniform in [0, 1)."""
+    brightness, saturation, contrast = (u[:, i].view(-1, 1, 1, 1) for i in range(3))
+    images = images + (brightness - 0.5) * BRIGHTNESS
+    grey = images.mean(1, keepdim=True)
+    images = (images - grey) * (saturation * SATURATION) + grey
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * (contrast + CONTRAST) + mean
+
+
+def resample(images: Tensor, theta: Tensor) -> Tensor:
+    """The images seen through affine maps [n or 1, 3, 3], bilinear, 0 outside."""
+    grid = F.affine_grid(theta[:, :2].expand(len(images), 2, 3), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def cutout(images: Tensor, corner: Tensor) -> Tensor:
+    """A square of half the side set to 0, its top left corner given (it may lie outside). corner: [n or 1, 2]."""
+    side = images.shape[-1]
+    size = int(side * CUTOUT + 0.5)
+    place = torch.arange(side, device=images.device)
+    inside = (place >= corner.unsqueeze(2)) & (place < corner.unsqueeze(2) + size)  # [n, 2, H]
+    return images * ~(inside[:, 0].unsqueeze(2) & inside[:, 1].unsqueeze(1)).unsqueeze(1)
+
+
+def apply(images: Tensor, draws: Draws) -> Tensor:
+    """Augment normalised images [B, K, H, W] by the draws of `draw` (n = B, or 1 shared by all): colour, geometry, cutout."""
+    if "color" in draws:
+        images = color(images, draws["color"])
+    if "affine" in draws:
+        images = resample(images, draws["affine"])
+    if "cutout" in draws:
+        images = cutout(images, draws["cutout"])
+    return images
+
+
+def augment(images: Tensor, ops: Sequence[str], generator: torch.Generator, shared: bool = False) -> Tensor:
+    """Augment normalised images, with one draw an image, or one for all of them (shared)."""
+    return apply(images, draw(ops, 1 if shared else len(images), images.shape[-1], generator, images.dtype))
+
+
+def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """CutMix (Yun et al. 2019): with probability p, a box of every image comes from another one of the batch.
+
+    Returns the images, their labels, the labels of the boxes, and the share [scalar] of each image that is its own: the loss is
+    share * loss(labels) + (1 - share) * loss(box labels).
+    """
+    side, device, dtype = images.shape[-1], images.device, images.dtype
+    shape = torch.full((2,), beta, device=device, dtype=torch.float64)
+    gamma = torch._standard_gamma(shape, generator=generator)  # Beta(b, b) = G1 / (G1 + G2); the public sampler takes no generator
+    share = gamma[0] / gamma.sum()
+    coin, *centre = torch.rand(3, generator=generator, device=device, dtype=torch.float64)
+    half = (side * (1 - share).sqrt() / 2).floor() * (coin < p)
+    place = torch.arange(side, device=device)
+    spans = [(place >= (c * side).floor() - half) & (place < (c * side).floor() + half) for c in centre]
+    box = spans[0].unsqueeze(1) & spans[1].unsqueeze(0)  # [H, W]
+    order = torch.randperm(len(images), generator=generator, device=device)
+    share = 1 - box.double().mean()
+    return torch.where(box, images[order], images), labels, labels[order], share.to(dtype)

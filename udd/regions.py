@@ -1,0 +1,116 @@
+"""Candidate regions (Sec. 2.2): where they lie, how they are cropped and enlarged, how a feature map is averaged inside them.
+
+A window is (top, left, height, width) in pixels. Cropping a window and enlarging it to the image's side is linear and separable, so it
+is two matrices: `rows @ image @ columns.T`. Differentiable any number of times, and one batched product for any mixture of windows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+SCALES = {"third": 1 / 3, "half": 1 / 2, "two_thirds": 2 / 3}
+
+
+class Windows(NamedTuple):
+    """Windows of an image of one side, and the whole image behind them.
+
+    boxes: int64 [N, 4]; rows, columns: [N + 1, H, H] resizing matrices, of which the last is the identity (the whole image);
+    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC).
+    """
+
+    boxes: Tensor
+    rows: Tensor
+    columns: Tensor
+    whole: bool
+
+
+def corner_boxes(side: int, scales: list[str]) -> Tensor:
+    """The candidate windows of an image of `side` pixels: for each scale one in each corner, sides rounded. int64 [4 * len(scales), 4]."""
+    boxes = []
+    for scale in scales:
+        length = round(side * SCALES[scale])
+        end = side - length
+        boxes += [(top, left, length, length) for top in (0, end) for left in (0, end)]
+    return torch.tensor(boxes)
+
+
+def grid_boxes(side: int, factor: int) -> Tensor:
+    """IDC's uniform multi-formation: factor x factor windows that tile the image, edges rounded. int64 [factor ** 2, 4]."""
+    edges = [round(side * i / factor) for i in range(factor + 1)]
+    spans = [(edges[i], edges[i + 1] - edges[i]) for i in range(factor)]
+    return torch.tensor([(top, left, height, width) for top, height in spans for left, width in spans])
+
+
+def resize_matrix(start: int, length: int, side: int) -> Tensor:
+    """Bilinear resizing (half-pixel centres) of pixels start ... start + length - 1 of a row of `side` to `side` pixels. float64 [side, side]."""
+    centre = ((torch.arange(side, dtype=torch.float64) + 0.5) * length / side - 0.5).clamp(0, length - 1)
+    low = centre.floor().long()
+    high = (low + 1).clamp(max=length - 1)
+    weight = centre - low
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    index = torch.arange(side)
+    matrix.index_put_((index, start + low), 1 - weight, accumulate=True)
+    matrix.index_put_((index, start + high), weight, accumulate=True)
+    return matrix
+
+
+def windows(boxes: Tensor, side: int, whole: bool, like: Tensor) -> Windows:
+    """The windows with their resizing matrices, of the type and on the device of `like`."""
+    identity = torch.eye(side, dtype=torch.float64)
+    spans = boxes.tolist()
+    rows = torch.stack([resize_matrix(top, height, side) for top, _, height, _ in spans] + [identity])
+    columns = torch.stack([resize_matrix(left, width, side) for _, left, _, width in spans] + [identity])
+    return Windows(boxes.to(like.device), rows.to(like), columns.to(like), whole)
+
+
+def candidate_windows(distill: dict, side: int, like: Tensor) -> Windows:
+    """The windows of a distillation's configuration: UDD's corners and the whole image, or IDC's grid alone."""
+    if distill["decode"] == "grid":
+        return windows(grid_boxes(side, distill["factor"]), side, False, like)
+    return windows(corner_boxes(side, distill["scales"]), side, True, like)
+
+
+def crop_resize(images: Tensor, window: Tensor, among: Windows) -> Tensor:
+    """Window number `window[b]` (N: the whole) of each image, enlarged to its size. [B, K, H, W], int64 [B] -> [B, K, H, W]."""
+    rows, columns = among.rows[window].unsqueeze(1), among.columns[window].unsqueeze(1)  # [B, 1, H, H]
+    return rows @ images @ columns.mT
+
+
+def training_pairs(chosen: Tensor, among: Windows, most: int, generator: torch.Generator) -> Tensor:
+    """The (image, window) pairs that make S_c^train of each class (Algorithm 1, line 6): the chosen windows, and the whole images for UDD.
+
+    chosen: int64 [C, B, P] window numbers of each image. Returns int64 [C, Q, 2] with Q = (P or 1 + P) * B, or `most` drawn at random if more.
+    """
+    C, B, _ = chosen.shape
+    if among.whole:
+        chosen = torch.cat([torch.full_like(chosen[:, :, :1], len(among.boxes)), chosen], 2)  # [C, B, 1 + P]
+    image = torch.arange(B, device=chosen.device).view(1, B, 1).expand_as(chosen)
+    pairs = torch.stack([image, chosen], 3).flatten(1, 2)  # [C, Q, 2]
+    if pairs.shape[1] <= most:
+        return pairs
+    order = torch.rand(C, pairs.shape[1], generator=generator, device=pairs.device).argsort(1)[:, :most]
+    return pairs.gather(1, order.unsqueeze(2).expand(-1, -1, 2))
+
+
+def decode(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
+    """The training images of one class from its (image, window) pairs: [B, K, H, W], int64 [Q, 2] -> [Q, K, H, W]."""
+    return crop_resize(images[pairs[:, 0]], pairs[:, 1], among)
+
+
+def overlap(start: float, length: float, cells: int) -> Tensor:
+    """How much of each of `cells` unit cells in a row lies in [start, start + length]. float64 [cells]."""
+    left = torch.arange(cells, dtype=torch.float64)
+    return ((left + 1).clamp(max=start + length) - left.clamp(min=start)).clamp(min=0)
+
+
+def area_weights(boxes: Tensor, side: int, cells: int, like: Tensor) -> Tensor:
+    """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b). [N, cells ** 2], rows sum to 1."""
+    scale = cells / side
+    weights = []
+    for top, left, height, width in boxes.tolist():
+        area = torch.outer(overlap(top * scale, height * scale, cells), overlap(left * scale, width * scale, cells))
+        weights.append((area / area.sum()).flatten())
+    return torch.stack(weights).to(like)
