@@ -1,0 +1,153 @@
+"""Training: one step against the formula, the schedule, determinism, accuracy."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from udd import train as module
+from udd.cli import UserError
+from udd.networks import build
+from udd.seeds import seed_of, stream
+
+RECIPE = {"epochs": 3, "batch": 8, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+FULL_RECIPE = RECIPE | {
+    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color", "flip", "crop|scale|rotate"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
+}  # fmt: skip
+
+
+def data(n: int = 20, seed: int = 0, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % classes
+    images = torch.rand(n, 1, 8, 8, generator=generator) * 0.3
+    images[torch.arange(n), :, 2 * labels] += 0.7  # a bright row whose place is the class
+    return (images * 255).to(torch.uint8), labels
+
+
+def trained(recipe: dict, seed: int = 0, **hooks) -> nn.Module:
+    images, labels = data()
+    network = build("convnet3", 1, 8, 3, 8, stream("cpu", "network"))
+    module.train(network, images, labels, recipe, [0.4], [0.3], stream("cpu", "train", seed), **hooks)
+    return network
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_two_steps_are_sgd_with_momentum_and_weight_decay():
+    images, labels = data(6)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).double()
+    weight, bias = (p.detach().clone() for p in network.parameters())
+    inputs = ((images.double() / 255 - 0.4) / 0.3).flatten(1)
+    velocity = [torch.zeros_like(weight), torch.zeros_like(bias)]
+    losses = []
+    for _ in range(2):
+        logits = inputs @ weight.T + bias
+        probability = logits.exp() / logits.exp().sum(1, keepdim=True)
+        losses.append(-probability[torch.arange(6), labels].log().mean())
+        error = (probability - F.one_hot(labels, 3)) / 6
+        gradients = [error.T @ inputs + 5e-4 * weight, error.sum(0) + 5e-4 * bias]
+        velocity = [0.9 * v + g for v, g in zip(velocity, gradients, strict=True)]
+        weight, bias = weight - 0.1 * velocity[0], bias - 0.1 * velocity[1]
+    optimizer = module.sgd(network, RECIPE)
+    mean, std = (torch.tensor([value], dtype=torch.float64) for value in (0.4, 0.3))
+    for expected in losses:
+        step = (network, optimizer, images.double() / 255, labels, module.PLAIN, mean, std, stream("cpu", 0))
+        loss, logits = module.sgd_step(*step)
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+        assert logits.shape == (6, 3) and not logits.requires_grad
+    for ours, reference in zip(network.parameters(), (weight, bias), strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-12, atol=1e-14)
+
+
+def test_cutmix_weighs_both_labels(monkeypatch):
+    images, labels = data(6)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    other = labels.flip(0)
+    monkeypatch.setattr(module, "cutmix", lambda x, y, beta, p, generator: (x, y, other, torch.tensor(0.75)))
+    logits = network((images / 255 - 0.4) / 0.3)
+    expected = 0.75 * F.cross_entropy(logits, labels) + 0.25 * F.cross_entropy(logits, other)
+    mean, std = torch.tensor([0.4]), torch.tensor([0.3])
+    loss, _ = module.sgd_step(network, module.sgd(network, RECIPE), images, labels, module.PLAIN, mean, std, stream("cpu", 0))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_learning_rate_falls_after_two_thirds_and_five_sixths():
+    recipe = FULL_RECIPE | {"epochs": 300, "lr": 0.01}
+    rates = [module.learning_rate(recipe, epoch) for epoch in range(300)]
+    assert rates == pytest.approx([0.01] * 200 + [0.002] * 50 + [0.0004] * 50)
+
+
+def test_the_schedule_reaches_the_optimizer(monkeypatch):
+    rates = []
+    real = module.sgd_step
+
+    def spy(network, optimizer, *rest):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return real(network, optimizer, *rest)
+
+    monkeypatch.setattr(module, "sgd_step", spy)
+    trained(FULL_RECIPE | {"batch": 20, "epochs": 6})
+    assert rates == pytest.approx([0.1] * 4 + [0.02, 0.004])
+
+
+def test_every_image_is_seen_once_an_epoch_in_a_new_order():
+    generator = stream("cpu", "order")
+    epochs = [list(module.batches(10, 4, generator)) for _ in range(2)]
+    assert [[len(batch) for batch in epoch] for epoch in epochs] == [[4, 4, 2]] * 2
+    orders = [torch.cat(epoch) for epoch in epochs]
+    assert all(sorted(order.tolist()) == list(range(10)) for order in orders) and not torch.equal(*orders)
+    assert [len(batch) for batch in module.batches(3, 64, generator)] == [3]
+
+
+def test_training_is_deterministic_and_leaves_the_global_generator_alone():
+    state = torch.get_rng_state()
+    first, again, other = trained(FULL_RECIPE), trained(FULL_RECIPE), trained(FULL_RECIPE, seed=1)
+    assert same(first, again) and not same(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_bytes_and_floats_train_alike():
+    images, labels = data()
+    networks = []
+    for given in (images, images.float() / 255):
+        network = build("convnet3", 1, 8, 3, 8, stream("cpu", "network"))
+        module.train(network, given, labels, RECIPE, torch.tensor([0.4]), torch.tensor([0.3]), stream("cpu", "train"))
+        networks.append(network)
+    assert same(*networks)
+
+
+def test_hooks_see_every_epoch_and_every_image():
+    epochs, seen = [], []
+    trained(RECIPE, after_epoch=epochs.append, after_step=lambda epoch, index, logits: seen.append((epoch, index, logits)))
+    assert epochs == [1, 2, 3]
+    assert [epoch for epoch, _, _ in seen] == [0] * 3 + [1] * 3 + [2] * 3
+    assert sorted(torch.cat([index for _, index, _ in seen[:3]]).tolist()) == list(range(20))
+    assert all(logits.shape == (len(index), 3) for _, index, logits in seen)
+
+
+def test_training_learns_what_can_be_learnt():
+    images, labels = data()
+    network = trained(RECIPE | {"epochs": 15, "lr": 0.02})
+    assert module.accuracy(network, images, labels, [0.4], [0.3]) >= 90
+
+
+def test_accuracy_is_the_share_of_right_answers_in_percent():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    images, labels = data()
+    logits = network(((images.float() / 255 - 0.4) / 0.3)).tolist()
+    right = sum(row.index(max(row)) == label for row, label in zip(logits, labels.tolist(), strict=True))
+    for batch in (3, 20, 1000):
+        assert module.accuracy(network, images, labels, [0.4], [0.3], batch) == pytest.approx(100 * right / 20)
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line():
+    with pytest.raises(UserError, match=r"loss is not finite \(epoch \d of 3, lr 1e\+30\)"):
+        trained(RECIPE | {"lr": 1e30})
+
+
+def test_streams_depend_on_every_part_and_nothing_else():
+    assert seed_of("a", 1) == seed_of("a", 1)
+    assert len({seed_of("a", 1), seed_of("a", 2), seed_of("b", 1), seed_of("a", "1"), seed_of("a1"), seed_of(1, "a")}) == 6
+    assert torch.equal(torch.rand(3, generator=stream("cpu", "a")), torch.rand(3, generator=stream("cpu", "a")))

@@ -1,0 +1,112 @@
+"""Training one network on images and labels that lie on its device; its accuracy (Sec. 3.1, Eq. 6).
+
+A recipe is a mapping with the keys epochs, batch, lr, momentum, weight_decay and, if wanted, those of `PLAIN`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from udd.augment import as_float, augment, cutmix, normalise
+from udd.cli import UserError
+
+# What a recipe may leave out: no decay, no augmentation, no CutMix.
+PLAIN: dict[str, Any] = {"decay_at": [], "decay": 1.0, "augment": [], "cutmix_beta": 1.0, "cutmix_p": 0.0}
+
+Channels = Sequence[float] | Tensor  # one number a channel
+
+
+def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> torch.optim.SGD:
+    """Stochastic gradient descent over all of the network's parameters: v <- momentum v + g + weight_decay w; w <- w - lr v."""
+    return torch.optim.SGD(network.parameters(), recipe["lr"], momentum=recipe["momentum"], weight_decay=recipe["weight_decay"])
+
+
+def sgd_step(
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Mapping[str, Any],
+    mean: Tensor,
+    std: Tensor,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by itself, CutMix, descend.
+
+    Of the recipe it reads augment, cutmix_beta and cutmix_p. Returns the loss [] and the logits [B, C] before the step, without a
+    graph; they stay on the device.
+    """
+    inputs = augment(normalise(as_float(images), mean, std), recipe["augment"], generator, shared=False)
+    inputs, first, second, share = cutmix(inputs, labels, recipe["cutmix_beta"], recipe["cutmix_p"], generator)
+    logits = network(inputs)
+    loss = share * F.cross_entropy(logits, first) + (1 - share) * F.cross_entropy(logits, second)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
+    """The rate of an epoch, counted from 0: lr, times `decay` once for each fraction in `decay_at` whose epoch has come."""
+    passed = sum(epoch >= round(fraction * recipe["epochs"]) for fraction in recipe["decay_at"])
+    return recipe["lr"] * recipe["decay"] ** passed
+
+
+def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """One epoch: the indices 0..count-1, shuffled, in batches; the last may be smaller."""
+    return iter(torch.randperm(count, generator=generator, device=generator.device).split(size))
+
+
+def train(
+    network: torch.nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Mapping[str, Any],
+    mean: Channels,
+    std: Channels,
+    generator: torch.Generator,
+    after_epoch: Callable[[int], None] | None = None,
+    after_step: Callable[[int, Tensor, Tensor], None] | None = None,
+) -> None:
+    """Train `network` in place on images [n, K, H, W] (bytes, or floats in [0, 1]) and labels [n].
+
+    All on the generator's device, from which every random number comes. `after_epoch(epochs done)` is called after each
+    epoch, `after_step(epochs done, indices, logits)` after each step. Raises UserError when an epoch's loss is not finite.
+    """
+    recipe = PLAIN | dict(recipe)
+    mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
+    optimizer = sgd(network, recipe)
+    for epoch in range(recipe["epochs"]):
+        optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
+        total = torch.zeros((), device=images.device)
+        for index in batches(len(images), recipe["batch"], generator):
+            loss, logits = sgd_step(network, optimizer, images[index], labels[index], recipe, mean, std, generator)
+            total += loss
+            if after_step:
+                after_step(epoch, index, logits)
+        check_finite(total, epoch + 1, recipe)
+        if after_epoch:
+            after_epoch(epoch + 1)
+
+
+def check_finite(total: Tensor, epoch: int, recipe: Mapping[str, Any]) -> None:
+    """Raise UserError if the summed loss of an epoch is not a number: once an epoch, because asking waits for the device."""
+    if not math.isfinite(total.item()):
+        where = f"epoch {epoch} of {recipe['epochs']}, lr {recipe['lr']}"
+        raise UserError(f"training: the loss is not finite ({where}), expected a number; lower lr or check the images")
+
+
+@torch.inference_mode()
+def accuracy(network: torch.nn.Module, images: Tensor, labels: Tensor, mean: Channels, std: Channels, batch: int = 1000) -> float:
+    """The share of images [n, K, H, W] (bytes, or floats in [0, 1]) whose largest logit is their label's, in percent."""
+    mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
+    right = torch.zeros((), dtype=torch.int64, device=images.device)
+    for part, truth in zip(images.split(batch), labels.split(batch), strict=True):
+        right += (network(normalise(as_float(part), mean, std)).argmax(1) == truth).sum()
+    return 100 * right.item() / len(images)
