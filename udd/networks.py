@@ -1,8 +1,8 @@
 """The five networks of Sec. 3.1 and Appendix D, for images of any side, with one or three channels.
 
-ConvNet-3, VGG-11, AlexNet and ResNet-18 are those of the DC/DSA line of work, ResNetAP-10 is IDC's; all but AlexNet use instance norm.
-At the published settings (width 128, 28 or 32 pixels; 224 for ResNetAP-10) the parameter counts are theirs. Other sides follow one rule:
-a pool is left out where it would leave nothing, or a single pixel for an instance norm, which makes a constant of it.
+ConvNet-3, VGG-11, AlexNet and ResNet-18 are those of the DC/DSA line of work, ResNetAP-10 is IDC's; all but AlexNet use instance
+norm. At the published settings (width 128, 28 or 32 pixels; 224 for ResNetAP-10) the parameter counts are theirs. Other sides
+follow one rule: a pool is left out where it would leave nothing, or one pixel for an instance norm, which makes a constant of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from udd.cli import UserError
 
 
 class Network(nn.Module):
-    """Blocks, each ending in an activation; then a pool, flattened into the embedding; then a linear classifier. No buffers, nothing in place."""
+    """Blocks, each ending in an activation; a pool, flattened into the embedding; a linear classifier. No buffers."""
 
     def __init__(self, blocks: list[nn.Module], pool: nn.Module, shape: tuple[int, int, int], classes: int):
         super().__init__()
@@ -26,7 +26,7 @@ class Network(nn.Module):
         self.classifier = nn.Linear(embedding.shape[1], classes)
 
     def features(self, x: torch.Tensor, layer: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised images [B, K, H, W] -> (activation map of block `layer` before its pooling [B, D, h, w], embedding [B, E])."""
+        """Normalised images [B, K, H, W] -> (activations of block `layer`, before its pooling [B, D, h, w]; embedding [B, E])."""
         maps = []
         for block in self.blocks:
             x = block(x)
@@ -132,7 +132,7 @@ def resnet18(channels: int, side: int, width: int) -> tuple[list[nn.Module], nn.
 
 
 def resnetap10(channels: int, side: int, width: int) -> tuple[list[nn.Module], nn.Module]:
-    """IDC's ResNetAP-10: four stages of one block, averages for strides; above 128 pixels a 7x7 stem with averages of 4x4, above 64 of 2x2."""
+    """IDC's ResNetAP-10: stages of one block, averages for strides. The stem averages by 4 above 128 pixels, by 2 above 64."""
     kernel, size = (7, 4) if side > 128 else (3, 2) if side > 64 else (3, 1)
     outputs = scaled(64, width)
     stem = nn.Sequential(nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False), norm(outputs), nn.ReLU())
@@ -170,7 +170,8 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
     if architecture not in BUILDERS:
         raise UserError(f"architecture {architecture!r}: unknown; expected one of {', '.join(ARCHITECTURES)}")
     if channels < 1 or side < 2 or classes < 1 or width < 1:
-        raise UserError(f"{architecture}: {channels} channels, side {side}, {classes} classes, width {width}; expected a side of 2 or more, and 1 of the others")
+        found = f"{channels} channels, side {side}, {classes} classes, width {width}"
+        raise UserError(f"{architecture}: {found}; expected a side of 2 or more, and 1 or more of the others")
     with torch.device("meta"):  # no values yet, and torch's global generator stays untouched
         network = Network(*BUILDERS[architecture](channels, side, width), (channels, side, side), classes)
     network.to_empty(device=generator.device)
@@ -180,7 +181,7 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
 
 @torch.no_grad()
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw new parameters in place by torch's default laws: weights and biases uniform within 1/sqrt(fan-in); norms start as the identity."""
+    """Draw parameters in place by torch's default laws: weights and biases uniform within 1/sqrt(fan-in), norms the identity."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())  # kaiming_uniform_ with a = sqrt(5) comes to the same
