@@ -1,0 +1,173 @@
+"""Evaluation end to end on a tiny data set and set, and everything that it must refuse."""
+
+import json
+
+import pytest
+import torch
+
+from udd import evaluate
+from udd.cli import UserError
+from udd.data import Dataset
+from udd.synthetic import SyntheticSet, save
+
+TINY = {"name": "tiny", "kind": "npz"}
+SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": {"policy": "jitter"}}
+RECIPE = {
+    "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
+    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5, "regions": "stored",
+}  # fmt: skip
+CONFIG = {"set": SET, "architecture": "convnet3", "protocol": "idc", "network": 0, "evaluate": RECIPE}
+
+
+def images(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.arange(n) % 2
+    stripes = (torch.arange(8) % 2) * 0.7
+    pattern = torch.stack([stripes.expand(8, 8), stripes.view(8, 1).expand(8, 8)])[labels].unsqueeze(1)
+    return pattern + 0.3 * torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed)), labels
+
+
+def dataset() -> Dataset:
+    train, test = images(30, 0), images(21, 1)
+    return Dataset("tiny", ["across", "down"], [0.5], [0.4], (train[0] * 255).byte(), train[1], (test[0] * 255).byte(), test[1])
+
+
+def a_set(**changes) -> SyntheticSet:
+    pixels, labels = images(4, 2)
+    regions = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]], dtype=torch.uint8)
+    boxes = torch.tensor([[0, 0, 4, 4], [4, 4, 4, 4], [0, 4, 4, 4]])
+    metadata = {"dataset": "tiny", "classes": ["across", "down"], "mean": [0.5], "std": [0.4], "whole": True, "config": SET}
+    return SyntheticSet(pixels, labels, regions, boxes, metadata)._replace(**changes)
+
+
+def with_metadata(**changes) -> SyntheticSet:
+    return a_set(metadata=a_set().metadata | changes)
+
+
+def command(config: dict, path, out) -> list[str]:
+    given = ["--set", str(path)] if path else []
+    return ["--config", json.dumps(config), "--manifest", "m", "--root", "r", "--out", str(out), "--device", "cpu", *given]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command on a set (None: without one) and return the record."""
+    monkeypatch.setattr(evaluate, "load", lambda manifest, root: dataset())
+
+    def call(config: dict, made: SyntheticSet | None = None) -> dict:
+        path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
+        if made:
+            save(path, made)
+        evaluate.run(command(config, path if made else None, out))
+        return json.loads(out.read_text())
+
+    return call
+
+
+def test_a_record_says_what_was_measured_and_how(run):
+    record = run(CONFIG, a_set())
+    assert record["format"] == 1 and record["config"] == CONFIG
+    assert [epoch for epoch, _ in record["checkups"]] == [2, 4, 6, 8]
+    values = [value for _, value in record["checkups"]]
+    assert record["accuracy"] == values[-1] and record["accuracy_best4"] == max(values)
+    assert record["stored_images"] == 4 and record["decoded_images"] == 4 + 6
+    assert record["stored_bytes"] == 4 * (64 * 4 + 8 + 3) + 3 * 4 * 8  # pixels, label and mask an image; 4 numbers a window
+    assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluate"
+
+
+@pytest.mark.parametrize(("use", "decoded"), [("none", 4), ("stored", 10), ("all", 16)])
+def test_the_protocol_says_which_regions_are_trained_on(run, use, decoded):
+    record = run(CONFIG | {"evaluate": RECIPE | {"regions": use, "epochs": 1}}, a_set())
+    assert record["decoded_images"] == decoded
+    assert len(record["checkups"]) == 1  # one epoch is all four check-ups
+
+
+def test_the_full_data_set_needs_no_set(run):
+    full = {"dataset": SET["dataset"], "ipc": "all", "variant": "full", "seed": 0, "method": "full"}
+    record = run(CONFIG | {"set": full, "evaluate": RECIPE | {"epochs": 20}})
+    assert record["accuracy"] >= 90  # stripes are easy
+    assert record["stored_images"] == record["decoded_images"] == 30
+    assert record["stored_bytes"] == 30 * 64 + 30 * 8
+
+
+def test_the_same_configuration_gives_the_same_record(run):
+    short = CONFIG | {"evaluate": RECIPE | {"epochs": 3}}
+    first, again = run(short, a_set()), run(short, a_set())
+    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+
+
+def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(monkeypatch):
+    seen, data = [], dataset()
+
+    def note(network, images, labels, recipe, mean, std, generator, after_epoch):
+        seen.append(network.classifier.weight.sum().item())
+        after_epoch(recipe["epochs"])
+
+    monkeypatch.setattr(evaluate, "train", note)
+    for config in (
+        CONFIG,
+        CONFIG | {"set": SET | {"variant": "udd-all"}},
+        CONFIG | {"network": 1},
+        CONFIG | {"set": SET | {"seed": 1}},
+    ):
+        evaluate.evaluate(config, data, data.train_images, data.train_labels, torch.device("cpu"))
+    assert seen[0] == seen[1] and len(set(seen)) == 3
+
+
+def test_checkups_are_evenly_spaced_and_end_at_the_end():
+    assert evaluate.checkup_epochs(1000) == {250, 500, 750, 1000}
+    assert evaluate.checkup_epochs(3) == {1, 2, 3}
+    assert evaluate.checkup_epochs(1) == {1}
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (with_metadata(dataset="other"), "a set of other, expected one of tiny"),
+        (with_metadata(classes=["down", "across"]), "2 classes, expected the 2 of tiny in their order"),
+        (a_set(images=torch.rand(4, 3, 8, 8)), r"images of shape \[3, 8, 8\], expected \[1, 8, 8\]"),
+        (with_metadata(config=SET | {"distill": {"policy": "all"}}), "distill.policy is 'all', planned 'jitter'"),
+        (with_metadata(config=SET | {"seed": 1}), "seed is 1, planned 0"),
+        (a_set(images=torch.full((4, 1, 8, 8), torch.nan)), "loss is not finite"),
+    ],
+    ids=["data set", "classes", "shape", "configuration", "seed", "pixels"],
+)
+def test_a_set_that_does_not_fit_is_refused_in_one_line(run, tmp_path, made, message):
+    with pytest.raises(UserError, match=message) as caught:
+        run(CONFIG, made)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="--set is missing"):
+        run(CONFIG)
+    path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
+    argv = command(CONFIG, path, out)
+    with pytest.raises(UserError, match="no such set"):
+        evaluate.run(argv)
+    save(path, a_set())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="not a whole synthetic set"):
+        evaluate.run(argv)
+    save(path, with_metadata(format=0))
+    with pytest.raises(UserError, match="found a set of format 0, expected 1"):
+        evaluate.run(argv)
+    assert not out.exists()
+
+
+def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
+    seen = {}
+
+    def record(config, *rest):
+        seen.update(config)
+        return {}
+
+    monkeypatch.setattr(evaluate, "record", record)
+    monkeypatch.setattr(evaluate, "load", lambda manifest, root: dataset())
+    out = ["--manifest", "m", "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
+    cell = ["--dataset", "mnist", "--ipc", "10", "--variant", "udd", "--seed", "2"]
+    evaluate.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--network-seed", "3", *out])
+    assert (seen["architecture"], seen["protocol"], seen["network"], seen["set"]["seed"]) == ("vgg11", "epochs300", 3, 2)
+    assert seen["evaluate"]["epochs"] == 300
+    with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
+        evaluate.run([*cell, "--protocol", "best", *out])

@@ -1,0 +1,154 @@
+"""Evaluation (Sec. 3.1): a fresh network trained on one set, and its accuracy on the real test images. One run, one record.
+
+`python -m udd.evaluate --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
+The headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures that
+were published that way; the test images never choose anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from udd import plan
+from udd.cli import UserError, add_common, main, setup
+from udd.data import Dataset, load
+from udd.files import lock, write_json
+from udd.networks import ARCHITECTURES, build
+from udd.params import load as load_params
+from udd.provenance import provenance
+from udd.seeds import stream
+from udd.synthetic import SyntheticSet, training_images
+from udd.synthetic import load as load_set
+from udd.train import accuracy, train
+
+Config = dict[str, Any]
+FORMAT = 1
+CHECKUPS = 4
+
+
+def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> Config:
+    """Train a new network on images [n, K, H, W] and labels [n], on `device`; return accuracy, accuracy_best4 and check-ups in %.
+
+    The random numbers follow from data set, set seed, architecture, width and network seed: variants meet the same networks.
+    """
+    recipe, architecture = config["evaluate"], config["architecture"]
+    names = ["evaluate", dataset.name, config["set"]["seed"], architecture, recipe["width"], config["network"]]
+    generator = stream(device, *names)
+    network = build(architecture, images.shape[1], images.shape[2], len(dataset.classes), recipe["width"], generator)
+    found: list[tuple[int, float]] = []
+
+    def check_up(epoch: int) -> None:
+        if epoch in checkup_epochs(recipe["epochs"]):
+            found.append((epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
+            print(f"epoch {epoch}/{recipe['epochs']}: test accuracy {found[-1][1]:.2f} %", file=sys.stderr, flush=True)
+
+    train(network, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
+    return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
+
+
+def checkup_epochs(epochs: int) -> set[int]:
+    """Four evenly spaced epochs, counted from 1; the last is one of them."""
+    return {max(1, epochs * part // CHECKUPS) for part in range(1, CHECKUPS + 1)}
+
+
+def check_set(found: SyntheticSet, config: Config, dataset: Dataset, path: Path) -> None:
+    """Raise UserError unless the set is of this data set, these classes and this planned configuration."""
+    metadata = found.metadata
+    if metadata["dataset"] != dataset.name:
+        raise UserError(f"{path}: a set of {metadata['dataset']}, expected one of {dataset.name}; give the set of this data set")
+    if list(metadata["classes"]) != list(dataset.classes):
+        counts = f"{len(metadata['classes'])} classes, expected the {len(dataset.classes)} of {dataset.name} in their order"
+        raise UserError(f"{path}: {counts}; distil it again")
+    if found.images.shape[1:] != dataset.test_images.shape[1:]:
+        shapes = f"{list(found.images.shape[1:])}, expected {list(dataset.test_images.shape[1:])} as in {dataset.name}"
+        raise UserError(f"{path}: images of shape {shapes}; distil it again")
+    differing = difference(metadata["config"], config["set"])
+    if differing:
+        raise UserError(f"{path}: made with another configuration: {differing}; distil it again or evaluate it with its own")
+
+
+def difference(found: Any, planned: Any, key: str = "") -> str:
+    """The first place at which two configurations differ, in words; empty if they do not."""
+    if isinstance(found, dict) and isinstance(planned, dict):
+        names = sorted(found.keys() | planned.keys())
+        parts = (difference(found.get(name), planned.get(name), f"{key}.{name}" if key else name) for name in names)
+        return next((part for part in parts if part), "")
+    return "" if found == planned else f"{key} is {found!r}, planned {planned!r}"
+
+
+def size_in_bytes(*tensors: Tensor) -> int:
+    """The bytes that tensors take as stored."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def sizes(stored_bytes: int, stored_images: int, decoded_images: int) -> dict[str, int]:
+    """A record's account of what the set took and what it gave."""
+    return {"stored_bytes": stored_bytes, "stored_images": stored_images, "decoded_images": decoded_images}
+
+
+def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[Tensor, Tensor, dict[str, int]]:
+    """The images [n, K, H, W] and labels [n] to train on, and what they took: stored_bytes, stored_images, decoded_images."""
+    if config["set"]["method"] == "full":
+        images, labels = dataset.train_images, dataset.train_labels
+        return images, labels, sizes(size_in_bytes(images, labels), len(images), len(images))
+    if path is None:
+        raise UserError(f"--set is missing: variant {config['set']['variant']} is evaluated on a set; give its file")
+    found = load_set(path)
+    check_set(found, config, dataset, path)
+    images, labels = training_images(found, config["evaluate"]["regions"])
+    stored = size_in_bytes(found.images, found.labels, found.regions, found.windows)
+    device = dataset.test_images.device
+    return images.to(device), labels.to(device), sizes(stored, len(found.images), len(images))
+
+
+def record(config: Config, dataset: Dataset, path: Path | None, device: torch.device) -> Config:
+    """Evaluate and return the whole record."""
+    images, labels, account = training_set(config, dataset, path)
+    start = time.perf_counter()
+    results = evaluate(config, dataset, images, labels, device)
+    seconds = round(time.perf_counter() - start, 3)
+    made = provenance("udd.evaluate", device)
+    return {"format": FORMAT, "config": config, "seconds": seconds, "provenance": made} | account | results
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
+    config = plan.read_config(args)
+    if config is not None:
+        return config
+    params = load_params(args.params)
+    if args.protocol not in params["protocols"]:
+        raise UserError(f"--protocol {args.protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
+    cell = plan.named_cell(params, args)
+    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture, args.network_seed))
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Evaluate one set on one network and write the record."""
+    about = "Train a fresh network on a set and record its accuracy on the real test images."
+    parser = argparse.ArgumentParser(prog="python -m udd.evaluate", description=about)
+    plan.add_config(parser)
+    parser.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
+    parser.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
+    parser.add_argument("--network-seed", type=int, default=0)
+    parser.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
+    parser.add_argument("--root", type=Path, required=True, help="where raw data lies")
+    parser.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
+    parser.add_argument("--out", type=Path, required=True, help="the record to write (JSON)")
+    add_common(parser)
+    args = parser.parse_args(argv)
+    device, config = setup(args), config_of(args)
+    with lock(args.out):
+        dataset = load(args.manifest, args.root).to(device)
+        write_json(args.out, record(config, dataset, args.set, device))
+
+
+if __name__ == "__main__":
+    main(run)
