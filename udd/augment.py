@@ -15,7 +15,6 @@ from torch import Tensor
 
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 CROP, CUTOUT, SCALE, ROTATE = 0.125, 0.5, 1.2, 15.0  # share of the side, share of the side, largest ratio, degrees
-GEOMETRY = ("crop", "flip", "scale", "rotate")
 
 Draws = dict[str, Tensor]
 
@@ -25,9 +24,10 @@ def as_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     return images.to(dtype) / 255 if images.dtype == torch.uint8 else images
 
 
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def normalise(images: Tensor, mean: Tensor | Sequence[float], std: Tensor | Sequence[float]) -> Tensor:
     """The network's input transform: (x - mean) / std by channel. [B, K, H, W]; mean, std [K]."""
-    return (images - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+    centre, spread = (torch.as_tensor(v, dtype=images.dtype, device=images.device).view(-1, 1, 1) for v in (mean, std))
+    return (images - centre) / spread
 
 
 def identity(n: int, like: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def affine(op: str, u: Tensor, side: int) -> Tensor:
 def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Draws:
     """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each.
 
-    Returns affine [n, 2, 3], colour [n, 3], cutout [n, 2] (its corner in pixels), as far as `ops` ask for them.
+    Returns affine [n, 3, 3], colour [n, 3], cutout [n, 2] (its corner in pixels), as far as `ops` ask for them.
     """
 
     def uniform(columns: int) -> Tensor:
@@ -71,10 +71,8 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
             draws["cutout"] = (uniform(2) * (side + 1 - size % 2)).floor() - size // 2
         else:
             names = op.split("|")
-            which = (uniform(1) * len(names)).long().view(n, 1, 1)
-            u = uniform(2)
-            thetas = torch.stack([affine(name, u, side) for name in names])  # [names, n, 3, 3]
-            theta = thetas.gather(0, which.expand(1, n, 3, 3) if n else thetas[:1].long())[0]
+            which, u = (uniform(1)[:, 0] * len(names)).long(), uniform(2)
+            theta = torch.stack([affine(name, u, side) for name in names])[which, torch.arange(n, device=u.device)]  # [n, 3, 3]
             draws["affine"] = draws["affine"] @ theta if "affine" in draws else theta
     return draws
 

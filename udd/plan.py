@@ -168,7 +168,7 @@ def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
     """The configuration that --config gives, or None if it was not given."""
     if not args.config:
         return None
-    text = args.config if args.config.lstrip().startswith("{") else Path(args.config).read_text()
+    text = args.config if args.config.lstrip()[:1] in ("{", "[") else Path(args.config).read_text()
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

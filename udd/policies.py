@@ -61,7 +61,7 @@ def jitter(network: nn.Module, images: Tensor, boxes: Tensor, mean: Tensor, std:
 
 def ranks(scores: Tensor) -> Tensor:
     """The place of each score in its row, from 0 (lowest); ties by position. [..., N] -> int64 [..., N]."""
-    return scores.argsort(-1, stable=True).argsort(-1)
+    return scores.argsort(dim=-1, stable=True).argsort(-1)
 
 
 def vote(scores: list[Tensor], selected: int) -> Tensor:
@@ -122,4 +122,4 @@ def lowest(places: Tensor, distill: dict) -> Tensor:
     """The windows to train on: the P lowest of each image, or all of them for policy `all` and IDC's grid. [C, B, N] -> int64 [C, B, P]."""
     everything = distill["policy"] == "all" or distill["decode"] == "grid"
     count = places.shape[-1] if everything else distill["selected"]
-    return places.argsort(-1, stable=True)[..., :count]
+    return places.argsort(dim=-1, stable=True)[..., :count]

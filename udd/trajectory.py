@@ -1,0 +1,93 @@
+"""The network side of Algorithm 1: random networks trained on real data. It never sees a synthetic image.
+
+It depends on data set, architecture and seed alone, so every IPC, policy and ablation of a seed meets the same networks, the same real
+batches and the same augmentation: ablations are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from udd import augment
+from udd.data import Dataset
+from udd.networks import build
+from udd.seeds import stream
+from udd.train import sgd, sgd_step
+
+SHARED = ("network", "width", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
+
+
+@dataclass
+class Trajectory:
+    """Where the networks' side stands: the current network and its optimiser, two random streams, and the iteration to do next."""
+
+    network: nn.Module
+    optimizer: torch.optim.SGD
+    draws: torch.Generator  # real batches and matching augmentation
+    training: torch.Generator  # initialisation and training of the networks
+    outer: int = 0
+    inner: int = 0
+
+
+def shared_part(distill: dict) -> dict:
+    """The part of a distillation's configuration that decides the trajectory: cells that agree in it can run in lockstep."""
+    return {key: value for key, value in distill.items() if key in SHARED or key.startswith(("net_", "cutmix_"))}
+
+
+def recipe(distill: dict) -> dict:
+    """The configuration of the network's training (Eq. 6), in the words of udd.train."""
+    named = {key: distill[f"net_{key}"] for key in ("lr", "momentum", "weight_decay", "augment")}
+    return named | {"cutmix_beta": distill["cutmix_beta"], "cutmix_p": distill["cutmix_p"]}
+
+
+def start(data: Dataset, distill: dict, seed: int) -> Trajectory:
+    """A trajectory before its first network."""
+    device = data.train_images.device
+    parts = (data.name, distill["network"], seed)
+    training, draws = stream(device, "networks", *parts), stream(device, "real", *parts)
+    network = fresh_network(data, distill, training)
+    return Trajectory(network, sgd(network, recipe(distill)), draws, training)
+
+
+def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> nn.Module:
+    """A new random network for the data set's images."""
+    _, channels, side, _ = data.train_images.shape
+    return build(distill["network"], channels, side, len(data.classes), distill["width"], generator).to(generator.device)
+
+
+def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
+    """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
+    trajectory.network = fresh_network(data, distill, trajectory.training)
+    trajectory.optimizer = sgd(trajectory.network, recipe(distill))
+    train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
+
+
+def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: int) -> None:
+    """Train the network on that many real images, batch by batch (Algorithm 1, lines 9 and 10; Eq. 6)."""
+    batch, count, generator = distill["net_batch"], len(data.train_images), trajectory.training
+    steps = -(-images // batch)
+    if not steps:
+        return
+    rounds = -(-steps * batch // count)
+    order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
+    for index in order[: steps * batch].split(batch):
+        sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], recipe(distill), data.mean, data.std, generator)
+
+
+def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Where the images of each class are: int64 [C, largest class] (padded with 0) and the classes' counts [C]."""
+    places = [(labels == label).nonzero()[:, 0] for label in range(classes)]
+    return nn.utils.rnn.pad_sequence(places, batch_first=True), torch.tensor([len(place) for place in places], device=labels.device)
+
+
+def real_batches(trajectory: Trajectory, data: Dataset, index: tuple[Tensor, Tensor], distill: dict) -> tuple[Tensor, augment.Draws]:
+    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a class (Algorithm 1, line 5)."""
+    places, counts = index
+    generator = trajectory.draws
+    u = torch.rand(len(counts), distill["batch_real"], generator=generator, device=places.device)
+    drawn = places.gather(1, (u * counts.unsqueeze(1)).long())  # [C, R]
+    draws = augment.draw(distill["matching_augment"], len(counts), data.train_images.shape[-1], generator)
+    return data.train_images[drawn], draws
