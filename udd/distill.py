@@ -119,8 +119,7 @@ def end_network(trajectory: Trajectory, sets: list[Distilled], data: Dataset) ->
     """Keep how each of the last networks ranks the windows: their mean decides which are stored. Then on to the next network."""
     mean, std = statistics(data, sets[0].images)
     for made in sets:
-        if trajectory.outer >= made.options["outer"] - made.options["mask_networks"]:
-            made.places.append(search(made, trajectory, mean, std))
+        made.places = [*made.places, search(made, trajectory, mean, std)][-made.options["mask_networks"] :]
     trajectory.outer, trajectory.inner = trajectory.outer + 1, 0
 
 
@@ -142,11 +141,12 @@ def region_mask(made: Distilled) -> Tensor:
     return torch.zeros(ranks.shape, dtype=torch.uint8, device=ranks.device).scatter(2, chosen, 1).flatten(0, 1)
 
 
-def finished(made: Distilled, data: Dataset, provenance: dict[str, Any]) -> SyntheticSet:
-    """The set as it is stored: S, labels, region masks, metadata."""
+def finished(made: Distilled, data: Dataset, outer: int, provenance: dict[str, Any]) -> SyntheticSet:
+    """The set as it is stored after `outer` networks: S, labels, region masks, metadata. It is the set of a schedule that ends there."""
+    config = made.config | {"distill": made.options | {"outer": outer}}
     labels = torch.arange(len(data.classes)).repeat_interleave(made.config["ipc"])
     metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
-    metadata |= {"whole": made.among.whole, "config": made.config, "provenance": provenance}
+    metadata |= {"whole": made.among.whole, "config": config, "provenance": provenance}
     return SyntheticSet(made.images.clamp(0, 1).flatten(0, 1), labels, region_mask(made), made.among.boxes, metadata)
 
 

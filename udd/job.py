@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--checkpoints", help="folder of checkpoints; the set's place below results/checkpoints by default")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which the run ends at a checkpoint, with exit code 75")
+    made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
     made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 1,000 lines a run")
     add_common(made)
     return made
@@ -128,6 +129,14 @@ def check_finite(sets: list[Distilled], data: Dataset, path: Path) -> None:
                 raise UserError(f"{made.config['variant']}: the loss is not finite at {where}; {kept}; lower image_lr and run again")
 
 
+def snapshot(trajectory: Trajectory, sets: list[Distilled], data: Dataset, args: argparse.Namespace) -> None:
+    """Write the sets as they are between two networks: those of a schedule that ends here."""
+    origin = provenance("udd.distill", data.train_images.device)
+    for made, out in zip(sets, args.out, strict=True):
+        named = Path(out).with_name(f"{Path(out).stem}-outer{trajectory.outer}.safetensors")
+        synthetic.save(named, finished(made, data, trajectory.outer, origin))
+
+
 def distil(configs: list[dict[str, Any]], data: Dataset, path: Path, args: argparse.Namespace) -> tuple[list[Distilled], list[Tensor]]:
     """Run Algorithm 1 from the start or from the checkpoint at `path` to the end. Raises Stopped when it has to end early."""
     alarm, begun = Alarm(args.time_limit), time.monotonic()
@@ -160,6 +169,8 @@ def distil(configs: list[dict[str, Any]], data: Dataset, path: Path, args: argpa
                 curves = [torch.cat([curve, row.unsqueeze(0)]) for curve, row in zip(curves, rows, strict=True)]
                 for made, row in zip(sets, rows, strict=True):
                     bar.write(progress.log_line(made.config["variant"], row, total, pace.to_go(done())), file=sys.stderr)
+            if trajectory.inner == 0 and trajectory.outer in args.snapshots:
+                snapshot(trajectory, sets, data, args)
             if (reason := alarm.reason()) and done() < total:
                 keep()
                 raise Stopped(f"stopped by {reason} after {done()} of {total} iterations; run the same command again to go on from {path}")
@@ -183,6 +194,6 @@ def run(argv: list[str] | None = None) -> None:
         origin = provenance("udd.distill", device)
         for made, curve, out, csv in zip(sets, curves, args.out, args.curve, strict=True):
             progress.write_curve(csv, curve)
-            synthetic.save(out, finished(made, data, origin))
+            synthetic.save(out, finished(made, data, made.options["outer"], origin))
             print(f"{out}: {len(data.classes)} classes x {made.config['ipc']} images")
         path.unlink(missing_ok=True)
