@@ -140,7 +140,7 @@ def test_accuracy_is_the_share_of_right_answers_in_percent():
     images, labels = data()
     logits = network((images.float() / 255 - 0.4) / 0.3).tolist()
     right = sum(row.index(max(row)) == label for row, label in zip(logits, labels.tolist(), strict=True))
-    for batch in (3, 20, 1000):
+    for batch in (0, 3, 20, 1000):
         assert module.accuracy(network, images, labels, [0.4], [0.3], batch) == pytest.approx(100 * right / 20)
 
 

@@ -21,7 +21,7 @@ from udd.plan import add_config, set_config_of
 from udd.provenance import provenance
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet, save
-from udd.train import train
+from udd.train import forward_batch, train
 
 
 def herding(embeddings: torch.Tensor, count: int) -> torch.Tensor:
@@ -67,10 +67,11 @@ def trained(dataset: Dataset, recipe: dict[str, Any], generator: torch.Generator
 
 
 @torch.inference_mode()
-def embeddings(network: Network, images: torch.Tensor, dataset: Dataset, batch: int = 500) -> torch.Tensor:
+def embeddings(network: Network, images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
     """The network's embeddings [n, E] of images [n, K, H, W]."""
     mean, std = (torch.tensor(values, device=images.device) for values in (dataset.mean, dataset.std))
-    return torch.cat([network.features(normalise(as_float(part), mean, std))[1] for part in images.split(batch)])
+    parts = images.split(forward_batch(images.device))
+    return torch.cat([network.features(normalise(as_float(part), mean, std))[1] for part in parts])
 
 
 def chooser(config: dict[str, Any], dataset: Dataset, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
