@@ -1,0 +1,146 @@
+"""Data sets as tensors, and the manifests that pin them.
+
+    python -m udd.data --params params.yaml --dataset mnist                     # by hand
+    python -m udd.data --config JSON --root DIR --out results/data/mnist.json   # as the workflow does
+
+reads a data set's raw files, writes them packed as one file of uint8 tensors below the data root, and writes a *manifest*:
+the configuration, classes, images per class, mean and standard deviation, and the size and SHA-256 of every raw file and of
+the packed one. The manifest is what is versioned; the data root is a cache that can be deleted, since `load` builds the packed
+file again and accepts nothing but the same bytes.
+
+The data root is `--root`, else the environment variable UDD_DATA, else `data_root` in params.yaml.
+
+Declaring your own data
+-----------------------
+Add an entry under `datasets` in params.yaml; from then on its name is used like any other.
+
+    datasets:
+      pets:                  # <root>/pets/train/<class>/*.png|jpg|jpeg and <root>/pets/test/<class>/*
+        kind: folder
+        size: 64             # shorter side to 64, then the centre square; images may have any size
+      blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images, test_labels (MedMNIST's layout)
+        kind: npz
+        path: bloodmnist.npz # relative to the root; by default the name (npz: name.npz)
+        classes: [basophil, eosinophil, erythroblast, granulocytes, lymphocyte, monocyte, neutrophil, platelet]
+
+`folder`: classes are the folders' names, or those that `classes` lists; the images are grey if every one of them is, else RGB.
+`npz`: images uint8 [n, H, W] or [n, H, W, K], labels [n] or [n, 1], 0 to C-1, named by `classes`; val_* is ignored.
+`imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and val/<wnid>/, RGB, at `size` (224).
+`mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in `path` below it), downloaded where absent.
+`digits`: scikit-learn's 1,797 digits of 8 x 8 pixels, enlarged to `size` (16), split 80/20 within each class; no download.
+Any kind takes `size`. Every class needs training and test images; mean and standard deviation are computed, never declared.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from udd.cli import UserError
+from udd.data.packing import FORMAT, TENSORS, prepare
+from udd.files import read_json, sha256, write_json
+
+RENEW = "make a new manifest (python -m udd.data)"
+REBUILD = "delete it to have it built again from the raw files"
+
+
+class Dataset(NamedTuple):
+    """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1] scale."""
+
+    name: str
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+    train_images: torch.Tensor
+    train_labels: torch.Tensor
+    test_images: torch.Tensor
+    test_labels: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """The same data set with its tensors on `device`."""
+        return self._replace(**{name: getattr(self, name).to(device) for name in TENSORS})
+
+
+def load(manifest: Path | str, root: Path | str) -> Dataset:
+    """The data set that `manifest` pins, on the CPU, from its packed file below `root`; built from the raw files if absent.
+
+    Raises UserError if the manifest is not one, the raw files are missing or corrupt, or size or SHA-256 are not the manifest's.
+    """
+    pinned = read_manifest(manifest)
+    path = Path(root) / pinned["packed"]["file"]
+    if not path.exists():
+        rebuild(pinned, manifest, Path(root))
+    verify(path, pinned["packed"], manifest)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a packed data set ({error}); delete it and run again") from None
+    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], *(tensors[name] for name in TENSORS))
+
+
+def read_manifest(path: Path | str) -> dict[str, Any]:
+    """The manifest in `path`. Raises UserError if it is not one of this format."""
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "packed" not in manifest:
+        raise UserError(f"{path}: not a data manifest of format {FORMAT}; make it again with python -m udd.data")
+    return manifest
+
+
+def rebuild(pinned: dict[str, Any], manifest: Path | str, root: Path) -> None:
+    """Build the packed file again. Raises UserError naming the first raw file that is not the one that `manifest` pins."""
+    made = prepare(pinned["config"], root)
+    here, there = ({file["name"]: file["sha256"] for file in files} for files in (made["files"], pinned["files"]))
+    differing = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if differing or made["packed"] != pinned["packed"]:
+        (root / made["packed"]["file"]).unlink()  # else the next attempt would find it and know less about the reason
+    if differing:
+        raise UserError(f"{root}: {differing[0]} is not as in the data that {manifest} pins; get that data or {RENEW}")
+    if made["packed"] != pinned["packed"]:
+        raise UserError(f"{root}: {manifest}'s files decode to other pixels here; use the Pillow that made it or {RENEW}")
+
+
+def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
+    """Raise UserError unless a packed file has the size and SHA-256 that `manifest` gives it."""
+    size = path.stat().st_size
+    if size != packed["bytes"]:
+        raise UserError(f"{path}: {size} bytes, {manifest} pins {packed['bytes']}; {REBUILD}")
+    if sha256(path) != packed["sha256"]:
+        raise UserError(f"{path}: its SHA-256 is not the one that {manifest} pins; {REBUILD}")
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Prepare one data set and write its manifest."""
+    parser = argparse.ArgumentParser(prog="python -m udd.data", description="Pack a data set and write its manifest.")
+    parser.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
+    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    parser.add_argument("--dataset", help="without --config: the data set's name in params.yaml")
+    parser.add_argument("--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml")
+    parser.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
+    parser.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
+    args = parser.parse_args(argv)
+    config, root, out = resolve(args)
+    manifest = prepare(config, root, args.threads)
+    write_json(out, manifest)
+    shape = " x ".join(map(str, manifest["shape"]))
+    train, test = (sum(manifest["counts"][part]) for part in ("train", "test"))
+    print(f"{out}: {config['name']}, {len(manifest['classes'])} classes, {train} training and {test} test images of {shape}")
+
+
+def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
+    """Configuration, data root and manifest, from the command line, else from params.yaml. Raises UserError for a gap."""
+    from udd import params as parameters
+    from udd import plan
+
+    config = plan.read_config(args)
+    params = {} if config and args.root and args.out else parameters.load(args.params)
+    if config is None:
+        if args.dataset not in params["datasets"]:
+            raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
+        config = plan.dataset_config(params, args.dataset)
+    root = args.root or plan.data_root(params)
+    return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")

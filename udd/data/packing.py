@@ -1,0 +1,109 @@
+"""Raw files -> one packed file of tensors and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from udd.cli import UserError
+from udd.data.arrays import read_digits, read_npz
+from udd.data.folders import read_folder, read_imagenet
+from udd.data.official import read_cifar, read_idx_set, read_svhn
+from udd.data.raw import Raw, check, counts
+from udd.files import atomic_path, sha256
+
+FORMAT = 1
+TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
+
+# How each kind is read: (config, root, threads) -> Raw.
+READERS: dict[str, Callable[..., Raw]] = {
+    "mnist": partial(read_idx_set, "MNIST"),
+    "fashionmnist": partial(read_idx_set, "FashionMNIST"),
+    "svhn": partial(read_svhn, "SVHN"),
+    "cifar10": partial(read_cifar, "CIFAR10"),
+    "cifar100": partial(read_cifar, "CIFAR100"),
+    "digits": read_digits,
+    "npz": read_npz,
+    "folder": read_folder,
+    "imagenet10": read_imagenet,
+}
+
+
+def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, Any]:
+    """Read the data set that `config` declares, write its packed file below `root`, return its manifest.
+
+    The same raw files give the same packed bytes and the same manifest on any machine. `threads` decode images (0: one a core).
+    Raises UserError, naming the file, for whatever is missing, corrupt or inconsistent; nothing is written then.
+    """
+    if not isinstance(config, dict) or not config.get("name"):
+        raise UserError(f"data set {json.dumps(config)}: no name; expected an object with name and kind")
+    if config.get("kind") not in READERS:
+        raise UserError(f"{config['name']}: unknown kind {config.get('kind')!r}; expected one of {', '.join(READERS)}")
+    if Path(config.get("path") or "").is_absolute():
+        raise UserError(f"{config['name']}: path {config['path']} is absolute; put a link to it in the data root and name that")
+    raw = READERS[config["kind"]](config, root, threads)
+    check(raw)
+    mean, std = channel_statistics(raw.train_images)
+    if min(std) == 0:
+        raise UserError(f"{raw.source}: a channel of the training images is constant (std is {std}) and cannot be normalised")
+    classes = len(raw.classes)
+    return {
+        "format": FORMAT,
+        "dataset": config["name"],
+        "kind": config["kind"],
+        "config": config,
+        "classes": raw.classes,
+        "counts": {"train": counts(raw.train_labels, classes), "test": counts(raw.test_labels, classes)},
+        "shape": list(raw.train_images.shape[1:]),
+        "mean": mean,
+        "std": std,
+        "files": raw.files,
+        "packed": pack(raw, config, root),
+    }
+
+
+def channel_statistics(images: np.ndarray, chunk: int = 64) -> tuple[list[float], list[float]]:
+    """Each channel's mean and (population) standard deviation on the [0, 1] scale, of uint8 images [n, K, H, W].
+
+    Exact up to one rounding: pixels are only counted, by their value, and the sums are of integers.
+    Streamed, `chunk` images at a time.
+    """
+    channels = images.shape[1]
+    histogram = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(images), chunk):
+        for channel in range(channels):
+            histogram[channel] += np.bincount(images[start : start + chunk, channel].ravel(), minlength=256)
+    values = np.arange(256)
+    number = int(histogram[0].sum())
+    sums = [int(row @ values) for row in histogram]
+    squares = [int(row @ values**2) for row in histogram]
+    mean = [total / (255 * number) for total in sums]
+    std = [math.sqrt(number * square - total**2) / (255 * number) for total, square in zip(sums, squares, strict=True)]
+    return mean, std
+
+
+def pack(raw: Raw, config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Write the four tensors to one file below `root`; return its name, size and SHA-256.
+
+    The name holds a digest of the configuration, so that two projects may share a root and declare a name differently.
+    """
+    key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
+    name = f"packed/{config['name']}-{key}.safetensors"
+    with atomic_path(root / name) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what the umask allows; safetensors would let only this user read a shared root
+        try:
+            save_file({tensor: np.ascontiguousarray(getattr(raw, tensor)) for tensor in TENSORS}, temporary)
+        except SafetensorError as error:
+            raise UserError(f"{root / name}: could not be written ({error}); free some space and run again") from None
+        temporary.chmod(mode)
+    return {"file": name, "bytes": (root / name).stat().st_size, "sha256": sha256(root / name)}
