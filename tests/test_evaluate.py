@@ -143,6 +143,8 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
         run(CONFIG)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(CONFIG, path, out)
+    with pytest.raises(UserError, match="--config: found no architecture, evaluate, network, set; expected an evaluation's"):
+        evaluate.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
         evaluate.run(argv)
     save(path, a_set())

@@ -122,6 +122,9 @@ def config_of(args: argparse.Namespace) -> Config:
     """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
     config = plan.read_config(args)
     if config is not None:
+        missing = {"set", "architecture", "network", "evaluate"} - config.keys()
+        if missing:
+            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
         return config
     params = load_params(args.params)
     if args.protocol not in params["protocols"]:

@@ -103,7 +103,7 @@ def check_finite(total: Tensor, epoch: int, recipe: Mapping[str, Any]) -> None:
 
 
 def forward_batch(device: torch.device) -> int:
-    """How many images to pass forward at once: what a CPU's cache holds (more is up to twice slower), or what keeps a GPU busy."""
+    """How many images to pass forward at once: what a CPU's cache holds (more is up to twice slower), what keeps a GPU busy."""
     return 50 if device.type == "cpu" else 1000
 
 
