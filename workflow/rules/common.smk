@@ -1,0 +1,19 @@
+"""Shared by all rules: the checked parameters, where results lie, what wildcards may be, how many GPUs a job takes."""
+
+from udd import analysis, plan
+from udd import workflow as flow
+from udd.provenance import code_digest
+
+params = flow.checked(config, reversed(workflow.configfiles))
+flow.prepare_environment(params, workflow.basedir)
+results = flow.under(params["results"])
+gpu = flow.gpus_a_job(workflow)
+
+
+wildcard_constraints:
+    dataset=flow.pick(params["datasets"]),
+    ipc=r"[1-9]\d*|all",
+    seed=r"\d+",
+    network=r"\d+",
+    protocol=flow.pick(params["protocols"]),
+    architecture="[a-z0-9]+",

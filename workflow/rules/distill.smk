@@ -1,0 +1,24 @@
+"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
+
+
+rule distill:
+    input:
+        manifest=results("data/{dataset}.json"),
+    output:
+        set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
+        curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
+    params:
+        config=lambda w: flow.set_config(params, w),
+        code=code_digest("udd.distill"),
+        checkpoints=lambda w: results(f"checkpoints/{flow.cell(w).folder}"),
+    wildcard_constraints:
+        variant=flow.pick(flow.variants(params, "distill")),
+    log:
+        results("logs/distill/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
+    resources:
+        gpu=gpu,
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        'python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
+        " --checkpoints {params.checkpoints:q} --threads {threads} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,23 @@
+"""A set (or the full data set) -> the test accuracy of one network trained on it: one record a run."""
+
+
+rule evaluate:
+    input:
+        unpack(lambda w: flow.measured(params, w)),
+    output:
+        results("accuracy/{dataset}/ipc{ipc}/{variant}/seed{seed}/{protocol}/{architecture}/network{network}.json"),
+    params:
+        config=lambda w: flow.evaluation_config(params, w),
+        code=code_digest("udd.evaluate"),
+        set=lambda w, input: flow.set_option(input),
+    wildcard_constraints:
+        variant=flow.pick(params["variants"]),
+    log:
+        results("logs/evaluate/{dataset}/ipc{ipc}/{variant}/seed{seed}/{protocol}/{architecture}/network{network}.log"),
+    resources:
+        gpu=gpu,
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        'python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --out {output:q}'
+        " --threads {threads} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,1 @@
+"""Records -> CSV -> tables, figures, one PDF."""
