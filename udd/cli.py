@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 
@@ -43,8 +42,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def setup(args: argparse.Namespace):
     """Set the threads and return the torch.device that `--device` names. Raises UserError if it is not there."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not spin: jobs share the cores
-    import torch  # after the variable, which OpenMP reads once
+    import torch
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)
