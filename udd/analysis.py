@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from udd.plan import FULL, Cell, Params, cells, dataset_config, method, records, seeds, unique
+from udd.plan import DEFAULT_PROTOCOL, FULL, Cell, Params, cells, dataset_config, method, seeds, set_config, unique
 
 NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
 SPREAD = "spread"  # Fig. 8 needs no data
@@ -104,6 +104,19 @@ def proxied(params: Params) -> list[str]:
     return unique(dataset for datasets in asking for dataset in datasets)
 
 
-def compared(params: Params, drawing: Drawing) -> list[Any]:
-    """The evaluations behind the utilisation figure of one data set and IPC."""
-    return records(params, params["figures"]["utilization"] | {"datasets": [drawing.dataset], "ipc": [drawing.ipc]})
+def table_config(params: Params, name: str) -> dict[str, Any]:
+    """All that `udd.tables` needs beside accuracy.csv to make a table: its request, and which variants are the full data set."""
+    full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
+    return {"table": name, "request": params["tables"][name], "full": full}
+
+
+def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
+    """All that `udd.figures` needs beside the files of `inputs`: the sets shown; for `utilization` how they were evaluated."""
+    config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
+    config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+    if drawing.name == SPREAD:
+        config["intervals"] = params["utilization"]["intervals"]
+    if drawing.name == "utilization":
+        request = params["figures"]["utilization"]
+        config |= {"protocol": request.get("protocol", DEFAULT_PROTOCOL), "architecture": request.get("architectures", ["convnet3"])[0]}
+    return config

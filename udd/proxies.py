@@ -66,7 +66,8 @@ def top_of(maps: Tensor, percentile: float) -> float:
     """The percentile of all activations in maps [n, h, w]. Raises UserError if it is 0: such a network sees nothing."""
     top = float(np.percentile(maps.double().cpu().numpy(), percentile))
     if not top > 0:
-        raise UserError(f"utilization: percentile {percentile} of the real images' activations is {top}, expected more than 0; raise percentile or epochs")
+        found = f"percentile {percentile} of the real images' activations is {top}"
+        raise UserError(f"utilization: {found}, expected more than 0; raise percentile or epochs")
     return top
 
 
@@ -87,7 +88,8 @@ def train_proxies(dataset: Dataset, config: dict[str, Any], device: torch.device
 
 def save(path: Path | str, proxies: Proxies) -> None:
     """Write the proxies atomically; the same proxies give the same bytes."""
-    tensors = {f"{i}.{name}": value.detach().cpu().contiguous() for i, network in enumerate(proxies.networks) for name, value in network.state_dict().items()}
+    states = enumerate(network.state_dict() for network in proxies.networks)
+    tensors = {f"{number}.{name}": value.cpu().contiguous() for number, state in states for name, value in state.items()}
     write_atomic(path, to_bytes(tensors, {"udd": json.dumps(proxies.metadata, sort_keys=True)}))
 
 

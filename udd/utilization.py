@@ -28,9 +28,9 @@ from udd.cli import UserError, add_common, main, setup
 from udd.data import load as load_data
 from udd.files import lock, write_json
 from udd.params import load as load_params
+from udd.provenance import provenance
 from udd.proxies import Proxies, activation_maps, real_images
 from udd.proxies import load as load_proxies
-from udd.provenance import provenance
 from udd.synthetic import load as load_set
 
 FORMAT = 1
@@ -104,10 +104,10 @@ def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
     theirs, planned = proxies.metadata["config"], config["utilization"]
     differing = [key for key, value in theirs["utilization"].items() if planned.get(key) != value]
     if theirs["dataset"] != config["set"]["dataset"]:
-        raise UserError(f"{path}: proxies of {theirs['dataset']['name']} as {theirs['dataset']}, expected {config['set']['dataset']}; make them again")
-    if differing:
-        key = differing[0]
-        raise UserError(f"{path}: proxies with {key} {theirs['utilization'][key]!r}, planned {planned.get(key)!r}; make them again with python -m udd.proxies")
+        raise UserError(f"{path}: proxies of {theirs['dataset']}, expected {config['set']['dataset']}; make them again with python -m udd.proxies")
+    for key in differing:
+        values = f"{key} {theirs['utilization'][key]!r}, planned {planned.get(key)!r}"
+        raise UserError(f"{path}: proxies with {values}; make them again with python -m udd.proxies")
 
 
 def resolve(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""Records as udd.evaluate and udd.utilization write them, with numbers made up from a seed: for tests of what reads them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from udd import plan
+from udd.analysis import measurement_path, measurements
+from udd.files import write_json
+
+MADE = {"module": "udd.evaluate", "code": "0123456789abcdef", "git": "abc", "device": "made-up device", "versions": {}, "threads": 1}
+
+
+def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:
+    """One record of a made-up accuracy that depends on the cell, the set and the network."""
+    draw = random.Random(f"{record.cell.folder} {record.architecture}")
+    base = draw.uniform(20, 90) + random.Random(f"{record.cell.folder} {record.seed}").gauss(0, 0.5)
+    accuracy = base + random.Random(record.path).gauss(0, 0.5)
+    config = plan.evaluation_config(params, record)
+    stored = 10 * (record.cell.ipc if isinstance(record.cell.ipc, int) else 500)
+    distill = config["set"].get("distill")
+    decoded = 1 if not distill else distill["factor"] ** 2 if distill["decode"] == "grid" else 1 + distill["selected"]
+    sizes = {"stored_images": stored, "decoded_images": stored * decoded, "stored_bytes": stored * 3072}
+    found = {"accuracy": accuracy, "accuracy_best4": accuracy + 0.3, "checkups": [[1, accuracy]], "seconds": 12.5}
+    return {"format": 1, "config": config, "provenance": MADE} | sizes | found
+
+
+def write_all(params: plan.Params, results: Path) -> None:
+    """Every planned record and measurement, below `results`."""
+    for record in plan.all_records(params):
+        write_json(results / "accuracy" / record.path, evaluation(params, record))
+    for cell, seed in measurements(params):
+        mue = random.Random(f"{cell.folder} {seed}").uniform(0.5, 0.9)
+        numbers = {"mue": mue, "mue_std": 0.05, "mue_printed": 1 - mue, "mue_printed_letter": 1 - mue / 64, "images": 100}
+        config = plan.utilization_config(params, cell, seed)
+        write_json(results / "utilization" / measurement_path(cell, seed), {"format": 1, "config": config, "provenance": MADE} | numbers)

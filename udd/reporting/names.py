@@ -1,0 +1,29 @@
+"""How data sets, methods and networks are called in tables and figures; what has no entry keeps its own name."""
+
+from __future__ import annotations
+
+DATASETS = {
+    "mnist": "MNIST", "fashionmnist": "FashionMNIST", "svhn": "SVHN", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
+    "imagenet10": "ImageNet-10", "digits": "Digits",
+}  # fmt: skip
+METHODS = {
+    "random": "Random", "herding": "Herding", "forgetting": "Forgetting", "dd": "DD", "dc": "DC", "dsa": "DSA", "dm": "DM", "cafe": "CAFE",
+    "mtt": "MTT", "kip": "KIP", "kip-1024": "KIP, width 1024", "kip-128": "KIP, width 128", "idc": "IDC", "udd": "UDD", "full": "Full data",
+}  # fmt: skip
+ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
+
+POLICY = {
+    "udd": "data jittering (default)", "udd-gradient": "gradient", "udd-activation": "activation", "udd-vote": "vote of the three",
+    "udd-random": "windows at random (control)", "udd-all": "all windows (control)",
+}  # fmt: skip
+JITTER = {"udd": "Gaussian (default)", "udd-uniform": "uniform", "udd-salt-and-pepper": "salt and pepper"}
+CFC = {
+    "idc": "IDC", "idc-cfc": "IDC + CFC", "udd": "UDD (with CFC)", "udd-nocfc": "UDD without CFC",
+    "udd-gradient": "UDD, gradient (with CFC)", "udd-gradient-nocfc": "UDD, gradient, without CFC",
+    "udd-activation": "UDD, activation (with CFC)", "udd-activation-nocfc": "UDD, activation, without CFC",
+    "udd-vote": "UDD, vote (with CFC)", "udd-vote-nocfc": "UDD, vote, without CFC",
+}  # fmt: skip
+REGIONS = {
+    "udd-third": "4: 1/3", "udd-half": "4: 1/2", "udd-two-thirds": "4: 2/3", "udd-third-half": "8: 1/3, 1/2",
+    "udd-third-two-thirds": "8: 1/3, 2/3", "udd-half-two-thirds": "8: 1/2, 2/3", "udd": "12: 1/3, 1/2, 2/3 (default)",
+}  # fmt: skip
