@@ -1,0 +1,53 @@
+"""A tiny data set, network and configuration, for tests of the distillation."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from udd.data import Dataset
+from udd.networks import build
+from udd.params import load
+from udd.seeds import stream
+
+ROOT = Path(__file__).parent.parent
+SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "mask_networks": 2, "image_lr_decay_at": [1]}
+
+
+@cache
+def params() -> dict[str, Any]:
+    """The repository's params.yaml. Not to be changed in place."""
+    return load([ROOT / "params.yaml"])
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """The defaults of the section `distill`, made small, with `changes`."""
+    return params()["distill"] | SMALL | changes
+
+
+def config(ipc: int = 2, seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """A set's resolved configuration for the data set `tiny`."""
+    cell = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": "udd", "seed": seed, "method": "distill"}
+    return cell | {"distill": options(**changes)}
+
+
+def dataset(channels: int = 3, side: int = 8, classes: int = 3, count: int = 21, seed: int = 0) -> Dataset:
+    """Random images; classes in turn, so that their counts may differ by one."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, channels, side, side), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(count) % classes
+    return Dataset("tiny", [f"class {i}" for i in range(classes)], [0.4] * channels, [0.3] * channels, images, labels, images[:6], labels[:6])
+
+
+def network(channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, name: str = "convnet3", seed: int = 0) -> nn.Module:
+    """A random network in float64."""
+    return build(name, channels, side, classes, width, stream("cpu", "test", seed)).double()
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """Uniform random numbers in [0, 1), float64."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
