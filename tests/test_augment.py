@@ -1,0 +1,239 @@
+"""Augmentation, each operation against a slow and direct one; CutMix against loops."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import shifted, slow_augment, slow_color, slow_cutout
+from tiny import noise
+
+from udd.augment import apply, as_float, augment, cutmix, draw, normalise, pick
+
+few = settings(deadline=None, max_examples=25)
+DOUBLE = torch.float64
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def drawn(ops: list[str], n: int, side: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    return draw(ops, n, side, generator(seed), DOUBLE)
+
+
+def bilinear(image: torch.Tensor, across: float, down: float) -> torch.Tensor:
+    """The value [K] of an image at a point in pixels (centres at whole numbers), 0 outside."""
+    side, total = image.shape[-1], torch.zeros(image.shape[0], dtype=DOUBLE)
+    for y in (math.floor(down), math.floor(down) + 1):
+        for x in (math.floor(across), math.floor(across) + 1):
+            if 0 <= y < side and 0 <= x < side:
+                total += image[:, y, x] * (1 - abs(down - y)) * (1 - abs(across - x))
+    return total
+
+
+def resampled(image: torch.Tensor, matrix: list[list[float]]) -> torch.Tensor:
+    """Each pixel of the result looked up in the image, at its place about the centre times a 2 x 2 matrix (across, down)."""
+    side, result = image.shape[-1], torch.zeros_like(image)
+    centre = (side - 1) / 2
+    for y in range(side):
+        for x in range(side):
+            u, v = x - centre, y - centre
+            result[:, y, x] = bilinear(image, matrix[0][0] * u + matrix[0][1] * v + centre, matrix[1][0] * u + matrix[1][1] * v + centre)
+    return result
+
+
+def test_bytes_become_floats_in_0_1_and_floats_stay():
+    images = torch.tensor([[0, 51, 255]], dtype=torch.uint8)
+    assert torch.equal(as_float(images), torch.tensor([[0.0, 0.2, 1.0]]))
+    assert as_float(images, DOUBLE).dtype == DOUBLE
+    floats = noise(2, 3)
+    assert as_float(floats) is floats
+
+
+def test_normalisation_is_by_channel():
+    images = noise(2, 3, 4, 4)
+    found = normalise(images, [0.1, 0.2, 0.3], [0.5, 0.6, 0.7])
+    for k in range(3):
+        torch.testing.assert_close(found[:, k], (images[:, k] - 0.1 * (k + 1)) / (0.5 + 0.1 * k), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colour_is_brightness_then_saturation_then_contrast(channels):
+    images, draws = noise(5, channels, 6, 6) - 0.5, drawn(["color"], 5, 6)
+    expected = [slow_color(image, u) for image, u in zip(images, draws["color"], strict=True)]
+    torch.testing.assert_close(apply(images, draws), torch.stack(expected), rtol=0, atol=1e-13)
+    assert apply(images, draws).sub(images).abs().amax((1, 2, 3)).min() > 1e-3
+
+
+@pytest.mark.parametrize("side", [8, 28, 32])
+def test_a_crop_is_a_shift_by_whole_pixels_over_zeros(side):
+    images, draws = noise(40, 2, side, side), drawn(["crop"], 40, side)
+    found, most, seen = apply(images, draws), round(side / 8), set()
+    for image, result in zip(images, found, strict=True):
+        right = [
+            (down, across) for down in range(-most, most + 1) for across in range(-most, most + 1)
+            if torch.allclose(result, shifted(image, down, across), rtol=0, atol=1e-12)
+        ]  # fmt: skip
+        assert len(right) == 1
+        seen |= set(right)
+    assert len(seen) > 5
+    assert max(abs(shift) for pair in seen for shift in pair) == most
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_cutout_is_a_rectangle_of_half_the_side_centred_anywhere(side):
+    images, draws = noise(60, 2, side, side) + 1, drawn(["cutout"], 60, side)
+    found, size = apply(images, draws), (side + 1) // 2
+    centres = set()
+    for image, result, corner in zip(images, found, draws["cutout"].tolist(), strict=True):
+        assert torch.equal(result, slow_cutout(image, corner))
+        assert corner == [round(corner[0]), round(corner[1])]
+        centres |= {place + size // 2 for place in corner}
+    assert centres == set(range(side + 1 - size % 2))  # a centre lies in the image, or on its edge
+
+
+def test_a_flip_mirrors_half_of_the_images_left_and_right():
+    images, draws = noise(200, 1, 6, 6), drawn(["flip"], 200, 6)
+    found = apply(images, draws)
+    same, mirrored = ((found - other).abs().amax((1, 2, 3)) < 1e-13 for other in (images, images.flip(3)))
+    assert torch.equal(same, ~mirrored)
+    assert 70 < mirrored.sum() < 130
+
+
+def test_scaling_stretches_both_sides_apart_within_limits():
+    images, draws = noise(6, 2, 9, 9), drawn(["scale"], 6, 9)
+    ratios = draws["affine"].diagonal(dim1=1, dim2=2)[:, :2]
+    for image, result, (across, down) in zip(images, apply(images, draws), ratios.tolist(), strict=True):
+        torch.testing.assert_close(result, resampled(image, [[across, 0], [0, down]]), rtol=0, atol=1e-12)
+    many = drawn(["scale"], 2000, 9)["affine"].diagonal(dim1=1, dim2=2)[:, :2]
+    assert 1 / 1.2 <= many.min() < 0.84 and 1.19 < many.max() <= 1.2
+    assert abs(torch.corrcoef(many.T)[0, 1]) < 0.1
+
+
+def test_rotation_turns_about_the_centre_up_to_15_degrees():
+    images, draws = noise(6, 2, 9, 9), drawn(["rotate"], 6, 9)
+    for image, result, theta in zip(images, apply(images, draws), draws["affine"], strict=True):
+        angle = math.atan2(theta[1, 0], theta[0, 0])
+        turned = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+        torch.testing.assert_close(result, resampled(image, turned), rtol=0, atol=1e-12)
+    many = drawn(["rotate"], 2000, 9)["affine"]
+    degrees = torch.rad2deg(torch.atan2(many[:, 1, 0], many[:, 0, 0]))
+    assert -15 <= degrees.min() < -14.5 and 14.5 < degrees.max() <= 15
+    assert abs(degrees.mean()) < 1
+
+
+def test_two_geometries_are_one_after_the_other():
+    images, draws = noise(8, 1, 8, 8), drawn(["crop", "flip"], 8, 8)
+    source = generator()
+    parts = [draw([op], 8, 8, source, DOUBLE) for op in ("crop", "flip")]
+    one, two = apply(images, draws), apply(apply(images, parts[0]), parts[1])
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+
+
+def test_one_of_takes_each_as_often():
+    kinds = {"crop": 0, "flip": 0, "rotate": 0}
+    for theta in drawn(["crop|flip|rotate"], 600, 8)["affine"]:
+        turned, mirrored = theta[0, 1] != 0, theta[0, 0] < 0
+        kinds["rotate" if turned else "flip" if mirrored else "crop"] += 1
+    assert kinds["rotate"] == pytest.approx(200, abs=50)
+    assert kinds["flip"] == pytest.approx(100, abs=45)  # the other half of the flips changes nothing
+
+
+@few
+@given(st.lists(st.sampled_from(["color", "crop", "cutout", "flip", "scale", "rotate"]), max_size=4, unique=True), st.integers(0, 99))
+def test_one_draw_for_all_is_the_same_change_of_every_image(ops, seed):
+    images = noise(3, 2, 8, 8, seed=seed)
+    together = augment(images, ops, generator(seed), shared=True)
+    for i in range(3):
+        alone = augment(images[i : i + 1], ops, generator(seed), shared=True)
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-13)
+    assert torch.equal(together, augment(images, ops, generator(seed), shared=True))
+
+
+def test_a_class_shares_its_draw_between_real_and_synthetic_images():
+    ops = ["color", "crop", "cutout"]
+    draws = drawn(ops, 3, 8)
+    for label in range(3):
+        of_class = pick(draws, label)
+        for images in (noise(4, 3, 8, 8), noise(2, 3, 8, 8, seed=1)):
+            expected = torch.stack([slow_augment(image, {name: value[0] for name, value in of_class.items()}) for image in images])
+            torch.testing.assert_close(apply(images, of_class), expected, rtol=0, atol=1e-12)
+    assert not torch.equal(draws["color"][0], draws["color"][1])
+
+
+def test_each_image_has_a_draw_of_its_own_unless_shared():
+    images = noise(1, 3, 8, 8).expand(4, 3, 8, 8)
+    found = augment(images, ["color"], generator())
+    assert all((found[0] - found[i]).abs().max() > 1e-3 for i in range(1, 4))
+    assert torch.equal(augment(images, [], generator()), images)
+
+
+def test_gradients_flow_through_every_operation():
+    draws = drawn(["color", "crop", "flip|scale|rotate", "cutout"], 2, 6)
+    assert torch.autograd.gradcheck(lambda images: apply(images, draws), noise(2, 2, 6, 6).requires_grad_())
+
+
+@few
+@given(st.integers(0, 9999), st.floats(0.2, 3), st.integers(4, 12))
+def test_cutmix_pastes_a_box_and_says_its_area(seed, beta, side):
+    images = torch.arange(1, 6, dtype=DOUBLE).view(5, 1, 1, 1).expand(5, 2, side, side)
+    labels = torch.arange(10, 15)
+    found, first, second, share = cutmix(images, labels, beta, 1.0, generator(seed))
+    assert torch.equal(first, labels)
+    assert sorted(second.tolist()) == labels.tolist()
+    own = torch.zeros(side, side, dtype=torch.bool)
+    for i in range(5):
+        pasted = images[second[i] - 10, 0]
+        mine = found[i] == images[i]
+        assert torch.equal(found[i], torch.where(mine, images[i], pasted.expand(2, side, side)))
+        if first[i] != second[i]:
+            own = mine[0]
+            assert torch.equal(mine[0], mine[1])
+            assert share.item() == pytest.approx(own.double().mean().item(), abs=1e-12)
+            rows, columns = (~own).any(1).nonzero()[:, 0], (~own).any(0).nonzero()[:, 0]
+            if len(rows):
+                box = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                assert not box.any()
+                assert box.numel() == (~own).sum()
+
+
+def test_cutmix_happens_with_its_probability_and_beta_1_is_uniform():
+    images, labels, source = noise(4, 1, 32, 32), torch.arange(4), generator()
+    assert all(cutmix(images, labels, 1.0, 0.0, source)[3] == 1 for _ in range(20))
+    shares = torch.stack([cutmix(images, labels, 1.0, 0.5, source)[3] for _ in range(800)])
+    mixed = shares < 1
+    assert 320 < mixed.sum() < 450  # half, less the boxes that round to nothing
+    assert cutmix(images, labels, 1.0, 0.0, source)[0].equal(images)
+    # uniform areas in a 32 x 32 image, centred anywhere and clipped: the mean, by simulation of the definition
+    rule, areas = torch.Generator().manual_seed(1), []
+    for _ in range(4000):
+        area, x, y = torch.rand(3, generator=rule).tolist()
+        half = int(32 * math.sqrt(area)) // 2
+        spans = [max(0, min(32, int(c * 32) + half) - max(0, int(c * 32) - half)) for c in (x, y)]
+        areas.append(spans[0] * spans[1] / 1024)
+    expected = sum(areas) / len(areas)
+    always = torch.stack([1 - cutmix(images, labels, 1.0, 1.0, source)[3] for _ in range(800)])
+    assert always.mean().item() == pytest.approx(expected, abs=0.03)
+
+
+def test_everything_follows_from_the_generator():
+    images, labels = noise(4, 3, 8, 8), torch.arange(4)
+    first, second = (cutmix(images, labels, 1.0, 1.0, generator(5)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    ops = ["color", "crop|scale|rotate", "flip", "cutout"]
+    assert torch.equal(augment(images, ops, generator(5)), augment(images, ops, generator(5)))
+    assert not torch.equal(augment(images, ops, generator(5)), augment(images, ops, generator(6)))
+    before = torch.get_rng_state()
+    augment(images, ops, generator(5))
+    cutmix(images, labels, 1.0, 1.0, generator(5))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_resampling_agrees_with_torch_for_a_map_of_all_kinds():
+    theta = torch.tensor([[[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2], [0, 0, 1.0]]], dtype=DOUBLE)
+    images = noise(2, 3, 8, 8)
+    grid = F.affine_grid(theta[:, :2].expand(2, 2, 3), [2, 3, 8, 8], align_corners=False)
+    torch.testing.assert_close(apply(images, {"affine": theta}), F.grid_sample(images, grid, padding_mode="zeros", align_corners=False))
