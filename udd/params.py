@@ -30,7 +30,7 @@ def load(paths: Sequence[Path | str]) -> dict[str, Any]:
             read = yaml.safe_load(Path(path).read_text())
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; run from the repository's root or name it with --params") from None
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(read, dict):
             raise UserError(f"{path}: found {type(read).__name__}, expected a mapping of keys to values")

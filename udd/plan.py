@@ -180,9 +180,11 @@ def named_cell(params: Params, args: argparse.Namespace) -> Cell:
     for option, known in (("dataset", params["datasets"]), ("variant", params["variants"])):
         if getattr(args, option) not in known:
             raise UserError(f"--{option} {getattr(args, option)}: not in params.yaml; expected one of {', '.join(known)}")
-    if args.ipc != FULL and not args.ipc.isdigit():
-        raise UserError(f"--ipc {args.ipc}: expected a whole number of images per class")
-    return Cell(args.dataset, FULL if method(params, args.variant) == "full" else int(args.ipc), args.variant)
+    if method(params, args.variant) == "full":
+        return Cell(args.dataset, FULL, args.variant)
+    if not args.ipc.isdecimal() or int(args.ipc) < 1:
+        raise UserError(f"--ipc {args.ipc}: expected a whole number of images per class, 1 or more")
+    return Cell(args.dataset, int(args.ipc), args.variant)
 
 
 def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
