@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd import checkpoint, progress, synthetic
+from udd import checkpoint, policies, progress, synthetic
 from udd.cli import Stopped, UserError, add_common, setup
 from udd.data import Dataset
 from udd.data import load as load_data
+from udd.data import read_manifest
 from udd.distill import Distilled, advance, begin, finished
-from udd.files import lock, read_json
+from udd.files import lock
 from udd.plan import add_config, canonical, data_root, named_cell, read_config, set_config
 from udd.params import load as load_params
 from udd.provenance import code_digest, provenance
@@ -72,8 +73,11 @@ def check(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
     if not len(configs) == len(args.out) == len(args.curve):
         raise UserError(f"--out, --curve: found {len(args.out)} and {len(args.curve)} paths for {len(configs)} configurations; give one each")
     for config in configs:
-        if config.get("method") != "distill":
-            raise UserError(f"variant {config.get('variant')}: its method is {config.get('method')}, not distill; use python -m udd.coresets")
+        missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys()
+        if missing:
+            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as python -m udd.plan prints it")
+        if config["method"] != "distill":
+            raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use python -m udd.coresets")
         if (config["dataset"], config["seed"]) != (configs[0]["dataset"], configs[0]["seed"]):
             raise UserError("--config: sets in lockstep need the same data set and seed; run them apart")
         if shared_part(config["distill"]) != shared_part(configs[0]["distill"]):
@@ -83,7 +87,9 @@ def check(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
 def check_data(configs: list[dict[str, Any]], manifest: dict[str, Any], path: str) -> None:
     """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
     if manifest["config"] != configs[0]["dataset"]:
-        raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run python -m udd.data again")
+        raise UserError(
+            f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run python -m udd.data again"
+        )
     smallest = min(manifest["counts"]["train"])
     for config in configs:
         if config["ipc"] > smallest:
@@ -113,10 +119,16 @@ class Alarm:
         return self.asked or ("time limit" if time.monotonic() >= self.until else "")
 
 
+def pairs_a_class(made: Distilled) -> int:
+    """How many (image, window) pairs make S_c^train of one class."""
+    chosen = policies.lowest(torch.arange(len(made.among.boxes)), made.options)
+    return min(made.images.shape[1] * (len(chosen) + made.among.whole), made.options["max_pairs"])
+
+
 def images_a_step(sets: list[Distilled], classes: int) -> int:
-    """Images that go through the network in one inner step: real ones, those of S^train, those that train the network."""
+    """Images that go through the network in one inner step, the searches apart: real ones, those of S^train, those that train the network."""
     options = sets[0].options
-    return classes * options["batch_real"] + options["net_images"] + sum(made.images.shape[0] * made.images.shape[1] for made in sets)
+    return classes * (options["batch_real"] + sum(pairs_a_class(made) for made in sets)) + options["net_images"]
 
 
 def check_finite(sets: list[Distilled], data: Dataset, path: Path) -> None:
@@ -185,7 +197,7 @@ def run(argv: list[str] | None = None) -> None:
     """Make the sets that the command line asks for."""
     args = parser().parse_args(argv)
     configs = requested(args)
-    check_data(configs, read_json(args.manifest), args.manifest)
+    check_data(configs, read_manifest(args.manifest), args.manifest)
     path = checkpoint_path(args.checkpoints, configs)
     device = setup(args)
     with lock(path):
