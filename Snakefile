@@ -5,14 +5,20 @@ Which cells there are follows from params.yaml (udd/plan.py); a rule is a verb, 
 
 import sys
 
-sys.path.insert(0, workflow.basedir)  # the udd beside this file, whatever else is installed
-
 from snakemake.utils import min_version
 
-min_version("9.0")
+sys.path.insert(0, workflow.basedir)  # the udd beside this file, whatever else is installed
+min_version("9.10")
+
+from udd import workflow as flow
+
+flow.readable(f"{workflow.basedir}/params.yaml")
 
 
 configfile: f"{workflow.basedir}/params.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -27,4 +33,16 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        [results(f"accuracy/{r.path}") for r in plan.all_records(params)],
+        [results(path) for path in flow.wanted(params)],
+
+
+onstart:
+    flow.make_folders(params)
+
+
+onsuccess:
+    print(flow.succeeded(params))
+
+
+onerror:
+    print(flow.failed(workflow), file=sys.stderr)

@@ -1,7 +1,11 @@
-"""What the Snakemake rules need to know, as plain functions: paths, wildcards, configurations, devices, messages. Never imports torch."""
+"""What the Snakemake rules need to know, as plain functions: paths, wildcards, configurations, devices, messages. Never imports torch.
+
+`python -m udd.workflow` asks whether all that dvc.lock lists is here; dvc.yaml does so first, since `dvc repro` would forget the rest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -11,11 +15,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from udd import plan
-from udd.cli import UserError
+from udd import analysis, plan
+from udd.cli import UserError, main
 from udd.plan import Cell, Params, Record, canonical
 
-COMPUTED = ("distill", "random", "herding", "forgetting")  # the methods that leave a set
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -49,6 +52,16 @@ def record(wildcards: Any) -> Record:
 
 
 
+def readable(path: str) -> None:
+    """End Snakemake with one line if the file is not YAML; its own message does not say where."""
+    import yaml
+
+    try:
+        yaml.safe_load(Path(path).read_text())
+    except yaml.YAMLError as error:
+        sys.exit(f"error: {path}: not YAML ({' '.join(str(error).split())})")
+
+
 def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
     """The parameters, if they are sound; else end Snakemake with one line that says what is not."""
     from udd.params import check
@@ -64,6 +77,7 @@ def prepare_environment(params: Params, base: str) -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
     os.environ["UDD_DATA"] = os.path.abspath(plan.data_root(params))
+    os.environ.setdefault("UDD_DISTILL_OPTIONS", "")  # --time-limit and the like: how to run, not what
 
 
 def gpu_visible() -> bool:
@@ -107,4 +121,103 @@ def measured(params: Params, wildcards: Any) -> dict[str, str]:
 
 def set_option(files: Any) -> str:
     """`--set FILE` where the rule has a set."""
-    return f"--set {shlex.quote(files.set)}" if "set" in files.keys() else ""
+    return f"--set {shlex.quote(files.set)}" if "set" in dict(files.items()) else ""
+
+
+def only(params: Params, request: str) -> Params:
+    """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
+    kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
+    asked = next(iter((kept["tables"] | kept["figures"]).values()))
+    wanted = [*asked["variants"], *variants(params, "full")]
+    datasets = {name: params["datasets"][name] for name in asked["datasets"]}
+    return params | kept | {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
+
+
+def collected(params: Params, request: str) -> list[str]:
+    """The records and measurements, below results, that one table or figure shows."""
+    wanted = only(params, request)
+    measured = [f"utilization/{analysis.measurement_path(*found)}" for found in analysis.measurements(wanted)]
+    return [f"accuracy/{found.path}" for found in plan.all_records(wanted)] + measured
+
+
+def drawing(params: Params, stem: str) -> analysis.Drawing:
+    """The drawing whose files are called `stem`."""
+    return next(found for found in analysis.drawings(params) if found.stem == stem)
+
+
+def drawn_from(params: Params, stem: str) -> list[str]:
+    """The files below results that a drawing needs; of the collected ones, its own."""
+    needed = analysis.inputs(params, drawing(params, stem))
+    return [f"collected/utilization/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
+
+
+def digest(folder: Path) -> str:
+    """The digest (16 hexadecimal digits) of the files in a folder: a parameter that changes when one of them does, wherever the folder is."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def reported(kind: str, wildcard: str) -> dict[str, Any]:
+    """Where `snakemake --report` shows a rule's output, and its caption."""
+    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}"}}
+
+
+def succeeded(params: Params) -> str:
+    """What to say at the end: where everything is, and the main table."""
+    results, main = under(params["results"]), Path(params["results"], "tables", "main.md")
+    places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "logs": "logs"}
+    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if os.path.isdir(results(folder))]
+    return "\n".join([*([main.read_text()] if main.exists() else []), *lines])
+
+
+def failed(workflow: Any) -> str:
+    """What to say when jobs failed: each one's name, its last words and its log."""
+    jobs = sorted(workflow.scheduler.failed, key=lambda job: str(job.output)) if workflow.scheduler else []
+    blocks = [f"failed: {job.rule.name} {' '.join(job.wildcards)}\n  {last_line(job.log)}\n  log: {' '.join(job.log)}" for job in jobs]
+    return "\n".join([*blocks, "The other jobs are kept; run the same command again for what is missing: distillation goes on from its checkpoint."])
+
+
+def last_line(logs: Iterable[str]) -> str:
+    """The last line that a job wrote."""
+    lines = [line for log in logs if Path(log).exists() for line in Path(log).read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing; it may have been killed"
+
+
+VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results
+
+
+def wanted(params: Params) -> list[str]:
+    """All that `snakemake` makes, below results: CSV, metrics, tables, the PDF or its source, figures."""
+    tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
+    figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
+    return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, "tables/all.tex", *figures]
+
+
+def make_folders(params: Params) -> None:
+    """Make the folders that DVC keeps, so that `dvc commit` works when only some cells exist."""
+    for folder in VERSIONED:
+        Path(params["results"], folder).mkdir(parents=True, exist_ok=True)
+
+
+def absent(lock: dict[str, Any]) -> list[str]:
+    """The folders of dvc.lock that hold fewer files than it lists, each with both counts."""
+    lines = []
+    for out in lock["stages"]["results"]["outs"]:
+        found = sum(path.is_file() and path.suffix not in (".lock", ".part") for path in Path(out["path"]).rglob("*"))
+        if found < out.get("nfiles", 0):
+            lines.append(f"{out['path']} has {found} of {out['nfiles']} files")
+    return lines
+
+
+def run() -> None:
+    """Raise UserError if something that dvc.lock lists is not here."""
+    import yaml
+
+    if Path("dvc.lock").exists() and (lines := absent(yaml.safe_load(Path("dvc.lock").read_text()))):
+        raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
+
+
+if __name__ == "__main__":
+    main(lambda _: run())

@@ -1,7 +1,6 @@
 """Shared by all rules: the checked parameters, where results lie, what wildcards may be, how many GPUs a job takes."""
 
 from udd import analysis, plan
-from udd import workflow as flow
 from udd.provenance import code_digest
 
 params = flow.checked(config, reversed(workflow.configfiles))

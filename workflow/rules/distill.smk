@@ -21,4 +21,4 @@ rule distill:
         "../envs/udd.yaml"
     shell:
         'python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --checkpoints {params.checkpoints:q} --threads {threads} 2>&1 | tee -i {log:q}"
+        " --checkpoints {params.checkpoints:q} --threads {threads} $UDD_DISTILL_OPTIONS 2>&1 | tee -i {log:q}"

@@ -1,1 +1,105 @@
-"""Records -> CSV -> tables, figures, one PDF."""
+"""Records -> CSV -> tables and one PDF; sets, curves and measurements -> figures."""
+
+from shutil import which
+
+from udd.reporting.quoted import FOLDER as QUOTED
+
+
+rule collect:
+    input:
+        [results(f"accuracy/{record.path}") for record in plan.all_records(params)],
+        [results(f"utilization/{analysis.measurement_path(*found)}") for found in analysis.measurements(params)],
+    output:
+        results("accuracy.csv"),
+        results("utilization.csv"),
+        results("metrics.json"),
+    params:
+        config=plan.canonical(params),
+        code=code_digest("udd.collect"),
+    log:
+        results("logs/collect.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        "python -m udd.collect --config {params.config:q} 2>&1 | tee -i {log:q}"
+
+
+rule collect_request:
+    """The same for one table, or the utilisation figure, so that it can be asked for alone."""
+    input:
+        lambda w: [results(path) for path in flow.collected(params, w.request)],
+    output:
+        results("collected/{request}/accuracy.csv"),
+        results("collected/{request}/utilization.csv"),
+        results("collected/{request}/metrics.json"),
+    params:
+        config=lambda w: plan.canonical(flow.only(params, w.request)),
+        code=code_digest("udd.collect"),
+        out=subpath(output[0], parent=True),
+    wildcard_constraints:
+        request=flow.pick([*params["tables"], "utilization"]),
+    log:
+        results("logs/collect/{request}.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        "python -m udd.collect --config {params.config:q} --out {params.out:q} > {log:q} 2>&1"
+
+
+rule tables:
+    input:
+        accuracy=results("collected/{table}/accuracy.csv"),
+    output:
+        tex=report(results("tables/{table}.tex"), **flow.reported("table", "table")),
+        markdown=results("tables/{table}.md"),
+        csv=report(results("tables/{table}.csv"), **flow.reported("table", "table")),
+    params:
+        config=lambda w: plan.canonical(analysis.table_config(params, w.table)),
+        code=code_digest("udd.tables"),
+        quoted=flow.digest(QUOTED),
+        folder=subpath(output.tex, parent=True),
+    wildcard_constraints:
+        table=flow.pick(params["tables"]),
+    log:
+        results("logs/tables/{table}.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        "python -m udd.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+
+
+rule pdf:
+    input:
+        [results(f"tables/{table}.tex") for table in params["tables"]],
+    output:
+        source=results("tables/all.tex"),
+        pdf=[results("tables/tables.pdf")] if which("pdflatex") else [],
+    params:
+        code=code_digest("udd.pdf"),
+        folder=subpath(output.source, parent=True),
+    log:
+        results("logs/pdf.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        "python -m udd.pdf --tables {params.folder:q} 2>&1 | tee -i {log:q}"
+
+
+rule figures:
+    input:
+        lambda w: [results(path) for path in flow.drawn_from(params, w.stem)],
+    output:
+        png=report(results("figures/{stem}.png"), **flow.reported("figure", "stem")),
+        pdf=results("figures/{stem}.pdf"),
+    params:
+        config=lambda w: plan.canonical(analysis.figure_config(params, flow.drawing(params, w.stem))),
+        code=code_digest("udd.figures"),
+        results=lambda w: params["results"],
+    wildcard_constraints:
+        stem=flow.pick(drawing.stem for drawing in analysis.drawings(params)),
+    log:
+        results("logs/figures/{stem}.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        'python -m udd.figures --config {params.config:q} --results {params.results:q} --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | tee -i {log:q}'

@@ -1,0 +1,146 @@
+"""What people get wrong before any work: one line, a failure, and nothing done. And how jobs are run: GPUs, environment, reports."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from workspace import COPIED, REPOSITORY, Workspace, tiny_params
+
+from udd import plan
+from udd import workflow as flow
+from udd.cli import UserError
+
+WRONG = {
+    "unknown key": ("distill: {polcy: vote}", r"unknown key 'polcy' in distill; did you mean 'policy'"),
+    "number that YAML reads as text": ("distill: {image_lr: 1e-4}", r"distill.image_lr: found the text '1e-4', expected a number"),
+    "wrong type": ("evaluate: {epochs: many}", r"evaluate.epochs: found 'many'"),
+    "out of range": ("distill: {image_momentum: 1.5}", r"distill.image_momentum: found 1.5, expected less than 1"),
+    "unknown data set": ("tables: {main: {datasets: [cifra10]}}", r"tables.main.datasets: 'cifra10' is not declared"),
+    "unknown policy": ("variants: {udd: {distill: {policy: vot}}}", r"variants.udd.distill.policy: found 'vot'; did you mean 'vote'"),
+    "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
+    "P > N": ("distill: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
+}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Workspace:
+    """The workflow's files alone; nothing is run."""
+    for name in ("Snakefile", "udd", "workflow", "profiles"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
+    return Workspace(tmp_path)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_parameters_are_one_line_before_any_work(repository: Workspace, name: str) -> None:
+    """Laid over params.yaml by --configfile: the line names the key, what was found and what was expected."""
+    text, said = WRONG[name]
+    (repository.path / "over.yaml").write_text(text)
+    out = repository.run("snakemake", "--cores", "1", "--configfile", "over.yaml", fails=True)
+    lines = [line for line in out.splitlines() if "error" in line.lower()]
+    assert len(lines) == 1 and lines[0].startswith("error: params.yaml + over.yaml: ") and re.search(said, lines[0]), out
+    assert "Traceback" not in out
+    assert not (repository.path / "results").exists()
+
+
+def test_a_file_that_is_not_yaml_is_named(repository: Workspace) -> None:
+    """With line and column."""
+    (repository.path / "params.yaml").write_text("distill: {policy: [vote}\n")
+    out = repository.run("snakemake", "-n", fails=True)
+    assert re.search(r"error: .*params.yaml: not YAML \(.*line 1, column", out), out
+
+
+def test_the_paper_is_planned_in_seconds_and_one_file_asks_for_its_own_cells(repository: Workspace) -> None:
+    """params.yaml as it stands: nearly two thousand jobs; Table 2 alone needs CIFAR-10 at IPC 10 and no more."""
+    (repository.path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    params = plan.load([REPOSITORY / "params.yaml"])
+    assert repository.planned()["evaluate"] == len(plan.all_records(params))
+    policy = repository.planned("results/tables/policy.tex")
+    assert policy == {"data": 1, "distill": 18, "evaluate": 90, "collect_request": 1, "tables": 1}
+
+
+def test_a_table_that_nobody_asked_for_does_not_exist(repository: Workspace) -> None:
+    """params.yaml has no such table; Snakemake says that no rule makes it."""
+    assert "results/tables/kip.tex" in repository.run("snakemake", "-n", "results/tables/kip.tex", fails=True)
+
+
+def test_the_linter_finds_nothing(repository: Workspace) -> None:
+    """snakemake --lint."""
+    assert "Congratulations" in repository.run("snakemake", "--lint")
+
+
+class Limits(SimpleNamespace):
+    """Snakemake's workflow, as far as limits go."""
+
+    def register_resource(self, name: str, value: int) -> None:
+        """Set a limit."""
+        self.global_resources[name] = value
+
+
+@pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), ({"gpu": 2}, False, 2, 1), ({"gpu": 2}, True, 2, 1)])
+def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int) -> None:
+    """The limit is 1 unless --resources gives one; CPU jobs take none of it, so they run side by side."""
+    monkeypatch.setattr(flow, "gpu_visible", lambda: visible)
+    workflow = Limits(global_resources=dict(given))
+    assert (flow.gpus_a_job(workflow), workflow.global_resources["gpu"]) == (a_job, limit)
+
+
+@pytest.mark.parametrize(("visible", "listed", "found"), [(None, "GPU 0: H200", True), ("", "GPU 0: H200", False), ("-1", "GPU 0", False), ("0", "", False)])
+def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, listed: str, found: bool) -> None:
+    """By nvidia-smi, unless CUDA_VISIBLE_DEVICES hides them all."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{listed}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert flow.gpu_visible() == found
+
+
+def test_the_data_root_is_no_parameter_of_a_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It reaches jobs by the environment; UDD_DATA wins over params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PATH", "PYTHONPATH", "UDD_DATA", "UDD_DISTILL_OPTIONS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setenv("UDD_DATA", "")
+    flow.prepare_environment({"data_root": "raw"}, "base")
+    assert os.environ["UDD_DATA"] == str(tmp_path / "raw")
+    assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == "base"
+    monkeypatch.setenv("UDD_DATA", "elsewhere")
+    flow.prepare_environment({"data_root": "raw"}, "base")
+    assert os.environ["UDD_DATA"] == str(tmp_path / "elsewhere")
+
+
+def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else `dvc repro` would drop it from dvc.lock; the locks that jobs leave do not count."""
+    monkeypatch.chdir(tmp_path)
+    flow.run()
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "nfiles": 1}]}}}))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "a.lock").touch()
+    with pytest.raises(UserError, match="made has 0 of 1 files"):
+        flow.run()
+    (tmp_path / "made" / "a").touch()
+    flow.run()
+
+
+def test_the_conda_environment_and_the_constraints_agree() -> None:
+    """One version of each package, whichever way it is installed."""
+    pinned = dict(line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().split())
+    wanted = yaml.safe_load((REPOSITORY / "workflow" / "envs" / "udd.yaml").read_text())["dependencies"][-1]["pip"]
+    assert {name: pinned[name] for name, _ in (line.split("==") for line in wanted)} == dict(line.split("==") for line in wanted)
+
+
+def test_dvc_keeps_the_folders_that_the_workflow_makes() -> None:
+    """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run."""
+    outs = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["results"]["outs"]
+    kept = {name: options for out in outs for name, options in out.items()}
+    assert set(kept) == {f"results/{folder}" for folder in flow.VERSIONED} | {".snakemake/metadata"}
+    assert all(options == {"persist": True} for options in kept.values())
+    assert "dvc.yaml" in COPIED
