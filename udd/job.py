@@ -15,13 +15,12 @@ from torch import Tensor
 
 from udd import checkpoint, policies, progress, synthetic
 from udd.cli import Stopped, UserError, add_common, setup
-from udd.data import Dataset
+from udd.data import Dataset, read_manifest
 from udd.data import load as load_data
-from udd.data import read_manifest
 from udd.distill import Distilled, advance, begin, finished
 from udd.files import lock
-from udd.plan import add_config, canonical, data_root, named_cell, read_config, set_config
 from udd.params import load as load_params
+from udd.plan import add_config, canonical, data_root, named_cell, read_config, set_config
 from udd.provenance import code_digest, provenance
 from udd.trajectory import Trajectory, class_index, shared_part, start
 
@@ -134,11 +133,12 @@ def images_a_step(sets: list[Distilled], classes: int) -> int:
 def check_finite(sets: list[Distilled], data: Dataset, path: Path) -> None:
     """Raise UserError at a loss that is not finite, naming iteration, class and the last good checkpoint."""
     for made in sets:
-        for label, iteration in enumerate(made.broken.tolist()):
-            if iteration:
-                kept = f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint yet"
-                where = f"iteration {iteration}, class {data.classes[label]}"
-                raise UserError(f"{made.config['variant']}: the loss is not finite at {where}; {kept}; lower image_lr and run again")
+        found = [(iteration, label) for label, iteration in enumerate(made.broken.tolist()) if iteration]
+        if found:
+            iteration, label = min(found)  # the first: with CFC the other classes follow
+            kept = f"the last good checkpoint is {path}" if path.exists() else "there is no checkpoint yet"
+            where = f"iteration {iteration}, class {data.classes[label]}"
+            raise UserError(f"{made.config['variant']}: the loss is not finite at {where}; {kept}; lower image_lr and run again")
 
 
 def snapshot(trajectory: Trajectory, sets: list[Distilled], data: Dataset, args: argparse.Namespace) -> None:
