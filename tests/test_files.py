@@ -1,0 +1,113 @@
+"""Files that are whole or absent."""
+
+import hashlib
+import os
+import stat
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from udd.cli import UserError, main
+from udd.files import atomic_path, lock, read_json, sha256, write_atomic, write_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_atomic(path, "first")
+    write_atomic(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert names(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("when", ["os.replace", "os.fsync", "pathlib.Path.write_bytes"])
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch, when):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(when, full)
+    with pytest.raises(UserError, match="file: could not be written .No space left on device.; free some space") as error:
+        write_atomic(path, "new")
+    assert "\n" not in str(error.value)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        assert path.read_text() == "old"
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_is_a_file_ends_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        main(lambda _argv: write_atomic(tmp_path / "file" / "below", "text"))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and "file" in error
+
+
+@settings(deadline=None, max_examples=30)
+@given(VALUES)
+def test_json_comes_back(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    write_json(path, value)
+    assert read_json(path) == value
+
+
+def test_json_has_one_spelling(tmp_path):
+    write_json(tmp_path / "one", {"b": 1, "a": [1, 2]})
+    write_json(tmp_path / "two", {"a": [1, 2], "b": 1})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no such file"), (b'{"a": 1', "not a whole JSON file"), (b"\xff\xfe\x00", "not a whole JSON file")]
+)
+def test_a_missing_or_broken_json_is_one_line(tmp_path, content, words):
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=words) as error:
+        read_json(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_checksum_is_sha256(tmp_path):
+    data = os.urandom(3_000_000)
+    (tmp_path / "file").write_bytes(data)
+    assert sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_lock_is_held_by_one_and_free_again_after_a_failure(tmp_path):
+    path = tmp_path / "deep" / "out"
+    with pytest.raises(ZeroDivisionError), lock(path):
+        with pytest.raises(UserError, match="out: another run is writing this output; wait for it or stop it first"), lock(path):
+            pass
+        raise ZeroDivisionError
+    with lock(path), lock(tmp_path / "other"):
+        pass
+
+
+def test_a_written_file_can_be_read_by_others(tmp_path):
+    write_atomic(tmp_path / "file", "text")
+    (tmp_path / "plain").write_text("text")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
