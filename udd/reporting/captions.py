@@ -8,7 +8,7 @@ from typing import Any
 from udd.reporting.cells import Measured
 from udd.reporting.layouts import LAYOUTS, Table
 from udd.reporting.measured import Run
-from udd.reporting.names import ARCHITECTURES, DATASETS
+from udd.reporting.names import ARCHITECTURES, dataset
 from udd.reporting.quoted import notes
 
 
@@ -22,7 +22,7 @@ def caption(config: Mapping[str, Any], table: Table) -> str:
 def what(config: Mapping[str, Any]) -> str:
     """Data sets, measure, protocol and network."""
     request = config["request"]
-    names = ", ".join(DATASETS.get(name, name) for name in request["datasets"])
+    names = ", ".join(dataset(name) for name in request["datasets"])
     networks = request.get("architectures", ["convnet3"])
     network = f", {ARCHITECTURES[networks[0]]}" if len(networks) == 1 else ""
     full = " (full data: epochs300)" if config["full"] else ""
@@ -56,7 +56,7 @@ def schedule(table: Table) -> str:
         return ""
     if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
         return f"Distilled for {next(iter(texts.values()))} % of the schedule."
-    return "Distilled for a part of the schedule: " + ", ".join(f"{DATASETS.get(name, name)} {text} %" for name, text in texts.items()) + "."
+    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(name)} {text} %" for name, text in texts.items()) + "."
 
 
 def marks(config: Mapping[str, Any], table: Table) -> list[str]:

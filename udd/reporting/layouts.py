@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from udd.reporting.cells import Cell, Measured, mark_best
 from udd.reporting.measured import Groups, Key, Run, accuracies
-from udd.reporting.names import ARCHITECTURES, CFC, DATASETS, JITTER, METHODS, POLICY, REGIONS
+from udd.reporting.names import ARCHITECTURES, CFC, JITTER, POLICY, REGIONS, dataset, method_name
 from udd.reporting.quoted import Quoted, QuotedKey
 from udd.reporting.statistics import Difference, paired, summary
 
@@ -120,7 +120,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
 
 def grid_headings(methods: Sequence[str], several: bool) -> list[str]:
     """The headings of a grid."""
-    return ["Data set", "IPC", "Ratio %", *(["Network"] if several else []), "Source", *(METHODS.get(method, method) for method in methods), "n"]
+    return ["Data set", "IPC", "Ratio %", *(["Network"] if several else []), "Source", *(method_name(method) for method in methods), "n"]
 
 
 def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:
@@ -175,7 +175,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
 
 def head_of(place: Place, several: bool, *between: str | None) -> list[Cell]:
     """The first cells of a row: data set, IPC, others, and the network if there are several."""
-    return [DATASETS.get(place.dataset, place.dataset), place.ipc, *between, *([ARCHITECTURES[place.architecture]] if several else [])]
+    return [dataset(place.dataset), place.ipc, *between, *([ARCHITECTURES[place.architecture]] if several else [])]
 
 
 def ablation_cells(runs: Sequence[Run], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:

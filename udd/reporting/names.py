@@ -14,7 +14,8 @@ ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG
 
 POLICY = {
     "udd": "data jittering (default)", "udd-gradient": "gradient", "udd-activation": "activation", "udd-vote": "vote of the three",
-    "udd-random": "windows at random (control)", "udd-all": "all windows (control)",
+    "udd-random": "windows at random (control)", "udd-all": "all windows (control)", "udd-nocfc": "data jittering, without CFC",
+    "udd-gradient-nocfc": "gradient, without CFC", "udd-activation-nocfc": "activation, without CFC", "udd-vote-nocfc": "vote, without CFC",
 }  # fmt: skip
 JITTER = {"udd": "Gaussian (default)", "udd-uniform": "uniform", "udd-salt-and-pepper": "salt and pepper"}
 CFC = {
@@ -27,3 +28,13 @@ REGIONS = {
     "udd-third": "4: 1/3", "udd-half": "4: 1/2", "udd-two-thirds": "4: 2/3", "udd-third-half": "8: 1/3, 1/2",
     "udd-third-two-thirds": "8: 1/3, 2/3", "udd-half-two-thirds": "8: 1/2, 2/3", "udd": "12: 1/3, 1/2, 2/3 (default)",
 }  # fmt: skip
+
+
+def dataset(name: str) -> str:
+    """A data set as people write it."""
+    return DATASETS.get(name, name)
+
+
+def method_name(name: str) -> str:
+    """A method as people write it."""
+    return METHODS.get(name, name)
