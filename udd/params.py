@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def looks_like_number(text: str) -> bool:
 
 def problems(params: dict[str, Any], schema: dict[str, Any]):
     """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
+    yield from not_finite(params)
     for section in ("distill", "coreset", "evaluate", "utilization"):
         for key in schema["$defs"][section]["properties"]:
             if key not in params[section]:
@@ -103,6 +105,15 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
         for variant, changes in params["variants"].items():
             yield from too_many_windows(f"variants.{variant}", params["distill"] | dataset.get("distill", {}) | changes.get("distill", {}))
+
+
+def not_finite(value: Any, key: str = ""):
+    """Yield the numbers that are infinite or none: configurations travel as JSON, which has no such numbers."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in items:
+        yield from not_finite(inner, f"{key}.{name}" if key else str(name))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield key, f"found {value}, expected a finite number"
 
 
 def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
