@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from udd.networks import Network
 
 
 def slow_color(image: Tensor, u: Tensor) -> Tensor:
@@ -62,7 +64,7 @@ def standardised(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def class_loss(
-    network: nn.Module, pixels: Tensor, chosen: list[tuple[int, list[int] | None]], label: int, real: Tensor, averages: Tensor,
+    network: Network, pixels: Tensor, chosen: list[tuple[int, list[int] | None]], label: int, real: Tensor, averages: Tensor,
     draws: dict[str, Tensor], mean: Tensor, std: Tensor, distill: dict,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class. chosen: (image, window) pairs that make S_c^train; pixels [B, K, H, W]."""

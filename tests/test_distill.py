@@ -121,8 +121,9 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
 
 
 def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
+    cases: list[dict[str, Any]] = [{}, {"ipc": 1, "policy": "vote", "cfc": False, "image_lr": 0.1}, {"seed": 1}]
     data = dataset()
-    runs = [Run([config(**changes)], data) for changes in ({}, {"ipc": 1, "policy": "vote", "cfc": False, "image_lr": 0.1}, {"seed": 1})]
+    runs = [Run([config(**changes)], data) for changes in cases]
     for run in runs:
         for _ in range(run.length):
             run.step()

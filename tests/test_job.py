@@ -161,7 +161,8 @@ def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):
 
 def test_images_a_step_counts_real_synthetic_and_training_ones(made):
     loaded = data.load(*made)
-    sets = [job.begin(config(**changes), loaded) for changes in ({}, {"decode": "grid"}, {"policy": "all", "max_pairs": 10})]
+    configs = [config(), config(decode="grid"), config(policy="all", max_pairs=10)]
+    sets = [job.begin(each, loaded) for each in configs]
     assert [job.pairs_a_class(each) for each in sets] == [18, 8, 10]
     assert job.images_a_step(sets, 3) == 3 * (5 + 18 + 8 + 10) + 6
 

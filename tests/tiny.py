@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from udd.data import Dataset
-from udd.networks import build
+from udd.networks import Network, build
 from udd.params import load
 from udd.seeds import stream
 
@@ -43,7 +43,7 @@ def dataset(channels: int = 3, side: int = 8, classes: int = 3, count: int = 21,
     return Dataset("tiny", [f"class {i}" for i in range(classes)], [0.4] * channels, [0.3] * channels, images, labels, images[:6], labels[:6])
 
 
-def network(channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, name: str = "convnet3", seed: int = 0) -> nn.Module:
+def network(channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, name: str = "convnet3", seed: int = 0) -> Network:
     """A random network in float64."""
     return build(name, channels, side, classes, width, stream("cpu", "test", seed)).double()
 

@@ -41,11 +41,12 @@ def load(paths: Sequence[Path | str]) -> dict[str, Any]:
 
 def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
     """Return `params` if they follow the schema and make sense together; else raise UserError naming the key."""
-    import jsonschema
     import yaml
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
 
     schema = yaml.safe_load(SCHEMA.read_text())
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(params))
+    error = best_match(Draft202012Validator(schema).iter_errors(params))
     if error is not None:
         raise UserError(f"{source}: {explain(error)}")
     for key, problem in problems(params, schema):
