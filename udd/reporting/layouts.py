@@ -40,8 +40,8 @@ LAYOUTS = {
     "cfc": Layout(4, "The category-wise feature contrastive (CFC) loss", labels=CFC, heading="Method", partners=COMPARED),
     "regions": Layout(5, "Candidate windows (their number N: their sides)", labels=REGIONS, heading="Windows"),
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
-    "kip": Layout(7, "Compared with KIP", ["kip-1024", "kip-128", "udd"]),
-    "imagenet": Layout(8, "Ten classes of ImageNet at 224 pixels", ["random", "dsa", "dm", "idc", "udd", "full"]),
+    "kip": Layout(7, "Compared with KIP, of which only quoted figures exist", ["kip-1024", "kip-128", "udd"]),
+    "imagenet": Layout(8, "Sets distilled with ResNetAP-10 (the paper: ten classes of ImageNet, 224 pixels)", ["random", "dsa", "dm", "idc", "udd", "full"]),
 }
 
 

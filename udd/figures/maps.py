@@ -1,0 +1,85 @@
+"""Activation maps, and the windows chosen for them drawn on the images (Figs. 2, 3, 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from udd.analysis import proxies_path
+from udd.figures.real import dataset_of, real_by_class
+from udd.figures.style import COLOURS, Sources, pixels, place_name, set_path, start, variant_name
+from udd.proxies import Proxies, activation_maps
+from udd.proxies import load as load_proxies
+from udd.synthetic import SyntheticSet, load
+
+CLASSES = 8  # columns
+
+
+def draw(config: dict[str, Any], sources: Sources) -> Figure:
+    """For real images and each set: a row of images, with the chosen windows, above a row of their activation maps by the first proxy."""
+    proxies = load_proxies(sources.results / proxies_path(config["dataset"]))
+    dataset = dataset_of(config["dataset"], sources)
+    columns = min(CLASSES, len(dataset.classes))
+    real = torch.stack([row[0] for row in real_by_class(dataset, 1)[:columns]])
+    rows: list[tuple[str, Tensor, SyntheticSet | None, Tensor]] = [("Real", real, None, torch.arange(columns))]
+    for found in config["sets"]:
+        made = load(set_path(sources, found))
+        first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
+        rows.append((variant_name(found["variant"]), made.images[first], made, first))
+    figure, axes = start(0.75 * columns + 1.2, 1.7 * len(rows) + 0.5, 2 * len(rows), columns)
+    for number, (name, images, made, index) in enumerate(rows):
+        shown = fill(axes[2 * number : 2 * number + 2], images, proxies)
+        axes[2 * number, 0].set_ylabel(name)
+        axes[2 * number + 1, 0].set_ylabel("activation")
+        if made is not None:
+            for axis, image in zip(axes[2 * number], index.tolist(), strict=True):
+                outline(axis, made, image)
+    for axis, name in zip(axes[0], dataset.classes, strict=False):
+        axis.set_title(name, fontsize=8)
+    figure.colorbar(shown, ax=axes, shrink=0.5, label="mean activation of the last block, first proxy")
+    legend(figure, rows[-1][2])
+    figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
+    return figure
+
+
+def fill(axes: Any, images: Tensor, proxies: Proxies) -> Any:
+    """Draw images in the upper and their maps in the lower row of axes, on one colour scale."""
+    mean, std = proxies.metadata["mean"], proxies.metadata["std"]
+    found = activation_maps(proxies.networks[0], images, mean, std).numpy()
+    for column, image in enumerate(images):
+        axes[0, column].imshow(pixels(image), interpolation="nearest")
+        shown = axes[1, column].imshow(found[column], cmap="viridis", vmin=0, vmax=proxies.tops[0], interpolation="nearest")
+        for axis in axes[:, column]:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    return shown
+
+
+def scales(made: SyntheticSet) -> list[int]:
+    """The sides of a set's windows, in pixels."""
+    return sorted({int(height) for height in made.windows[:, 2]})
+
+
+def outline(axis: Any, made: SyntheticSet, image: int) -> None:
+    """Draw the chosen windows of an image, a colour a scale, slightly staggered so that those that share an edge can be told apart."""
+    sizes = scales(made)
+    side = made.images.shape[-1]
+    for (top, left, height, width), used in zip(made.windows.tolist(), made.regions[image].tolist(), strict=True):
+        if used:
+            inset = side * (0.01 + 0.03 * sizes.index(height))
+            place = (left - 0.5 + inset, top - 0.5 + inset)
+            axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
+
+
+def legend(figure: Figure, made: SyntheticSet | None) -> None:
+    """Say which colour is which size of window."""
+    if made is not None and len(made.windows):
+        sizes = scales(made)
+        handles = [Line2D([], [], color=COLOURS[i], label=f"{size} pixels") for i, size in enumerate(sizes)]
+        title = f"chosen windows of {variant_name(made.metadata['config']['variant'])}, side"
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(sizes), fontsize=8, title=title, title_fontsize=8, frameon=False)
