@@ -102,4 +102,5 @@ rule figures:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.figures --config {params.config:q} --results {params.results:q} --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | tee -i {log:q}'
+        "python -m udd.figures --config {params.config:q} --results {params.results:q} --collected {params.results:q}/collected/utilization"
+        ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | tee -i {log:q}'
