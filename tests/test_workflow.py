@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from workspace import Workspace, build, environment, jobs
+
+from udd.workflow import VERSIONED
 
 Edit = Callable[[Workspace], object]
 
@@ -100,6 +103,26 @@ def test_fresh_clone_and_pull_need_nothing_then_what_an_edit_asks(built: Workspa
     assert "up to date" in clone.run("dvc", "status")
     assert "datasets.small.evaluate.epochs" in clone.run("dvc", "params", "diff")
     assert clone.planned() == {}
+
+
+def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> None:
+    """Before anything is made, `dvc pull` finds the empty folders of the first dvc.lock; then one cell is made, committed, pulled, and not made again."""
+    author = built.clone(tmp_path / "author")
+    shutil.rmtree(author.path / "results")
+    for folder in VERSIONED:
+        (author.path / "results" / folder).mkdir(parents=True)
+    (author.path / ".snakemake" / "metadata").mkdir(parents=True)
+    author.commit("nothing yet")
+    everything = author.planned()
+    author.run("snakemake", "--cores", "2", "results/accuracy/digits/ipc1/random/seed0/idc/convnet3/network0.json")
+    author.commit("one cell")
+    reader = author.clone(tmp_path / "reader")
+    reader.run("git", "checkout", "-q", "HEAD~1")
+    reader.run("dvc", "pull")
+    assert reader.planned() == everything
+    reader.run("git", "checkout", "-q", "main")
+    reader.run("dvc", "pull")
+    assert reader.planned() == everything | {"data": 1, "coresets": 1, "evaluate": 4}
 
 
 def test_sets_that_are_absent_are_not_made_again_nor_forgotten(built: Workspace, tmp_path: Path) -> None:
