@@ -106,7 +106,7 @@ def test_fresh_clone_and_pull_need_nothing_then_what_an_edit_asks(built: Workspa
 
 
 def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> None:
-    """Before anything is made, `dvc pull` finds the empty folders of the first dvc.lock; then one cell is made, committed, pulled, and not made again."""
+    """`dvc pull` is content with a dvc.lock of empty folders; then one cell is made, committed, pulled, and not made again."""
     author = built.clone(tmp_path / "author")
     shutil.rmtree(author.path / "results")
     for folder in VERSIONED:
@@ -174,14 +174,14 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
     variables = environment() | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     call = {"cwd": workspace.path, "env": variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     snakemake = subprocess.Popen(["snakemake", "--cores", "2"], **call)
-    checkpoints, deadline = workspace.path / "results" / "checkpoints" / "small", time.monotonic() + 60
+    checkpoints, deadline = workspace.path / "results" / "checkpoints" / "small", time.monotonic() + 240
     while not list(checkpoints.rglob("seed0-*.safetensors")):
         assert time.monotonic() < deadline and snakemake.poll() is None, snakemake.communicate()[0]
         time.sleep(0.02)
     process = running(workspace, "udd.distill")
     assert process is not None
     os.kill(process, signal.SIGKILL)
-    said, _ = snakemake.communicate(timeout=120)
+    said, _ = snakemake.communicate(timeout=300)
     assert snakemake.returncode != 0
     assert "failed: distill small 1 udd 0" in said
     said = workspace.run("snakemake", "--cores", "2")

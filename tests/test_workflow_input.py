@@ -82,7 +82,10 @@ class Limits(SimpleNamespace):
         self.global_resources[name] = value
 
 
-@pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), ({"gpu": 2}, False, 2, 1), ({"gpu": 2}, True, 2, 1)])
+ASKED = {"gpu": 2}
+
+
+@pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), (ASKED, False, 2, 1), (ASKED, True, 2, 1)])
 def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int) -> None:
     """The limit is 1 unless --resources gives one; CPU jobs take none of it, so they run side by side."""
     monkeypatch.setattr(flow, "gpu_visible", lambda: visible)
@@ -90,7 +93,7 @@ def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatc
     assert (flow.gpus_a_job(workflow), workflow.global_resources["gpu"]) == (a_job, limit)
 
 
-@pytest.mark.parametrize(("visible", "listed", "found"), [(None, "GPU 0: H200", True), ("", "GPU 0: H200", False), ("-1", "GPU 0", False), ("0", "", False)])
+@pytest.mark.parametrize(("visible", "listed", "found"), [(None, "GPU 0", True), ("", "GPU 0", False), ("-1", "GPU 0", False), ("0", "", False)])
 def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, listed: str, found: bool) -> None:
     """By nvidia-smi, unless CUDA_VISIBLE_DEVICES hides them all."""
     program = tmp_path / "nvidia-smi"

@@ -52,7 +52,7 @@ class Workspace:
     def run(self, *command: str, fails: bool = False, **variables: str) -> str:
         """Run a command in it and return all that it prints. Raises AssertionError with that if it fails, or if it should and does not."""
         call = {"cwd": self.path, "env": environment() | variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        done = subprocess.run(command, timeout=300, **call)
+        done = subprocess.run(command, timeout=600, **call)
         assert bool(done.returncode) == fails, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
         return done.stdout
 

@@ -20,7 +20,6 @@ from udd.cli import UserError, main
 from udd.plan import Cell, Params, Record, canonical
 
 
-
 def under(root: str) -> Callable[[str], str]:
     """A function from a path below `root` to the path that Snakemake knows: `./data` and `data` are one file to us, two to it."""
     return lambda path: os.path.normpath(os.path.join(root, path))
@@ -49,7 +48,6 @@ def cell(wildcards: Any) -> Cell:
 def record(wildcards: Any) -> Record:
     """The evaluation that a rule's wildcards name."""
     return Record(cell(wildcards), int(wildcards.seed), wildcards.protocol, wildcards.architecture, int(wildcards.network))
-
 
 
 def readable(path: str) -> None:
