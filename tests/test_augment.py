@@ -126,11 +126,12 @@ def test_rotation_turns_about_the_centre_up_to_15_degrees():
 
 
 def test_two_geometries_are_one_after_the_other():
-    images, draws = noise(8, 1, 8, 8), drawn(["crop", "flip"], 8, 8)
+    images, draws = noise(60, 1, 8, 8), drawn(["crop", "flip"], 60, 8)
     source = generator()
-    parts = [draw([op], 8, 8, source, DOUBLE) for op in ("crop", "flip")]
-    one, two = apply(images, draws), apply(apply(images, parts[0]), parts[1])
-    torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+    crop, flip = (draw([op], 60, 8, source, DOUBLE) for op in ("crop", "flip"))
+    found = apply(images, draws)
+    torch.testing.assert_close(found, apply(apply(images, crop), flip), rtol=0, atol=1e-12)
+    assert not torch.allclose(found, apply(apply(images, flip), crop))
 
 
 def test_one_of_takes_each_as_often():

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from tiny import config, dataset, options
 from torch import Tensor
 
-from udd import checkpoint, initial
+from udd import checkpoint, distill, initial
 from udd.data import Dataset
 from udd.distill import Distilled, advance, begin, end_network, finished, learning_rate, region_mask
-from udd.matching import Matched
+from udd.matching import Matched, mean_features
 from udd.regions import grid_boxes
 from udd.synthetic import training_images
 from udd.trajectory import Trajectory, class_index, new_network, real_batches, shared_part, start, train_network
@@ -108,9 +108,8 @@ def test_a_class_with_too_few_images_for_a_mix_gives_them_again():
 
 def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
     data = dataset()
-    first, again, policy, seed = (
-        begin(config(**changes), data).images for changes in ({}, {}, {"policy": "random"}, {"seed": 1})
-    )  # fmt: skip
+    configs = [config(), config(), config(policy="random"), config(seed=1)]
+    first, again, policy, seed = (begin(each, data).images for each in configs)
     assert torch.equal(first, again) and torch.equal(first, policy)
     assert not torch.equal(first, seed)
     made = begin(config(init="mix"), data)
@@ -160,9 +159,9 @@ def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, step
         seen.append(batch)
         assert torch.equal(labels, torch.tensor([next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]))
 
-    data, distill = dataset(), options()
+    data, section = dataset(), options()
     monkeypatch.setattr("udd.trajectory.sgd_step", step)
-    train_network(start(data, distill, 0), data, distill, images)
+    train_network(start(data, section, 0), data, section, images)
     assert [len(batch) for batch in seen] == [4] * steps
     if steps == 2:
         assert len(torch.cat(seen).unique(dim=0)) == 8  # none twice before all were seen
@@ -187,11 +186,13 @@ def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):
 @pytest.mark.parametrize(("outer", "factor"), [(0, 1), (1199, 1), (1200, 0.5), (1599, 0.5), (1600, 0.25), (1800, 0.125), (1999, 0.125)])
 @pytest.mark.parametrize("ipc", [1, 10, 50])
 def test_the_rate_is_halved_thrice_and_scaled_by_ipc(outer, factor, ipc):
-    distill = options(image_lr_decay_at=[1200, 1600, 1800])
-    assert learning_rate(distill, ipc, outer) == pytest.approx(0.005 * ipc / 10 * factor)
+    schedule = options(image_lr_decay_at=[1200, 1600, 1800])
+    assert learning_rate(schedule, ipc, outer) == pytest.approx(0.005 * ipc / 10 * factor)
 
 
-def test_a_step_descends_with_momentum_and_moves_the_averages():
+def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch):
+    begun: list[Tensor] = []
+    monkeypatch.setattr(distill, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
     data = dataset()
     run = Run([config(ipc=2, image_lr=0.5, cfc_average=0.75)], data)
     (made,), velocity = run.sets, 0.0
@@ -203,10 +204,10 @@ def test_a_step_descends_with_momentum_and_moves_the_averages():
         velocity = 0.5 * velocity + got.gradient
         images = (images.clamp(0, 1) if step == 2 else images) - rate * velocity
         torch.testing.assert_close(made.images, images, rtol=0, atol=1e-6)
-        assert made.averages is not None
-        if step % 2:
-            assert averages is not None
-            torch.testing.assert_close(made.averages, 0.75 * averages + 0.25 * got.features)
+        before = averages if step % 2 else begun[step // 2]  # F starts anew with every network
+        assert before is not None and made.averages is not None
+        torch.testing.assert_close(made.averages, 0.75 * before + 0.25 * got.features)
+    assert len(begun) == 2
 
 
 def test_pixels_are_clamped_when_a_network_begins_and_in_the_stored_set():
