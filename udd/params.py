@@ -40,11 +40,15 @@ def load(paths: Sequence[Path | str]) -> dict[str, Any]:
 
 
 def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
-    """Return `params` if they follow the schema and make sense together; else raise UserError naming the key."""
+    """Return `params`, without the tables and figures that are null, if they follow the schema and make sense together.
+
+    Raises UserError naming the key.
+    """
     import yaml
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
+    params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
     schema = yaml.safe_load(SCHEMA.read_text())
     error = best_match(Draft202012Validator(schema).iter_errors(params))
     if error is not None:
@@ -52,6 +56,11 @@ def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]
     for key, problem in problems(params, schema):
         raise UserError(f"{source}: {key}: {problem}")
     return params
+
+
+def without_null(requests: dict[str, Any]) -> dict[str, Any]:
+    """The requests that are asked for: a file laid over params.yaml leaves a table out by setting it to null."""
+    return {name: request for name, request in requests.items() if request is not None}
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
