@@ -57,7 +57,7 @@ def read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str,
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); delete it to start this run again") from None
     if metadata.get("format") != FORMAT:

@@ -198,7 +198,8 @@ def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(argv: list[str] | None = None) -> None:
     """Print a cell's resolved configuration, or the list of all cells."""
-    parser = argparse.ArgumentParser(prog="python -m udd.plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
+    what = "Print the resolved configuration of a cell (with --dataset), or all cells."
+    parser = argparse.ArgumentParser(prog="python -m udd.plan", description=what)
     add_config(parser)
     args = parser.parse_args(argv)
     if args.dataset:
