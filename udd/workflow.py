@@ -145,8 +145,14 @@ def drawing(params: Params, stem: str) -> analysis.Drawing:
 
 def drawn_from(params: Params, stem: str) -> list[str]:
     """The files below results that a drawing needs; of the collected ones, its own."""
-    needed = analysis.inputs(params, drawing(params, stem))
-    return [f"collected/utilization/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
+    drawn = drawing(params, stem)
+    needed = analysis.inputs(params, drawn)
+    return [f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
+
+
+def collected_requests(params: Params) -> list[str]:
+    """The tables, and the figures of accuracies, each of which has its own collected files."""
+    return [*params["tables"], *(name for name in params["figures"] if name in plan.ACCURACY_FIGURES)]
 
 
 def digest(folder: Path) -> str:
@@ -174,7 +180,7 @@ def failed(workflow: Any) -> str:
     """What to say when jobs failed: each one's name, its last words and its log."""
     jobs = sorted(workflow.scheduler.failed, key=lambda job: str(job.output)) if workflow.scheduler else []
     blocks = [f"failed: {job.rule.name} {' '.join(job.wildcards)}\n  {last_line(job.log)}\n  log: {' '.join(job.log)}" for job in jobs]
-    return "\n".join([*blocks, "The other jobs are kept; run the same command again for what is missing: distillation goes on from its checkpoint."])
+    return "\n".join([*blocks, "What is done is kept: the same command makes what is missing, and distillation goes on from its checkpoint."])
 
 
 def last_line(logs: Iterable[str]) -> str:
