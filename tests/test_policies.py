@@ -10,6 +10,7 @@ from tiny import network, noise, options
 from torch import Tensor
 
 from udd import policies
+from udd.cli import UserError
 from udd.regions import corner_boxes, grid_boxes
 
 ALL = ["third", "half", "two_thirds"]
@@ -31,16 +32,21 @@ def means(values: Tensor, boxes: Tensor, side: int) -> list[float]:
     return [brute_force_mean(values, box, side).item() for box in boxes.tolist()]
 
 
-def activation_of(model, image: Tensor, boxes: Tensor) -> Tensor:
+def block(layer: str | int) -> int:
+    """A block's place among all, from `last` or a number counted from 1."""
+    return layer - 1 if isinstance(layer, int) else -1
+
+
+def activation_of(model, image: Tensor, boxes: Tensor, layer: str | int = "last") -> Tensor:
     """Eq. 1, one image."""
-    maps, _ = model.features(normalised(image))
+    maps, _ = model.features(normalised(image), block(layer))
     return torch.tensor(means(maps[0].mean(0).detach(), boxes, image.shape[-1]), dtype=torch.float64)
 
 
-def gradient_of(model, image: Tensor, label: int, boxes: Tensor, layer: str) -> Tensor:
+def gradient_of(model, image: Tensor, label: int, boxes: Tensor, layer: str | int) -> Tensor:
     """The gradient policy, one image alone."""
     pixels = image.clone().requires_grad_()
-    maps, embedding = model.features(normalised(pixels))
+    maps, embedding = model.features(normalised(pixels), block(layer))
     loss = F.cross_entropy(model.classifier(embedding), torch.tensor([label]))
     gradient = torch.autograd.grad(loss, pixels)[0] if layer == "pixels" else torch.autograd.grad(loss, maps)[0][0]
     return torch.tensor(means(gradient.abs().mean(0), boxes, image.shape[-1]), dtype=torch.float64)
@@ -61,12 +67,12 @@ def test_activation_is_the_mean_in_the_window_of_the_last_map(images):
     close(policies.activation(model, images, boxes, MEAN, STD), [activation_of(model, image, boxes) for image in images])
 
 
-@pytest.mark.parametrize("layer", ["last", "pixels"])
+@pytest.mark.parametrize("layer", ["last", 2, "pixels"])
 def test_gradient_is_that_of_each_image_alone(images, layer):
     side = images.shape[-1]
     model, boxes, labels = network(side=side), corner_boxes(side, ALL), torch.tensor([2, 0, 1, 0])
     expected = [gradient_of(model, image, label, boxes, layer) for image, label in zip(images, labels.tolist(), strict=True)]
-    close(policies.gradient(model, images, labels, boxes, MEAN, STD, layer), expected)
+    close(policies.gradient(model, images, labels, boxes, MEAN, STD, None if layer == "pixels" else block(layer)), expected)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "uniform", "salt_and_pepper"])
@@ -159,6 +165,7 @@ def test_standardised_scores_have_mean_0_and_deviation_1_in_every_scale():
 
 CHANGES = [{"policy": policy} for policy in ("jitter", "gradient", "activation", "vote")]
 CHANGES += [{"policy": "jitter", "ranking": "within_scale"}, {"policy": "gradient", "search_layer": "pixels"}]
+CHANGES += [{"policy": policy, "search_layer": 2} for policy in ("jitter", "gradient", "activation")]
 CHANGES += [{"policy": "vote", "scales": ["half"], "selected": 3}, {"policy": "jitter", "jitter": "salt_and_pepper", "jitter_copies": 1}]
 
 
@@ -177,9 +184,9 @@ def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes)
                 if policy == "gradient":
                     rows.append(gradient_of(model, stack[c, b], c, boxes, distill["search_layer"]))
                     continue
-                row = activation_of(model, stack[c, b], boxes)
+                row = activation_of(model, stack[c, b], boxes, distill["search_layer"])
                 if policy == "jitter":
-                    jittered = [activation_of(model, copy[2 * c + b], boxes) for copy in copies]
+                    jittered = [activation_of(model, copy[2 * c + b], boxes, distill["search_layer"]) for copy in copies]
                     row = (row - sum(jittered) / len(jittered)).abs()
                 rows.append(row)
         return policies.reranked(torch.stack(rows), distill["ranking"])
@@ -193,6 +200,11 @@ def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes)
 
 def search(distill: dict, boxes: Tensor, seed: int = 0) -> Tensor:
     return policies.search(network(side=16), noise(3, 2, 3, 16, 16), boxes, MEAN, STD, distill, generator(seed))
+
+
+def test_a_block_that_the_network_lacks_is_named():
+    with pytest.raises(UserError, match="block 4 of a convnet3 with 3"):
+        search(options(search_layer=4), corner_boxes(16, ALL))
 
 
 @pytest.mark.parametrize(("changes", "boxes"), [({"policy": "all"}, corner_boxes(16, ALL)), ({"decode": "grid"}, grid_boxes(16, 2))])

@@ -131,7 +131,7 @@ def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: tor
     """
     side, device, dtype = images.shape[-1], images.device, images.dtype
     shape = torch.full((2,), beta, device=device, dtype=torch.float64)
-    gamma = torch._standard_gamma(shape, generator=generator)  # Beta(b, b) = G1 / (G1 + G2); the public sampler takes no generator
+    gamma = torch._standard_gamma(shape, generator=generator)  # type: ignore[attr-defined]  # Beta(b, b) = G1 / (G1 + G2); the public sampler takes no generator
     share = gamma[0] / gamma.sum()
     coin, *centre = torch.rand(3, generator=generator, device=device, dtype=torch.float64)
     half = (side * (1 - share).sqrt() / 2).floor() * (coin < p)

@@ -22,7 +22,7 @@ from udd.matching import Matched, Work, matching_step, mean_features
 from udd.regions import Windows, candidate_windows, training_pairs
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet
-from udd.trajectory import Trajectory, class_index, new_network, real_batches, train_network
+from udd.trajectory import Trajectory, new_network, real_batches, train_network
 
 
 @dataclass

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from udd import augment, losses
+from udd.networks import Network
 from udd.regions import Windows, decode
 
 
@@ -45,14 +46,26 @@ def weight_gradients(loss: Tensor, weights: Sequence[Tensor], create_graph: bool
     return torch.autograd.grad(loss, weights, create_graph=create_graph)
 
 
-def real_gradient(network: nn.Module, weights: Sequence[Tensor], images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor) -> tuple[Tensor, ...]:
+def real_gradient(
+    network: Network, weights: Sequence[Tensor], images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor
+) -> tuple[Tensor, ...]:
     """The mean cross-entropy gradient on a real batch of one class (the target of Eq. 9). images [R, K, H, W], bytes or floats in [0, 1]."""
     inputs = augment.apply(augment.normalise(augment.as_float(images, mean.dtype), mean, std), draws)
     labels = torch.full((len(images),), label, device=images.device)
     return weight_gradients(F.cross_entropy(network(inputs), labels), weights)
 
 
-def class_step(network: nn.Module, weights: Sequence[Tensor], work: Work, label: int, target: Sequence[Tensor], draws: augment.Draws, mean: Tensor, std: Tensor, parts: bool):
+def class_step(
+    network: Network,
+    weights: Sequence[Tensor],
+    work: Work,
+    label: int,
+    target: Sequence[Tensor],
+    draws: augment.Draws,
+    mean: Tensor,
+    std: Tensor,
+    parts: bool,
+) -> Matched:
     """One class of one set: the gradient of Eq. 10 on its pixels [B, K, H, W], L_g, L_c, mean feature [D], the gradient of L_c or None."""
     options = work.distill
     pixels = work.images[label].detach().requires_grad_()
@@ -67,27 +80,35 @@ def class_step(network: nn.Module, weights: Sequence[Tensor], work: Work, label:
     if parts and options["cfc"]:
         (gradient_cfc,) = torch.autograd.grad(options["cfc_weight"] * loss_cfc, pixels, retain_graph=True)
     (gradient,) = torch.autograd.grad(loss_gradient + options["cfc_weight"] * loss_cfc, pixels)  # Eq. 10
-    return gradient, loss_gradient.detach(), loss_cfc.detach(), feature.detach(), gradient_cfc
+    return Matched(gradient, loss_gradient.detach(), loss_cfc.detach(), feature.detach(), gradient_cfc)
 
 
-def matching_step(network: nn.Module, works: Sequence[Work], real: Tensor, draws: augment.Draws, mean: Tensor, std: Tensor, parts: bool = False) -> list[Matched]:
+def stacked(classes: Sequence[Matched]) -> Matched:
+    """The results of single classes as one."""
+    columns = (None if column[0] is None else torch.stack(column) for column in zip(*classes, strict=True))
+    return Matched(*columns)  # type: ignore[arg-type]
+
+
+def matching_step(
+    network: Network, works: Sequence[Work], real: Tensor, draws: augment.Draws, mean: Tensor, std: Tensor, parts: bool = False
+) -> list[Matched]:
     """The image gradients of every set, for all classes (Algorithm 1, lines 4-8).
 
     real: a batch of every class [C, R, K, H, W], bytes or floats in [0, 1]; draws: one augmentation a class, shared by its real and
     synthetic images (DSA). parts: also give the gradient of L_c alone. All sets must match the same weights.
     """
     weights = losses.matched_weights(network, works[0].distill["matched"])
-    steps: list[list] = [[] for _ in works]
+    steps: list[list[Matched]] = [[] for _ in works]
     for label in range(len(real)):
         draw = augment.pick(draws, label)
         target = real_gradient(network, weights, real[label], label, draw, mean, std)
         for work, done in zip(works, steps, strict=True):
             done.append(class_step(network, weights, work, label, target, draw, mean, std, parts))
-    return [Matched(*(None if column[0] is None else torch.stack(column) for column in zip(*done, strict=True))) for done in steps]
+    return [stacked(done) for done in steps]
 
 
 @torch.no_grad()
-def mean_features(network: nn.Module, images: Tensor, pairs: Tensor, among: Windows, mean: Tensor, std: Tensor) -> Tensor:
+def mean_features(network: Network, images: Tensor, pairs: Tensor, among: Windows, mean: Tensor, std: Tensor) -> Tensor:
     """The mean feature of every class's training images, un-augmented: what F starts from with a new network (Eq. 8). [C, D]."""
     batches = (augment.normalise(decode(of_class, chosen, among), mean, std) for of_class, chosen in zip(images, pairs, strict=True))
     return torch.stack([network.features(batch)[1].mean(0) for batch in batches])

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from udd.augment import normalise
+from udd.cli import UserError
+from udd.networks import Network
 from udd.regions import area_weights
 
 
-def activation_map(network: nn.Module, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Channel mean of the last block's post-activation map, before its pooling. [B, K, H, W] in [0, 1] -> [B, h, w]."""
-    return network.features(normalise(images, mean, std))[0].mean(1)
+def activation_map(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
+    """Channel mean of a block's post-activation map (by default the last's), before its pooling. [B, K, H, W] in [0, 1] -> [B, h, w]."""
+    return network.features(normalise(images, mean, std), layer)[0].mean(1)
 
 
 def window_means(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
@@ -25,17 +27,17 @@ def window_means(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
 
 
 @torch.no_grad()
-def activation(network: nn.Module, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Lambda_n: the mean activation in the window (Eq. 1). [B, N]."""
-    return window_means(activation_map(network, images, mean, std), boxes, images.shape[-1])
+    return window_means(activation_map(network, images, mean, std, layer), boxes, images.shape[-1])
 
 
-def gradient(network: nn.Module, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: str = "last") -> Tensor:
-    """Lambda_n: the mean absolute gradient of an image's cross-entropy in the window, at the last map or at the pixels (Sec. 2.3). [B, N]."""
+def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
+    """Lambda_n: the mean absolute gradient of an image's cross-entropy in the window, at a block's map or at the pixels (None). [B, N]."""
     pixels = images.detach().requires_grad_()
-    maps, embedding = network.features(normalise(pixels, mean, std))
+    maps, embedding = network.features(normalise(pixels, mean, std), -1 if layer is None else layer)
     loss = F.cross_entropy(network.classifier(embedding), labels, reduction="sum")  # an image's gradient is its own alone
-    (found,) = torch.autograd.grad(loss, pixels if layer == "pixels" else maps)
+    (found,) = torch.autograd.grad(loss, pixels if layer is None else maps)
     return window_means(found.abs().mean(1), boxes, images.shape[-1])
 
 
@@ -52,10 +54,21 @@ def jittered(images: Tensor, kind: str, sigma: float, generator: torch.Generator
 
 
 @torch.no_grad()
-def jitter(network: nn.Module, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, kind: str, sigma: float, copies: int, generator: torch.Generator) -> Tensor:
+def jitter(
+    network: Network,
+    images: Tensor,
+    boxes: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    kind: str,
+    sigma: float,
+    copies: int,
+    generator: torch.Generator,
+    layer: int = -1,
+) -> Tensor:
     """sigma_n = |Lambda_n - mean of Lambda_n over jittered copies of the whole image| (Eqs. 2-4). [B, N]."""
     batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])  # [(1 + M) B, K, H, W]
-    responses = activation(network, batch, boxes, mean, std).unflatten(0, (1 + copies, -1))  # [1 + M, B, N]
+    responses = activation(network, batch, boxes, mean, std, layer).unflatten(0, (1 + copies, -1))  # [1 + M, B, N]
     return (responses[0] - responses[1:].mean(0)).abs()
 
 
@@ -86,18 +99,43 @@ def reranked(scores: Tensor, ranking: str) -> Tensor:
     return ((groups - centre) / spread).flatten(-2)
 
 
-def scores(network: nn.Module, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, distill: dict, generator: torch.Generator) -> Tensor:
+def search_layer(network: Network, distill: dict) -> int:
+    """The block whose map is searched: the last, or that of the given number, counted from 1. Raises UserError if there is no such block."""
+    layer, blocks = distill["search_layer"], len(network.blocks)
+    if layer in ("last", "pixels"):
+        return -1
+    if layer > blocks:
+        raise UserError(f"distill.search_layer: block {layer} of a {distill['network']} with {blocks}; give 1 to {blocks}, or last")
+    return layer - 1
+
+
+def takes_all(distill: dict) -> bool:
+    """Whether every window is trained on, so that there is nothing to search: policy `all`, and IDC's grid."""
+    return distill["policy"] == "all" or distill["decode"] == "grid"
+
+
+def scores(
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    boxes: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    distill: dict,
+    generator: torch.Generator,
+) -> Tensor:
     """The scores that the configured policy gives every window of every image. [B, K, H, W], int64 [B] -> [B, N], lower is less used."""
-    policy = distill["policy"]
+    policy, layer = distill["policy"], search_layer(network, distill)
     noise = (distill["jitter"], distill["jitter_sigma"], distill["jitter_copies"], generator)
     if policy == "random":
         return torch.rand(len(images), len(boxes), generator=generator, device=images.device)
     if policy == "activation":
-        return reranked(activation(network, images, boxes, mean, std), distill["ranking"])
+        return reranked(activation(network, images, boxes, mean, std, layer), distill["ranking"])
     if policy == "gradient":
-        return reranked(gradient(network, images, labels, boxes, mean, std, distill["search_layer"]), distill["ranking"])
+        at = None if distill["search_layer"] == "pixels" else layer
+        return reranked(gradient(network, images, labels, boxes, mean, std, at), distill["ranking"])
     if policy == "jitter":
-        return reranked(jitter(network, images, boxes, mean, std, *noise), distill["ranking"])
+        return reranked(jitter(network, images, boxes, mean, std, *noise, layer), distill["ranking"])
     if policy == "vote":
         each = ("jitter", "gradient", "activation")
         found = [scores(network, images, labels, boxes, mean, std, distill | {"policy": name}, generator) for name in each]
@@ -105,13 +143,13 @@ def scores(network: nn.Module, images: Tensor, labels: Tensor, boxes: Tensor, me
     raise ValueError(f"policy {policy}: expected jitter, gradient, activation, vote or random")
 
 
-def search(network: nn.Module, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, distill: dict, generator: torch.Generator) -> Tensor:
+def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, distill: dict, generator: torch.Generator) -> Tensor:
     """Rank every image's windows, the least used first. [C, B, K, H, W] -> int64 ranks [C, B, N].
 
     Where all windows are taken (policy `all`, IDC's grid) nothing is searched, and the ranks are the windows' own order.
     """
     C, B = images.shape[:2]
-    if distill["policy"] == "all" or distill["decode"] == "grid":
+    if takes_all(distill):
         return torch.arange(len(boxes), device=images.device).expand(C, B, -1)
     labels = torch.arange(C, device=images.device).repeat_interleave(B)
     flat = images.detach().flatten(0, 1)  # [C B, K, H, W]
@@ -120,6 +158,5 @@ def search(network: nn.Module, images: Tensor, boxes: Tensor, mean: Tensor, std:
 
 def lowest(places: Tensor, distill: dict) -> Tensor:
     """The windows to train on: the P lowest of each image, or all of them for policy `all` and IDC's grid. [C, B, N] -> int64 [C, B, P]."""
-    everything = distill["policy"] == "all" or distill["decode"] == "grid"
-    count = places.shape[-1] if everything else distill["selected"]
+    count = places.shape[-1] if takes_all(distill) else distill["selected"]
     return places.argsort(dim=-1, stable=True)[..., :count]

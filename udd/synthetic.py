@@ -48,7 +48,7 @@ def load(path: Path | str) -> SyntheticSet:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             if metadata.get("format") != FORMAT:
                 raise UserError(f"{path}: found a set of format {metadata.get('format')}, expected {FORMAT}; make it again with this version")
-            return SyntheticSet(*(file.get_tensor(name) for name in NAMES), metadata)
+            return SyntheticSet(**{name: file.get_tensor(name) for name in NAMES}, metadata=metadata)
     except FileNotFoundError:
         raise UserError(f"{path}: no such set; make it with snakemake or pull it with dvc pull") from None
     except (SafetensorError, json.JSONDecodeError) as error:
@@ -62,11 +62,11 @@ def training_images(made: SyntheticSet, use: str = "stored") -> tuple[Tensor, Te
     """
     if use == "none" or not len(made.windows):
         return made.images, made.labels
-    n, side = len(made.images), made.images.shape[-1]
+    side = made.images.shape[-1]
     among = windows(made.windows, side, made.metadata["whole"], made.images)
     mask = made.regions.bool() if use == "stored" else torch.ones_like(made.regions, dtype=torch.bool)  # [n, N]
     image, window = mask.nonzero(as_tuple=True)
     images, labels = crop_resize(made.images[image], window, among), made.labels[image]
     if among.whole:
-        images, labels = torch.cat([made.images[:n], images]), torch.cat([made.labels, labels])
+        images, labels = torch.cat([made.images, images]), torch.cat([made.labels, labels])
     return images, labels

@@ -33,8 +33,8 @@ def sgd_step(
     images: Tensor,
     labels: Tensor,
     recipe: Mapping[str, Any],
-    mean: Tensor,
-    std: Tensor,
+    mean: Channels,
+    std: Channels,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by itself, CutMix, descend.

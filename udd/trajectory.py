@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from udd import augment
 from udd.data import Dataset
-from udd.networks import build
+from udd.networks import Network, build
 from udd.seeds import stream
 from udd.train import sgd, sgd_step
 
@@ -24,7 +24,7 @@ SHARED = ("network", "width", "outer", "inner", "pretrain_epochs", "batch_real",
 class Trajectory:
     """Where the networks' side stands: the current network and its optimiser, two random streams, and the iteration to do next."""
 
-    network: nn.Module
+    network: Network
     optimizer: torch.optim.SGD
     draws: torch.Generator  # real batches and matching augmentation
     training: torch.Generator  # initialisation and training of the networks
@@ -52,7 +52,7 @@ def start(data: Dataset, distill: dict, seed: int) -> Trajectory:
     return Trajectory(network, sgd(network, recipe(distill)), draws, training)
 
 
-def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> nn.Module:
+def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> Network:
     """A new random network for the data set's images."""
     _, channels, side, _ = data.train_images.shape
     return build(distill["network"], channels, side, len(data.classes), distill["width"], generator).to(generator.device)
@@ -74,7 +74,16 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
     for index in order[: steps * batch].split(batch):
-        sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], recipe(distill), data.mean, data.std, generator)
+        sgd_step(
+            trajectory.network,
+            trajectory.optimizer,
+            data.train_images[index],
+            data.train_labels[index],
+            recipe(distill),
+            data.mean,
+            data.std,
+            generator,
+        )
 
 
 def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
