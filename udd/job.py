@@ -7,6 +7,7 @@ import hashlib
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,9 @@ def distil(configs: list[dict[str, Any]], data: Dataset, path: Path, args: argpa
                 seconds = before + time.monotonic() - begun
                 rows = [progress.curve_row(made, got, done(), outer, pace.rate(done()), seconds) for made, got in zip(sets, found, strict=True)]
                 curves = [torch.cat([curve, row.unsqueeze(0)]) for curve, row in zip(curves, rows, strict=True)]
-                for made, row in zip(sets, rows, strict=True):
-                    bar.write(progress.log_line(made.config["variant"], row, total, pace.to_go(done())), file=sys.stderr)
+                bar.write(
+                    "\n".join(progress.log_line(made, row, total, pace.to_go(done())) for made, row in zip(sets, rows, strict=True)), file=sys.stderr
+                )
             if trajectory.inner == 0 and trajectory.outer in args.snapshots:
                 snapshot(trajectory, sets, data, args)
             if (reason := alarm.reason()) and done() < total:
@@ -200,7 +202,9 @@ def run(argv: list[str] | None = None) -> None:
     check_data(configs, read_manifest(args.manifest), args.manifest)
     path = checkpoint_path(args.checkpoints, configs)
     device = setup(args)
-    with lock(path):
+    with ExitStack() as locks:
+        for written in (path, *args.out):
+            locks.enter_context(lock(written))
         data = load_data(args.manifest, args.root).to(device)
         sets, curves = distil(configs, data, path, args)
         origin = provenance("udd.distill", device)

@@ -43,12 +43,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def log_line(name: str, row: Tensor, total: int, eta: float) -> str:
+def log_line(made: Distilled, row: Tensor, total: int, eta: float) -> str:
     """One line about one set: where it is, loss parts, gradient norms, images a second, time to go."""
     iteration, _, _, gradient, contrast, norm_gradient, norm_cfc, rate, _ = row.tolist()
     return (
-        f"{name} {iteration:.0f}/{total} | L_g {gradient:.4g} L_c {contrast:.4g} | |dL_g| {norm_gradient:.3g} |dL_c| {norm_cfc:.3g} "
-        f"| {rate:.0f} images/s | {duration(eta)} to go"
+        f"{made.config['variant']} {iteration:.0f}/{total} | L_g {gradient:.4g} L_c {contrast:.4g} "
+        f"| |dL_g| {norm_gradient:.3g} |dL_c| {norm_cfc:.3g} | {rate:.0f} images/s | {duration(eta)} to go"
     )
 
 
