@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from udd.plan import DEFAULT_PROTOCOL, FULL, Cell, Params, cells, dataset_config, method, seeds, set_config, unique
+from udd.plan import ACCURACY_FIGURES, DEFAULT_PROTOCOL, FULL, Cell, Params, cells, dataset_config, method, seeds, set_config, unique
 
 NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
 SPREAD = "spread"  # Fig. 8 needs no data
@@ -75,8 +75,8 @@ def drawn_cells(params: Params, drawing: Drawing) -> list[Cell]:
 
 def inputs(params: Params, drawing: Drawing) -> list[str]:
     """The files below results that a drawing needs."""
-    if drawing.name == "utilization":
-        return ["accuracy.csv", "utilization.csv"]
+    if drawing.name in ACCURACY_FIGURES:
+        return ["accuracy.csv", *(["utilization.csv"] if drawing.name == "utilization" else [])]
     found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     if drawing.name in WITH_DATA:
         found.append(f"data/{drawing.dataset}.json")
@@ -111,12 +111,12 @@ def table_config(params: Params, name: str) -> dict[str, Any]:
 
 
 def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
-    """All that `udd.figures` needs beside the files of `inputs`: the sets shown; for `utilization` how they were evaluated."""
+    """All that `udd.figures` needs beside the files of `inputs`: the sets shown; for figures of accuracies how they were evaluated."""
     config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
     config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     if drawing.name == SPREAD:
         config["intervals"] = params["utilization"]["intervals"]
-    if drawing.name == "utilization":
-        request = params["figures"]["utilization"]
+    if drawing.name in ACCURACY_FIGURES:
+        request = params["figures"][drawing.name]
         config |= {"protocol": request.get("protocol", DEFAULT_PROTOCOL), "architecture": request.get("architectures", ["convnet3"])[0]}
     return config

@@ -18,6 +18,7 @@ from udd.params import load
 
 Params = dict[str, Any]
 DEFAULT_PROTOCOL = "idc"
+ACCURACY_FIGURES = ("utilization", "schedule")  # those that show evaluations
 FULL = "all"  # the IPC of the full data set
 
 
@@ -107,8 +108,9 @@ def all_cells(params: Params) -> list[Cell]:
 
 
 def all_records(params: Params) -> list[Record]:
-    """Every evaluation that some table, or the utilisation figure, asks for, once. The other figures look at sets alone."""
-    asking = [request for name, request in requests(params).items() if name.startswith("table/") or name == "figure/utilization"]
+    """Every evaluation that some table, or a figure of accuracies, asks for, once. The other figures look at sets alone."""
+    tables, figures = params["tables"].values(), params["figures"].items()
+    asking = [*tables, *(request for name, request in figures if name in ACCURACY_FIGURES)]
     return unique(record for request in asking for record in records(params, request))
 
 

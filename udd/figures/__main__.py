@@ -12,7 +12,7 @@ from udd import analysis, plan
 from udd.cli import UserError, main
 from udd.params import load as load_params
 
-NAMES = ("utilization", "maps", "features", "gallery", "curves", "spread")
+NAMES = ("utilization", "maps", "features", "gallery", "curves", "schedule", "spread")
 
 
 def drawer(name: str) -> Callable:

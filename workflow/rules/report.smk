@@ -25,7 +25,7 @@ rule collect:
 
 
 rule collect_request:
-    """The same for one table, or the utilisation figure, so that it can be asked for alone."""
+    """The same for one table, or one figure of accuracies, so that it can be asked for alone."""
     input:
         lambda w: [results(path) for path in flow.collected(params, w.request)],
     output:
@@ -37,7 +37,7 @@ rule collect_request:
         code=code_digest("udd.collect"),
         out=subpath(output[0], parent=True),
     wildcard_constraints:
-        request=flow.pick([*params["tables"], "utilization"]),
+        request=flow.pick(flow.collected_requests(params)),
     log:
         results("logs/collect/{request}.log"),
     conda:
@@ -95,6 +95,7 @@ rule figures:
         config=lambda w: plan.canonical(analysis.figure_config(params, flow.drawing(params, w.stem))),
         code=code_digest("udd.figures"),
         results=lambda w: params["results"],
+        collected=lambda w: results(f"collected/{flow.drawing(params, w.stem).name}"),
     wildcard_constraints:
         stem=flow.pick(drawing.stem for drawing in analysis.drawings(params)),
     log:
@@ -102,5 +103,5 @@ rule figures:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.figures --config {params.config:q} --results {params.results:q} --collected {params.results:q}/collected/utilization"
+        "python -m udd.figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
         ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | tee -i {log:q}'
