@@ -18,7 +18,7 @@ PANELS = (
     ("grad_norm_gradient", r"$\|\partial L_g/\partial S\|$"),
     ("grad_norm_cfc", r"$\|\partial L_c/\partial S\|$"),
 )
-LOGARITHMIC = ("loss_gradient", "grad_norm_gradient", "grad_norm_cfc")
+DECADE = 10  # a quantity that varies by more is drawn on a logarithmic scale
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
@@ -30,15 +30,16 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for axis, (column, name) in zip(axes.flat, PANELS, strict=True):
         shown = [panel(axis, curves, column, variant_name(variant), COLOURS[i]) for i, (variant, curves) in enumerate(variants.items())]
         axis.set_ylabel(name)
-        if column in LOGARITHMIC and any(shown):
+        if any(shown) and wide(axis):
             axis.set_yscale("log")
         if not any(shown):
             axis.text(0.5, 0.5, "not used by these variants", ha="center", va="center", transform=axis.transAxes, fontsize=8, color="0.4")
     for axis in axes[1]:
         axis.set_xlabel("iteration (inner steps)")
     axes[0, 0].legend(frameon=False, fontsize=8)
-    n = "/".join(str(len(curves)) for curves in variants.values())
-    figure.suptitle(f"{place_name(config)}: mean over {n} distillation seed(s); band: their range", fontsize=10)
+    n = "-".join(str(count) for count in sorted({len(curves) for curves in variants.values()}))
+    what = "one distillation seed" if n == "1" else f"mean and range over n = {n} distillation seeds"
+    figure.suptitle(f"{place_name(config)}: {what}", fontsize=10)
     return figure
 
 
@@ -65,6 +66,12 @@ def panel(axis: Any, curves: list[np.ndarray], column: str, name: str, colour: s
     if len(curves) > 1:
         axis.fill_between(x, smooth.min(0), smooth.max(0), color=colour, alpha=0.2, linewidth=0)
     return True
+
+
+def wide(axis: Any) -> bool:
+    """Whether what was drawn is positive and varies by more than a decade."""
+    low, high = axis.dataLim.intervaly
+    return low > 0 and high / low > DECADE
 
 
 def averaged(values: np.ndarray) -> np.ndarray:

@@ -62,9 +62,10 @@ def plane(found: np.ndarray) -> np.ndarray:
 
 
 def scatter(axis: Any, points: np.ndarray, labels: Tensor, name: str) -> None:
-    """Draw each point as the number of its class."""
+    """Draw each point as the number of its class; what is yellow in the palette is black here, to be read on white."""
+    colours = [*COLOURS[:8], "#000000", *COLOURS[9:]]
     for (x, y), label in zip(points, labels.tolist(), strict=True):
-        axis.text(x, y, str(label), color=COLOURS[label % len(COLOURS)], fontsize=6, ha="center", va="center")
+        axis.text(x, y, str(label), color=colours[label % len(colours)], fontsize=6, ha="center", va="center")
     low, high = points.min(0), points.max(0)
     margin = 0.05 * (high - low) + 1e-6
     axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]), xticks=[], yticks=[])

@@ -31,7 +31,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         made = load(set_path(sources, found))
         first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
         rows.append((variant_name(found["variant"]), made.images[first], made, first))
-    figure, axes = start(0.75 * columns + 1.2, 1.7 * len(rows) + 0.5, 2 * len(rows), columns)
+    figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)
     for number, (name, images, made, index) in enumerate(rows):
         shown = fill(axes[2 * number : 2 * number + 2], images, proxies)
         axes[2 * number, 0].set_ylabel(name)
@@ -41,7 +41,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
                 outline(axis, made, image)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(name, fontsize=8)
-    figure.colorbar(shown, ax=axes, shrink=0.5, label="mean activation of the last block, first proxy")
+    figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
     legend(figure, rows[-1][2])
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
     return figure

@@ -16,7 +16,7 @@ SAMPLES, SIZE = 500, 64
 def draw(config: dict[str, Any], _sources: Sources) -> Figure:
     """mUE with its standard deviation over samples as a band."""
     found = spread_experiment(SPREADS, config["intervals"], SAMPLES, SIZE)
-    figure, axes = start(4.5, 3.0)
+    figure, axes = start(5.2, 3.2)
     axis = axes[0, 0]
     mean = [point["mue"] for point in found]
     axis.fill_between(
@@ -24,7 +24,7 @@ def draw(config: dict[str, Any], _sources: Sources) -> Figure:
         color=COLOURS[0], alpha=0.25, linewidth=0, label=f"± standard deviation over {SAMPLES} samples",
     )  # fmt: skip
     axis.plot(SPREADS, mean, color=COLOURS[0], label=f"mean; a sample: {SIZE} values")
-    axis.set(xlabel="standard deviation of the normal samples, in parts of the range", ylabel="mUE (0 to 1)", xlim=(0, 1), ylim=(0, 1.02))
-    axis.set_title("Utilisation of normal samples around the middle of the range, confined to it")
+    axis.set(xlabel="standard deviation of the samples / length of the range", ylabel="mUE (0 to 1)", xlim=(0, 1), ylim=(0, 1.02))
+    axis.set_title("Normal samples around the middle of the range, confined to it")
     axis.legend(frameon=False, loc="lower right", fontsize=8)
     return figure

@@ -83,4 +83,4 @@ def counts(families: dict[str, list[Point]]) -> str:
     """How many sets and evaluations stand behind a point."""
     found = [point for of_family in families.values() for point in of_family]
     sets, runs = sorted({point.mue[2] for point in found}), sorted({point.accuracy[2] for point in found})
-    return f"a point: {'-'.join(map(str, sets))} set(s), {'-'.join(map(str, runs))} evaluation(s)"
+    return f"a point: n = {'-'.join(map(str, sets))} (mUE: sets), n = {'-'.join(map(str, runs))} (accuracy: evaluations)"
