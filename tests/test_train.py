@@ -63,6 +63,22 @@ def test_two_steps_are_sgd_with_momentum_and_weight_decay():
         torch.testing.assert_close(ours, reference, rtol=1e-12, atol=1e-14)
 
 
+def test_descent_is_that_of_torch_to_the_bit():
+    images, labels = data(6)
+    networks = [build("convnet3", 1, 8, 3, 4, stream("cpu", 0)) for _ in range(2)]
+    ours = module.sgd(networks[0], RECIPE)
+    theirs = torch.optim.SGD(networks[1].parameters(), RECIPE["lr"], momentum=RECIPE["momentum"], weight_decay=RECIPE["weight_decay"], foreach=True)
+    for step in range(4):
+        for network, optimizer in zip(networks, (ours, theirs), strict=True):
+            optimizer.param_groups[0]["lr"] = RECIPE["lr"] / (step + 1)
+            optimizer.zero_grad()
+            F.cross_entropy(network(images / 255), labels).backward()
+            optimizer.step()
+    for first, second in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(first, second)
+        assert torch.equal(ours.state[first]["momentum_buffer"], theirs.state[second]["momentum_buffer"])
+
+
 def test_cutmix_weighs_both_labels(monkeypatch):
     images, labels = data(6)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))

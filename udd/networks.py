@@ -22,7 +22,8 @@ class Network(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.pool = pool
-        _, embedding = self.features(torch.empty(2, *shape))
+        with torch.no_grad():
+            _, embedding = self.features(torch.zeros(2, *shape))
         self.classifier = nn.Linear(embedding.shape[1], classes)
 
     def features(self, x: torch.Tensor, layer: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -172,9 +173,9 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
     if channels < 1 or side < 2 or classes < 1 or width < 1:
         found = f"{channels} channels, side {side}, {classes} classes, width {width}"
         raise UserError(f"{architecture}: {found}; expected a side of 2 or more, and 1 or more of the others")
-    with torch.device("meta"):  # no values yet, and torch's global generator stays untouched
+    with torch.random.fork_rng(devices=[]):  # torch's global generator stays untouched; its device "meta" would import a compiler, for a second
         network = Network(*BUILDERS[architecture](channels, side, width), (channels, side, side), classes)
-    network.to_empty(device=generator.device)
+    network.to(generator.device)
     initialise(network, generator)
     return network
 

@@ -6,7 +6,8 @@ A recipe is a mapping with the keys epochs, batch, lr, momentum, weight_decay an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,14 +23,46 @@ PLAIN: dict[str, Any] = {"decay_at": [], "decay": 1.0, "augment": [], "cutmix_be
 Channels = Sequence[float] | Tensor  # one number a channel
 
 
-def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> torch.optim.SGD:
-    """Stochastic gradient descent over all of the network's parameters: v <- momentum v + g + weight_decay w; w <- w - lr v."""
-    return torch.optim.SGD(network.parameters(), recipe["lr"], momentum=recipe["momentum"], weight_decay=recipe["weight_decay"])
+class SGD:
+    """torch.optim.SGD's rule, with its `param_groups` and `state`, to the bit; torch's own imports its compiler, which takes a second a job.
+
+    v <- momentum v + g + weight_decay w; w <- w - lr v.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float):
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}]
+        self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self.param_groups[0]["params"]:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One step on all parameters, as if they were one vector."""
+        group = self.param_groups[0]
+        weights = group["params"]
+        gradients = torch._foreach_add([weight.grad for weight in weights], weights, alpha=group["weight_decay"])
+        if self.state:
+            velocities = [self.state[weight]["momentum_buffer"] for weight in weights]
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, gradients)
+        else:
+            velocities = list(gradients)
+            for weight, velocity in zip(weights, velocities, strict=True):
+                self.state[weight]["momentum_buffer"] = velocity
+        torch._foreach_add_(weights, velocities, alpha=-group["lr"])
+
+
+def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> SGD:
+    """Stochastic gradient descent over all of the network's parameters."""
+    return SGD(network.parameters(), recipe["lr"], recipe["momentum"], recipe["weight_decay"])
 
 
 def sgd_step(
     network: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     images: Tensor,
     labels: Tensor,
     recipe: Mapping[str, Any],

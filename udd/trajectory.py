@@ -15,7 +15,7 @@ from udd import augment
 from udd.data import Dataset
 from udd.networks import Network, build
 from udd.seeds import stream
-from udd.train import sgd, sgd_step
+from udd.train import SGD, sgd, sgd_step
 
 SHARED = ("network", "width", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
 
@@ -25,7 +25,7 @@ class Trajectory:
     """Where the networks' side stands: the current network and its optimiser, two random streams, and the iteration to do next."""
 
     network: Network
-    optimizer: torch.optim.SGD
+    optimizer: SGD
     draws: torch.Generator  # real batches and matching augmentation
     training: torch.Generator  # initialisation and training of the networks
     outer: int = 0
