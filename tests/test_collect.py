@@ -1,0 +1,117 @@
+"""Records become CSV and metrics: all that is planned, nothing of another configuration, orphans listed."""
+
+import csv
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+import records
+
+from udd import collect, plan
+from udd.cli import UserError
+from udd.params import load
+
+PARAMS = ["params.yaml", "demo.yaml"]
+
+
+@pytest.fixture
+def params():
+    found = load(PARAMS)
+    request = {"datasets": ["digits"], "ipc": [1], "variants": ["idc", "udd", "full"]}
+    asked = {"tables": {"main": request}, "figures": {"utilization": request | {"variants": ["udd"]}}}
+    return found | asked | {"seeds": {"distill": [0, 1], "evaluate": [0, 1]}}
+
+
+@pytest.fixture
+def results(params, tmp_path):
+    records.write_all(params, tmp_path)
+    return tmp_path
+
+
+def read_csv(path: Path) -> list[dict]:
+    with open(path, newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def edit(path: Path, change) -> None:
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+
+
+def test_every_planned_record_is_a_line(params, results):
+    assert "10 of 10 planned evaluations, 3 of 3 measurements of mUE" in collect.collect(params, results, results)
+    rows = read_csv(results / "accuracy.csv")
+    assert len(rows) == len(plan.all_records(params)) == 10
+    assert list(rows[0]) == collect.ACCURACY
+    first = json.loads((results / "accuracy/digits/ipc1/idc/seed0/idc/convnet3/network0.json").read_text())
+    assert float(rows[0]["accuracy"]) == first["accuracy"]
+    assert {row["schedule_percent"] for row in rows if row["variant"] == "full"} == {""}
+    steps = params["distill"]["outer"] * params["distill"]["inner"]
+    assert [float(row["schedule_percent"]) for row in rows if row["variant"] == "udd"] == pytest.approx([100 * steps / 200_000] * 4)
+    assert len(read_csv(results / "utilization.csv")) == 3
+
+
+def test_metrics_are_means_a_person_can_compare(params, results):
+    collect.collect(params, results, results)
+    found = json.loads((results / "metrics.json").read_text())["digits"]
+    rows = [float(row["accuracy"]) for row in read_csv(results / "accuracy.csv") if row["variant"] == "udd"]
+    expected = {"mean": round(statistics.fmean(rows), 4), "std": round(statistics.stdev(rows), 4), "n": 4}
+    assert found["ipc1"]["udd"]["convnet3"] == expected
+    assert found["ipc1"]["udd"]["mue"]["n"] == 2
+    assert found["ipcall"]["full"]["convnet3"]["n"] == 2
+
+
+def test_missing_records_are_absent_and_counted(params, results):
+    (results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3/network0.json").unlink()
+    assert "9 of 10" in collect.collect(params, results, results)
+    assert len(read_csv(results / "accuracy.csv")) == 9
+
+
+def test_nothing_at_all_is_three_empty_files(params, tmp_path):
+    assert "0 of 10" in collect.collect(params, tmp_path, tmp_path)
+    assert read_csv(tmp_path / "accuracy.csv") == [] and json.loads((tmp_path / "metrics.json").read_text()) == {}
+
+
+def test_a_record_of_another_configuration_is_refused_and_nothing_written(params, results):
+    path = results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3/network1.json"
+    edit(path, lambda found: found["config"]["evaluate"].update(epochs=7))
+    with pytest.raises(UserError, match=r"network1.json: of another configuration: evaluate.epochs is 7, planned \d+"):
+        collect.collect(params, results, results)
+    assert not (results / "accuracy.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.update(format=0), "not a result of format 1"),
+        (lambda found: found.update(accuracy=None), "accuracy is None, expected a number"),
+        (lambda found: found["config"]["set"]["distill"].pop("policy"), "set.distill.policy is None, planned 'jitter'"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(params, results, change, message):
+    edit(results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3/network0.json", change)
+    with pytest.raises(UserError, match=message):
+        collect.collect(params, results, results)
+
+
+def test_a_measurement_of_another_configuration_is_refused(params, results):
+    edit(results / "utilization/digits/ipc1/udd/seed0.json", lambda found: found["config"]["utilization"].update(epochs=9))
+    with pytest.raises(UserError, match="utilization.epochs is 9"):
+        collect.collect(params, results, results)
+
+
+def test_orphans_are_listed_and_left_alone(params, results):
+    dropped = params | {"tables": {"main": params["tables"]["main"] | {"variants": ["udd", "full"]}}}
+    report = collect.collect(dropped, results, results)
+    assert "4 orphans" in report and "ipc1/idc/seed1/idc/convnet3/network0.json" in report
+    assert len(list((results / "accuracy/digits/ipc1/idc").rglob("*.json"))) == 4
+
+
+def test_the_command_takes_all_parameters_as_json(params, results, tmp_path, capsys):
+    collect.run(["--config", json.dumps(params), "--results", str(results), "--out", str(tmp_path / "out")])
+    assert "10 of 10" in capsys.readouterr().out
+    before = (tmp_path / "out/accuracy.csv").read_bytes()
+    collect.run(["--config", json.dumps(params), "--results", str(results), "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out/accuracy.csv").read_bytes() == before

@@ -1,0 +1,156 @@
+"""Figures are drawn from finished files, with the same bytes each time; what is missing or unknown is one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import records
+import torch
+
+from udd import collect
+from udd.analysis import Drawing, drawings, figure_config, inputs, proxies_config
+from udd.cli import UserError
+from udd.data import Dataset
+from udd.figures import curves, features, gallery, maps, spread, utilization
+from udd.figures.__main__ import run
+from udd.figures.style import Sources, mosaic, save, set_path, variant_name
+from udd.params import load
+from udd.plan import Cell, set_config
+from udd.proxies import save as save_proxies
+from udd.proxies import train_proxies
+from udd.regions import corner_boxes, grid_boxes
+from udd.synthetic import SyntheticSet
+from udd.synthetic import save as save_set
+
+COLUMNS = "iteration,outer,loss,loss_gradient,loss_cfc,grad_norm_gradient,grad_norm_cfc,images_per_second,seconds"
+LOOKING = {"network": "convnet3", "width": 4, "networks": 1, "epochs": 1, "batch": 32, "images": 20}
+
+
+@pytest.fixture(scope="module")
+def params():
+    torch.set_num_threads(1)
+    found = load(["params.yaml", "demo.yaml"])
+    request = {"datasets": ["digits"], "ipc": [2], "variants": ["idc", "udd"]}
+    figures = dict.fromkeys(("utilization", "maps", "features", "gallery", "curves"), request)
+    return found | {"tables": {}, "figures": figures, "utilization": found["utilization"] | LOOKING}
+
+
+def digits() -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (60, 1, 12, 12), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(60) % 3
+    return Dataset("digits", ["a", "b", "c"], [0.5], [0.3], images, labels, images, labels)
+
+
+@pytest.fixture(scope="module")
+def sources(params, tmp_path_factory) -> Sources:
+    """A tree of results with sets, curves and proxies of made-up images."""
+    results = tmp_path_factory.mktemp("results")
+    for name in ("idc", "udd"):
+        made = set_config(params, Cell("digits", 2, name), 0)
+        boxes = grid_boxes(12, 2) if name == "idc" else corner_boxes(12, ["third", "half", "two_thirds"])
+        regions = (torch.arange(6 * len(boxes)).view(6, -1) % 3 > 0 if name == "udd" else torch.ones(6, len(boxes))).to(torch.uint8)
+        metadata = {"dataset": "digits", "classes": ["a", "b", "c"], "mean": [0.5], "std": [0.3], "whole": name == "udd", "config": made}
+        images = digits().train_images[:6].float() / 255
+        save_set(set_path(Sources(results, results, results), made), SyntheticSet(images, torch.arange(6) % 3, regions, boxes, metadata))
+        write_curve(set_path(Sources(results, results, results), made, "curves", "csv"), name)
+    save_proxies(results / "proxies/digits.safetensors", train_proxies(digits(), proxies_config(params, "digits"), torch.device("cpu")))
+    records.write_all(params, results)
+    collect.collect(params, results, results)
+    return Sources(results, results, results)
+
+
+def write_curve(path: Path, name: str) -> None:
+    path.parent.mkdir(parents=True)
+    lines = [f"{i},{i // 10},{3 / i},{2 / i},{0 if name == 'idc' else 1 / i},{1 / i},{0 if name == 'idc' else 1 / i},100,{i}" for i in range(1, 40)]
+    path.write_text("\n".join([COLUMNS, *lines]))
+
+
+@pytest.fixture(autouse=True)
+def made_up_data(monkeypatch):
+    for module in (gallery, maps, features):
+        monkeypatch.setattr(module, "dataset_of", lambda *_: digits())
+
+
+@pytest.mark.parametrize("module", [gallery, maps, features, curves, utilization, spread], ids=lambda module: module.__name__)
+def test_a_figure_has_the_same_bytes_each_time(module, params, sources, tmp_path):
+    name = module.__name__.split(".")[-1]
+    config = figure_config(params, next(drawing for drawing in drawings(params) if drawing.name == name))
+    for turn in ("first", "second"):
+        save(module.draw(config, sources), [tmp_path / f"{turn}.png", tmp_path / f"{turn}.pdf"])
+    for suffix in ("png", "pdf"):
+        found = (tmp_path / f"first.{suffix}").read_bytes()
+        assert len(found) > 2000 and found == (tmp_path / f"second.{suffix}").read_bytes()
+        assert b"Date" not in found.replace(b"/Date", b"Date")
+
+
+def test_a_gallery_of_one_image_a_class_puts_ten_in_a_row():
+    images = [[torch.full((1, 2, 2), float(label))] for label in range(12)]
+    assert [len(row) for row in gallery.ten_a_row(images)] == [10, 2]
+
+
+def test_a_mosaic_keeps_every_pixel_apart():
+    sheet = mosaic([[torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5)], [torch.zeros(1, 2, 2)]])
+    assert sheet.shape == (5, 5, 3)
+    assert (sheet[:2, :2] == 0).all() and (sheet[:2, 3:] == 0.5).all() and (sheet[2] == 1).all() and (sheet[3:, 3:] == 1).all()
+
+
+def test_features_show_at_most_so_many_of_each_class():
+    chosen = features.some_of_each(torch.arange(400) % 4, 3)
+    labels = chosen % 4
+    assert [int((labels == label).sum()) for label in range(4)] == [50, 50, 50, 0]
+
+
+def test_points_are_in_the_order_of_what_is_varied(params, sources):
+    config = figure_config(params, Drawing("utilization", "digits", 2))
+    mues, groups = utilization.read_mues(sources.results / "utilization.csv"), utilization.read(sources.results / "accuracy.csv")
+    families = utilization.points(config, mues, groups)
+    assert list(families) == ["grid", "regions"] and families["regions"][0].value == params["distill"]["selected"]
+
+
+def test_a_figure_without_points_is_one_line(params, sources):
+    config = figure_config(params, Drawing("utilization", "digits", 2))
+    with pytest.raises(UserError, match="no variant with both mUE and accuracy"):
+        utilization.draw(config | {"dataset": "mnist"}, sources)
+
+
+def test_curves_are_averaged_over_spans():
+    assert curves.averaged(np.arange(1000.0)).tolist() == pytest.approx((np.arange(200) * 5 + 2).tolist())
+    assert curves.averaged(np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("text", "message"), [(None, "no such curve"), ("iteration,outer\n1,2\n", "column loss_gradient is missing")])
+def test_a_curve_that_is_not_there_or_not_whole_is_one_line(text, message, tmp_path):
+    if text:
+        (tmp_path / "curve.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        curves.read_curve(tmp_path / "curve.csv")
+
+
+def test_the_command_draws_one_configuration(params, sources, tmp_path):
+    config = figure_config(params, Drawing("curves", "digits", 2))
+    run(["--config", json.dumps(config), "--results", str(sources.results), "--out", str(tmp_path / "x.png"), str(tmp_path / "x.pdf")])
+    assert (tmp_path / "x.png").exists() and (tmp_path / "x.pdf").exists()
+    with pytest.raises(UserError, match="end in .png or .pdf"):
+        run(["--config", json.dumps(config), "--results", str(sources.results), "--out", str(tmp_path / "x.gif")])
+    with pytest.raises(UserError, match="figure 'galery': unknown"):
+        run(["--params", "params.yaml", "--results", str(tmp_path), "galery"])
+
+
+def test_by_hand_what_is_not_there_yet_is_named(tmp_path, capsys):
+    run(["--params", "params.yaml", "demo.yaml", "--results", str(tmp_path), "gallery"])
+    assert "gallery-digits-ipc1: left out" in capsys.readouterr().out
+
+
+def test_every_drawing_of_the_parameters_has_its_inputs_named():
+    params = load(["params.yaml"])
+    for drawing in drawings(params):
+        assert bool(inputs(params, drawing)) == (drawing.name != "spread")
+    assert "synthetic/cifar10/ipc10/udd/seed0.safetensors" in inputs(params, Drawing("maps", "cifar10", 10))
+    assert len(inputs(params, Drawing("curves", "cifar10", 10))) == 6
+
+
+def test_variants_have_names_for_people():
+    assert variant_name("udd") == "UDD" and variant_name("udd-p5") == "UDD, P = 5"
+    assert variant_name("udd-random") == "UDD, windows at random (control)" and variant_name("my-own") == "my-own"

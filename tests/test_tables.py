@@ -1,0 +1,279 @@
+"""Tables: cells, ties, escaping, what is quoted and what is measured, paired intervals; the PDF where LaTeX is installed."""
+
+import csv
+import io
+import re
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import records
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from udd import collect, pdf, plan, tables
+from udd.analysis import table_config
+from udd.cli import UserError
+from udd.params import load
+from udd.reporting import cells, quoted, render
+from udd.reporting.captions import caption
+from udd.reporting.cells import Measured, mark_best
+from udd.reporting.layouts import LAYOUTS
+from udd.reporting.measured import Key, Run, read
+from udd.reporting.quoted import Quoted
+from udd.reporting.statistics import Difference, interval, paired, summary
+
+QUOTED = Quoted(68.9, 0.5, "", "", "")
+
+
+def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
+    return Run(seed, network, accuracy, accuracy + 1, 1000, 10, 90, 1.0, schedule, "cpu")
+
+
+def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
+    """Groups of two sets with two networks each, of the named variants."""
+    made = {}
+    for variant, values in accuracies.items():
+        key = Key(dataset, ipc, variant.replace("_", "-"), "idc", architecture)
+        made[key] = [run_of(i // 2, i % 2, value, schedule) for i, value in enumerate(values)]
+    return made
+
+
+def config(name: str, **request):
+    return {"table": name, "request": {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "udd"]} | request, "full": ["full"]}
+
+
+def csv_rows(made) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(render.to_csv(made))))
+
+
+# Cells
+
+
+def test_cells_in_latex():
+    assert cells.tex(Measured(54.64, 0.42, 15)) == r"$54.6\,{\scriptstyle\pm\,0.4}$"
+    assert cells.tex(Measured(54.64, 0.42, 15, True)) == r"$\mathbf{54.6}\,{\scriptstyle\pm\,0.4}$"
+    assert cells.tex(Measured(54.64, None, 1)) == "$54.6$"
+    assert cells.tex(QUOTED) == r"$\mathit{68.9}\,{\scriptstyle\pm\,0.5}^\dagger$"
+    assert cells.tex(Difference(-0.44, -1.0, 0.21, 3, "seeds")) == r"$-0.4\;[-1.0,\,+0.2]$"
+    assert cells.tex(None) == "--"
+
+
+def test_cells_in_markdown():
+    assert cells.markdown(Measured(54.64, 0.42, 15, True)) == "**54.6** ± 0.4"
+    assert cells.markdown(QUOTED) == "*68.9 ± 0.5*†"
+    assert cells.markdown(Difference(0.44, None, None, 1, "networks")) == "+0.4"
+    assert cells.markdown("a|b") == r"a\|b"
+
+
+def test_names_are_escaped_for_latex():
+    assert cells.escape(r"my_data & 5 % of $x^2 {a}~b\c #1 ±†×") == (
+        r"my\_data \& 5 \% of \$x\textasciicircum{}2 \{a\}\textasciitilde{}b\textbackslash{}c \#1 $\pm$$^\dagger$$\times$"
+    )
+
+
+def test_the_best_is_marked_with_its_ties_as_printed():
+    marked = mark_best([Measured(54.64, 0.1, 3), Measured(54.59, 0.1, 3), Measured(54.4, 0.1, 3), None, QUOTED])
+    assert [cell.best for cell in marked if isinstance(cell, Measured)] == [True, True, False]
+    assert marked[3:] == [None, QUOTED]
+
+
+def test_one_measured_cell_beside_quoted_ones_is_not_the_best():
+    assert mark_best([Measured(10.0, 0.1, 3), QUOTED]) == [Measured(10.0, 0.1, 3), QUOTED]
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=8))
+def test_the_marked_are_those_that_print_as_the_maximum(means):
+    marked = mark_best([Measured(mean, None, 1) for mean in means])
+    texts = [float(f"{mean:.1f}") for mean in means]
+    assert [cell.best for cell in marked if isinstance(cell, Measured)] == [text == max(texts) for text in texts]
+
+
+# Statistics
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=10))
+def test_the_interval_is_scipys(values):
+    found = interval(values)
+    assert found is not None
+    if statistics.stdev(values) > 1e-6:
+        expected = stats.t.interval(0.95, len(values) - 1, loc=statistics.fmean(values), scale=stats.sem(values))
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_the_difference_is_paired_over_seeds_with_networks_averaged():
+    ours = {(seed, network): 50.0 + seed + network for seed in range(3) for network in range(2)}
+    theirs = {(seed, network): 49.0 + network for seed in range(3) for network in range(2)} | {(9, 0): 1.0}
+    found = paired(ours, theirs)
+    expected = stats.ttest_rel([50.5, 51.5, 52.5], [49.5, 49.5, 49.5]).confidence_interval(0.95)
+    assert found is not None and (found.mean, found.n, found.unit) == (2.0, 3, "seeds")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_with_one_seed_the_difference_is_paired_over_networks():
+    found = paired({(0, 0): 3.0, (0, 1): 5.0}, {(0, 0): 1.0, (0, 1): 2.0})
+    assert found is not None and (found.mean, found.n, found.unit) == (2.5, 2, "networks")
+    assert (found.low, found.high) == pytest.approx(stats.ttest_rel([3, 5], [1, 2]).confidence_interval(0.95))
+
+
+def test_without_common_runs_there_is_no_difference():
+    assert paired({(0, 0): 1.0}, {(1, 0): 1.0}) is None
+    assert paired({(0, 0): 2.0}, {(0, 0): 1.0}) == Difference(1.0, None, None, 1, "networks")
+
+
+def test_one_value_has_no_standard_deviation():
+    assert summary([5.0]) == (5.0, None, 1)
+
+
+# Tables
+
+
+def test_measured_and_quoted_figures_have_rows_of_their_own():
+    made = tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67]))
+    by_source: dict[Any, dict[str, Any]] = {row[3]: dict(zip(made.headings, row, strict=True)) for row in made.rows}
+    assert by_source["measured"]["UDD"] == Measured(65.5, statistics.stdev([64, 65, 66, 67]), 4, True)
+    assert by_source["measured"]["IDC"].best is False and by_source["measured"]["n"] == "4"
+    assert by_source["idc_best"]["UDD"].mean == 66.5
+    assert by_source["paper†"]["UDD"].accuracy == 68.9 and isinstance(by_source["paper†"]["MTT"], Quoted)
+    assert by_source["measured"]["MTT"] is None
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_quoted_figure_cannot_be_taken_for_a_measured_one(name):
+    params = load(["params.yaml"])
+    asked = table_config(params, name)
+    made = tables.table(asked, {})
+    tex, markdown = render.tex(asked, made), render.markdown(asked, made)
+    figures = [cell for row in made.rows for cell in row if isinstance(cell, Quoted)]
+    assert figures
+    assert not re.search(r"\$\d+\.\d(\\,|\$)", tex) and r"\mathbf" not in tex  # nothing upright, nothing bold
+    assert len(re.findall(r"\\mathit\{[\d.]+\}(?:\\,\{\\scriptstyle\\pm\\,[\d.]+\})?\^\\dagger", tex)) == len(figures)
+    assert len(re.findall(r"\*\d+\.\d( ± [\d.]+)?\*†", markdown)) == len(figures)
+    assert "quoted from the paper, not measured here" in markdown and "Nothing has been run yet" in markdown
+    assert {row["source"] for row in csv_rows(made)} == {"quoted", "not run"}
+
+
+def test_other_data_is_not_shown_beside_the_papers_figures():
+    asked = config("policy", datasets=["digits"], variants=["udd", "udd-gradient"])
+    made = tables.table(asked, groups("digits", udd=[60, 61], udd_gradient=[62, 63]))
+    text = render.markdown(asked, made)
+    assert not made.quoted and "†" not in text and "its own are not shown beside others" in text
+
+
+def test_an_ablation_shows_the_paired_difference_to_udd():
+    asked = config("policy", variants=["udd", "udd-gradient", "udd-vote"])
+    made = tables.table(asked, groups(udd=[60, 61, 62, 63], udd_gradient=[61, 62, 65, 66]))
+    rows = {row["variant"]: row for row in csv_rows(made) if row["source"] != "quoted"}
+    expected = stats.ttest_rel([61.5, 65.5], [60.5, 62.5]).confidence_interval(0.95)
+    assert float(rows["udd-gradient"]["difference"]) == 2.0 and rows["udd-gradient"]["compared_with"] == "udd"
+    assert float(rows["udd-gradient"]["low"]) == pytest.approx(expected.low, abs=1e-3)
+    assert (rows["udd-gradient"]["pairs"], rows["udd-gradient"]["pairs_of"]) == ("2", "seeds")
+    assert rows["udd"]["difference"] == "" and rows["udd-vote"]["source"] == "not run"
+    assert "| vote of the three" in render.markdown(asked, made)
+
+
+def test_the_loss_is_compared_with_its_absence():
+    asked = config("cfc", variants=["idc", "idc-cfc", "udd-nocfc", "udd"])
+    made = tables.table(asked, groups(idc=[60, 60], idc_cfc=[61, 62], udd_nocfc=[63, 63], udd=[64, 65]))
+    assert {key.variant: partner for key, (partner, _) in made.differences.items()} == {"idc-cfc": "idc", "udd": "udd-nocfc"}
+
+
+def test_the_full_data_is_a_bound_and_never_the_best():
+    asked = config("main", variants=["idc", "udd", "full"])
+    found = groups(idc=[60], udd=[61]) | {Key("cifar10", "all", "full", "epochs300", "convnet3"): [run_of(0, 0, 88.0, None)]}
+    row = tables.table(asked, found).rows[0]
+    assert [cell.best for cell in row if isinstance(cell, Measured)] == [False, True, False]
+
+
+def test_the_share_of_the_schedule_is_told_where_it_was_cut():
+    assert "of the schedule" not in caption(config("main"), tables.table(config("main"), groups(udd=[60])))
+    cut = tables.table(config("main"), groups(udd=[60], schedule=0.35))
+    assert "Distilled for 0.35 % of the schedule." in caption(config("main"), cut)
+
+
+def test_captions_state_n_and_the_kind_of_deviation():
+    text = caption(config("main"), tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67])))
+    assert "n = 4 (2 sets, 2 networks on each)" in text and "sample standard deviation" in text
+
+
+def test_networks_are_rows_where_there_are_several():
+    asked = config("architectures", architectures=["convnet3", "alexnet"])
+    made = tables.table(asked, groups(architecture="alexnet", udd=[50, 51]))
+    assert [row[3] for row in made.rows] == ["ConvNet-3", "", "AlexNet", "", ""]
+    assert "KIP" in made.headings
+
+
+def test_quoted_figures_are_those_of_the_paper():
+    main = quoted.read("main")
+    assert main["cifar10", "1", "udd", "convnet3"][:2] == (54.6, 0.4)
+    assert main["mnist", "all", "full", "convnet3"][:2] == (99.6, 0.0)
+    assert quoted.read("policy")["cifar10", "10", "udd", "convnet3"].search_time_ms == "17.2"
+    assert all(figure.note in quoted.notes() for name in LAYOUTS for figure in quoted.read(name).values() if figure.note)
+
+
+@pytest.fixture
+def written(tmp_path) -> Path:
+    """All tables of the demo's parameters, from made-up records."""
+    params = load(["params.yaml", "demo.yaml"])
+    records.write_all(params, tmp_path)
+    collect.collect(params, tmp_path, tmp_path)
+    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(tmp_path / "accuracy.csv")])
+    return tmp_path / "tables"
+
+
+def test_the_command_writes_every_table_with_the_same_bytes(written):
+    assert {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in LAYOUTS for suffix in ("tex", "md", "csv")}
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == before
+
+
+def test_the_command_takes_one_configuration(written, tmp_path, capsys):
+    asked = plan.canonical(config("main", datasets=["digits"], ipc=[1]))
+    tables.run(["--config", asked, "--accuracy", str(written.parent / "accuracy.csv"), "--out-dir", str(tmp_path / "one")])
+    assert len(list((tmp_path / "one").iterdir())) == 3
+    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv"), "--show", "main"])
+    assert capsys.readouterr().out == (written / "main.md").read_text()
+
+
+def test_the_command_refuses_what_it_does_not_know(tmp_path):
+    (tmp_path / "accuracy.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not a file of udd.collect"):
+        read(tmp_path / "accuracy.csv")
+    with pytest.raises(UserError, match="no such file"):
+        read(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="table 'tabel': unknown"):
+        tables.table(config("tabel"), {})
+    with pytest.raises(UserError, match="not under tables"):
+        tables.configs(load(["params.yaml"]), "tabel")
+
+
+def test_without_latex_there_is_a_message_and_no_pdf(written, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    pdf.run(["--tables", str(written)])
+    assert "no pdflatex here" in capsys.readouterr().out
+    assert (written / "all.tex").exists() and not (written / "tables.pdf").exists()
+
+
+def test_no_tables_no_pdf(tmp_path):
+    with pytest.raises(UserError, match="no tables there"):
+        pdf.run(["--tables", str(tmp_path)])
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")
+def test_latex_compiles_all_tables_and_the_same_bytes_again(written):
+    pdf.run(["--tables", str(written)])
+    first = (written / "tables.pdf").read_bytes()
+    assert first.startswith(b"%PDF") and len(first) > 10_000
+    pdf.run(["--tables", str(written)])
+    assert (written / "tables.pdf").read_bytes() == first
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")
+def test_a_table_that_latex_cannot_read_is_named(written):
+    (written / "main.tex").write_text(r"\undefined")
+    with pytest.raises(UserError, match="pdflatex failed: ! Undefined control sequence"):
+        pdf.run(["--tables", str(written)])
