@@ -67,7 +67,7 @@ def test_descent_is_that_of_torch_to_the_bit():
     images, labels = data(6)
     networks = [build("convnet3", 1, 8, 3, 4, stream("cpu", 0)) for _ in range(2)]
     ours = module.sgd(networks[0], RECIPE)
-    theirs = torch.optim.SGD(networks[1].parameters(), RECIPE["lr"], momentum=RECIPE["momentum"], weight_decay=RECIPE["weight_decay"], foreach=True)
+    theirs = torch.optim.SGD(networks[1].parameters(), RECIPE["lr"], momentum=RECIPE["momentum"], weight_decay=RECIPE["weight_decay"])
     for step in range(4):
         for network, optimizer in zip(networks, (ours, theirs), strict=True):
             optimizer.param_groups[0]["lr"] = RECIPE["lr"] / (step + 1)

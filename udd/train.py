@@ -40,19 +40,15 @@ class SGD:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One step on all parameters, as if they were one vector."""
+        """One step on every parameter that has a gradient."""
         group = self.param_groups[0]
-        weights = group["params"]
-        gradients = torch._foreach_add([weight.grad for weight in weights], weights, alpha=group["weight_decay"])
-        if self.state:
-            velocities = [self.state[weight]["momentum_buffer"] for weight in weights]
-            torch._foreach_mul_(velocities, group["momentum"])
-            torch._foreach_add_(velocities, gradients)
-        else:
-            velocities = list(gradients)
-            for weight, velocity in zip(weights, velocities, strict=True):
-                self.state[weight]["momentum_buffer"] = velocity
-        torch._foreach_add_(weights, velocities, alpha=-group["lr"])
+        for weight in group["params"]:
+            if weight.grad is None:
+                continue
+            gradient, kept = weight.grad.add(weight, alpha=group["weight_decay"]), self.state[weight]
+            velocity = kept["momentum_buffer"].mul_(group["momentum"]).add_(gradient) if kept else gradient
+            kept["momentum_buffer"] = velocity
+            weight.sub_(velocity, alpha=group["lr"])
 
 
 def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> SGD:
