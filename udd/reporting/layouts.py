@@ -41,7 +41,7 @@ LAYOUTS = {
     "regions": Layout(5, "Candidate windows (their number N: their sides)", labels=REGIONS, heading="Windows"),
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
     "kip": Layout(7, "Compared with KIP, of which only quoted figures exist", ["kip-1024", "kip-128", "udd"]),
-    "imagenet": Layout(8, "Sets distilled with ResNetAP-10 (the paper: ten ImageNet classes)", ["random", "dsa", "dm", "idc", "udd", "full"]),
+    "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", ["random", "dsa", "dm", "idc", "udd", "full"]),
 }
 
 
