@@ -35,7 +35,8 @@ def small(architecture: str, channels: int = 3, side: int = 32, seed: int = 0) -
 @pytest.mark.parametrize("key", PUBLISHED, ids=str)
 def test_parameter_counts_are_the_published_ones(key):
     for classes, expected in zip((10, 100), PUBLISHED[key], strict=True):
-        network = build(*key, classes, 128, generator())
+        architecture, channels, side = key
+        network = build(architecture, channels, side, classes, 128, generator())
         assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
 
@@ -66,8 +67,8 @@ def test_sides_of_maps_at_published_sizes():
 def test_stem_of_resnetap10_follows_the_side():
     for side, kernel, last in ((224, 7, 7), (112, 3, 7), (64, 3, 8)):
         network = small("resnetap10", 3, side)
-        stem = network.blocks[0][0]
-        assert stem.kernel_size == (kernel, kernel)
+        stem = next(iter(network.blocks[0].children()))
+        assert isinstance(stem, nn.Conv2d) and stem.kernel_size == (kernel, kernel)
         assert network.features(torch.zeros(2, 3, side, side))[0].shape[-1] == last
 
 
@@ -76,12 +77,12 @@ def test_convnet_against_the_formula():
     x = torch.randn(2, 1, 8, 8, generator=generator(), dtype=torch.float64)
     value = x
     for number, block in enumerate(network.blocks):
-        convolution, group = [layer for layer in block if isinstance(layer, nn.Conv2d | nn.GroupNorm)]
+        convolution, group = [layer for layer in block.children() if isinstance(layer, nn.Conv2d | nn.GroupNorm)]
         if number:
             value = value.unfold(2, 2, 2).unfold(3, 2, 2).mean((-1, -2))
         value = nn.functional.conv2d(value, convolution.weight, convolution.bias, padding=1)
         centred = value - value.mean((2, 3), keepdim=True)
-        value = centred / ((centred**2).mean((2, 3), keepdim=True) + group.eps).sqrt()
+        value = centred / ((centred**2).mean((2, 3), keepdim=True) + group.eps).sqrt()  # pyright: ignore[reportOperatorIssue]
         value = value.clamp(min=0)
     torch.testing.assert_close(network.features(x)[0], value, rtol=1e-10, atol=1e-12)
 
@@ -101,7 +102,7 @@ def test_initialisation_follows_torchs_laws():
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())
-            for values in (module.weight, module.bias):
+            for values in module.parameters():
                 assert values.abs().max() <= bound
             assert module.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
         if isinstance(module, nn.GroupNorm):
@@ -118,7 +119,7 @@ def test_matching_can_differentiate_twice(architecture):
 
     def matching(x):
         loss = nn.functional.cross_entropy(network(x), torch.tensor([0, 3]))
-        return sum((gradient**2).sum() for gradient in torch.autograd.grad(loss, weights, create_graph=True))
+        return torch.stack([(gradient**2).sum() for gradient in torch.autograd.grad(loss, weights, create_graph=True)]).sum()
 
     (slope,) = torch.autograd.grad(matching(x), x)
     direction = torch.randn(x.shape, generator=generator(1), dtype=torch.float64)
