@@ -162,5 +162,3 @@ def test_the_command_refuses_another_set_or_other_proxies(tmp_path):
         call(tmp_path, config | {"set": config["set"] | {"seed": 1}})
     with pytest.raises(UserError, match="proxies with epochs 1, planned 2"):
         call(tmp_path, config | {"utilization": config["utilization"] | {"epochs": 2}})
-
-
