@@ -41,7 +41,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     axis.set(xlabel="mUE of the stored images (0 to 1)", ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %")
     axis.margins(0.12)
     axis.legend(frameon=False, fontsize=8)
-    axis.set_title(f"{place_name(config)}\n{counts(families)}; bars: sample standard deviation")
+    axis.set_title(f"{place_name(config)}\n{counts(families)}\nbars: sample standard deviation")
     return figure
 
 
