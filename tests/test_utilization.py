@@ -158,7 +158,7 @@ def test_the_command_measures_a_set(tmp_path):
 
 def test_the_command_refuses_another_set_or_other_proxies(tmp_path):
     config = saved(tmp_path)
-    with pytest.raises(UserError, match="another configuration"):
+    with pytest.raises(UserError, match="a set of another configuration: seed is 0, planned 1"):
         call(tmp_path, config | {"set": config["set"] | {"seed": 1}})
-    with pytest.raises(UserError, match="proxies with epochs 1, planned 2"):
+    with pytest.raises(UserError, match="proxies of another configuration: utilization.epochs is 1, planned 2"):
         call(tmp_path, config | {"utilization": config["utilization"] | {"epochs": 2}})

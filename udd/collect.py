@@ -20,6 +20,7 @@ from typing import Any
 from udd import plan
 from udd.analysis import measurement_path, measurements
 from udd.cli import UserError, main
+from udd.compare import difference
 from udd.files import read_json, write_atomic
 from udd.params import check
 from udd.params import load as load_params
@@ -34,15 +35,6 @@ MADE = ["schedule_percent", "device", "code", "git"]
 ACCURACY = KEYS + FOUND + MADE
 MEASURED = ["mue", "mue_std", "mue_printed", "mue_printed_letter", "images"]
 UTILIZATION = KEYS[:4] + MEASURED + MADE[1:]
-
-
-def difference(found: Any, planned: Any, key: str = "") -> str:
-    """The first place at which two configurations differ, in words; empty if they do not."""
-    if isinstance(found, dict) and isinstance(planned, dict):
-        names = sorted(found.keys() | planned.keys())
-        parts = (difference(found.get(name), planned.get(name), f"{key}.{name}" if key else name) for name in names)
-        return next((part for part in parts if part), "")
-    return "" if found == planned else f"{key or 'it'} is {found!r}, planned {planned!r}"
 
 
 def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from udd import plan
 from udd.cli import UserError, add_common, main, setup
+from udd.compare import difference
 from udd.data import Dataset, load
 from udd.files import lock, write_json
 from udd.networks import ARCHITECTURES, build
@@ -72,15 +73,6 @@ def check_set(found: SyntheticSet, config: Config, dataset: Dataset, path: Path)
     differing = difference(metadata["config"], config["set"])
     if differing:
         raise UserError(f"{path}: made with another configuration: {differing}; distil it again or evaluate it with its own")
-
-
-def difference(found: Any, planned: Any, key: str = "") -> str:
-    """The first place at which two configurations differ, in words; empty if they do not."""
-    if isinstance(found, dict) and isinstance(planned, dict):
-        names = sorted(found.keys() | planned.keys())
-        parts = (difference(found.get(name), planned.get(name), f"{key}.{name}" if key else name) for name in names)
-        return next((part for part in parts if part), "")
-    return "" if found == planned else f"{key} is {found!r}, planned {planned!r}"
 
 
 def size_in_bytes(*tensors: Tensor) -> int:

@@ -17,9 +17,20 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-# How a result is asked for, logged, interrupted and written (tests hold that to the same bits), and how raw data is read (its manifest,
-# which pins the bytes, already counts).
-UNCOUNTED = ("udd.cli", "udd.provenance", "udd.files", "udd.plan", "udd.params", "udd.data", "udd.job", "udd.progress", "udd.checkpoint")
+# How a result is asked for, refused, logged, interrupted and written (tests hold that to the same bits), and how raw data is read (its
+# manifest, which pins the bytes, already counts).
+UNCOUNTED = (
+    "udd.cli",
+    "udd.provenance",
+    "udd.compare",
+    "udd.files",
+    "udd.plan",
+    "udd.params",
+    "udd.data",
+    "udd.job",
+    "udd.progress",
+    "udd.checkpoint",
+)
 
 
 def module_path(name: str) -> Path | None:

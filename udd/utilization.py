@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from udd import plan
-from udd.analysis import measurement_path, proxies_path
+from udd.analysis import NOT_PROXIES, measurement_path, proxies_path
 from udd.cli import UserError, add_common, main, setup
+from udd.compare import difference
 from udd.data import load as load_data
 from udd.files import lock, write_json
 from udd.params import load as load_params
@@ -94,20 +95,18 @@ def images_of(config: dict[str, Any], args: argparse.Namespace) -> Tensor:
     if config["set"]["method"] == "full":
         return real_images(load_data(args.manifest, args.root), config["utilization"]["images"])
     found = load_set(args.set)
-    if found.metadata["config"] != config["set"]:
-        raise UserError(f"{args.set}: a set of another configuration than the planned one; make it again, or measure it with its own")
+    differing = difference(found.metadata["config"], config["set"])
+    if differing:
+        raise UserError(f"{args.set}: a set of another configuration: {differing}; make it again, or measure it with its own")
     return found.images
 
 
 def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
     """Raise UserError unless the proxies are those of the configuration."""
-    theirs, planned = proxies.metadata["config"], config["utilization"]
-    differing = [key for key, value in theirs["utilization"].items() if planned.get(key) != value]
-    if theirs["dataset"] != config["set"]["dataset"]:
-        raise UserError(f"{path}: proxies of {theirs['dataset']}, expected {config['set']['dataset']}; make them again with python -m udd.proxies")
-    for key in differing:
-        values = f"{key} {theirs['utilization'][key]!r}, planned {planned.get(key)!r}"
-        raise UserError(f"{path}: proxies with {values}; make them again with python -m udd.proxies")
+    planned = {key: value for key, value in config["utilization"].items() if key not in NOT_PROXIES}
+    differing = difference(proxies.metadata["config"], {"dataset": config["set"]["dataset"], "utilization": planned})
+    if differing:
+        raise UserError(f"{path}: proxies of another configuration: {differing}; make them again with python -m udd.proxies")
 
 
 def resolve(args: argparse.Namespace) -> dict[str, Any]:
