@@ -23,6 +23,7 @@ UNCOUNTED = (
     "udd.cli",
     "udd.provenance",
     "udd.compare",
+    "udd.places",
     "udd.files",
     "udd.plan",
     "udd.params",

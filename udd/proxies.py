@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from udd import plan
+from udd import places, plan
 from udd.analysis import proxies_config, proxies_path
 from udd.augment import normalise
-from udd.cli import UserError, add_common, main, setup
+from udd.cli import UserError, main, setup
 from udd.data import Dataset
 from udd.data import load as load_data
 from udd.files import lock, write_atomic
@@ -34,6 +34,11 @@ from udd.seeds import stream
 from udd.train import as_float, train
 
 FORMAT = 1
+FILES = {
+    "manifest": "the data set's manifest, as written by udd.data",
+    "root": "where raw data lies",
+    "out": "the file to write (safetensors)",
+}
 
 
 class Proxies(NamedTuple):
@@ -119,29 +124,21 @@ def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) 
 
 
 def resolve(args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration; fills in manifest, root and out from params.yaml where the command line leaves them out."""
+    """The configuration; by hand, fills in the files that the command line leaves out from params.yaml."""
     config = plan.read_config(args)
-    if config is not None and args.manifest and args.root and args.out:
+    if config is not None:
+        places.need(args, "manifest", "root", "out")
         return config
-    params = load_params(args.params)
-    name = config["dataset"]["name"] if config else args.dataset
+    params, name = load_params(args.params), args.dataset
     if name not in params["datasets"]:
         raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
-    args.manifest = args.manifest or Path(params["results"], "data", f"{name}.json")
-    args.root = args.root or plan.data_root(params)
-    args.out = args.out or Path(params["results"], proxies_path(name))
-    return config or proxies_config(params, name)
+    places.fill_in(args, params, manifest=f"data/{name}.json", out=proxies_path(name))
+    return proxies_config(params, name)
 
 
 def run(argv: list[str] | None = None) -> None:
     """Train the proxies of one data set."""
-    parser = argparse.ArgumentParser(prog="python -m udd.proxies", description="Train the networks by which mUE and the figures see a data set.")
-    plan.add_config(parser)
-    parser.add_argument("--manifest", type=Path, help="the data set's manifest, as written by udd.data")
-    parser.add_argument("--root", type=Path, help="where raw data lies")
-    parser.add_argument("--out", type=Path, help="the file to write (safetensors)")
-    add_common(parser)
-    args = parser.parse_args(argv)
+    args = places.parser("udd.proxies", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
     device, config = setup(args), resolve(args)
     with lock(args.out):
         proxies = train_proxies(load_data(args.manifest, args.root).to(device), config, device)

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd import plan
+from udd import places, plan
 from udd.analysis import NOT_PROXIES, measurement_path, proxies_path
-from udd.cli import UserError, add_common, main, setup
+from udd.cli import UserError, main, setup
 from udd.compare import difference
 from udd.data import load as load_data
 from udd.files import lock, write_json
@@ -35,6 +35,13 @@ from udd.proxies import load as load_proxies
 from udd.synthetic import load as load_set
 
 FORMAT = 1
+FILES = {
+    "proxies": "the data set's proxies, as written by udd.proxies",
+    "set": "the set to measure (safetensors)",
+    "manifest": "for the real images: the data set's manifest",
+    "root": "for the real images: where raw data lies",
+    "out": "the result to write (JSON)",
+}
 
 
 def histograms(values: Tensor, top: float, intervals: int) -> Tensor:
@@ -110,34 +117,22 @@ def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
 
 
 def resolve(args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration; fills in the files that the command line leaves out from params.yaml."""
+    """The configuration; by hand, fills in the files that the command line leaves out from params.yaml."""
     config = plan.read_config(args)
     if config is not None:
-        if not (args.proxies and args.out and (args.set or args.manifest and args.root)):
-            raise UserError("--config asks for --proxies, --out and either --set or --manifest and --root; give them, or name the cell by --dataset")
+        places.need(args, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
         return config
     params = load_params(args.params)
     cell = plan.named_cell(params, args)
-    results = Path(params["results"])
-    args.proxies = args.proxies or results / proxies_path(cell.dataset)
-    args.set = args.set or results / "synthetic" / cell.folder / f"seed{args.seed}.safetensors"
-    args.manifest = args.manifest or results / "data" / f"{cell.dataset}.json"
-    args.root = args.root or plan.data_root(params)
-    args.out = args.out or results / "utilization" / measurement_path(cell, args.seed)
+    measured = {"set": f"synthetic/{cell.folder}/seed{args.seed}.safetensors", "manifest": f"data/{cell.dataset}.json"}
+    out = f"utilization/{measurement_path(cell, args.seed)}"
+    places.fill_in(args, params, proxies=proxies_path(cell.dataset), out=out, **measured)
     return plan.utilization_config(params, cell, args.seed)
 
 
 def run(argv: list[str] | None = None) -> None:
     """Measure one set, or the real images, and write the result."""
-    parser = argparse.ArgumentParser(prog="python -m udd.utilization", description="Measure mUE of a set or, for variant `full`, of real images.")
-    plan.add_config(parser)
-    parser.add_argument("--proxies", type=Path, help="the data set's proxies, as written by udd.proxies")
-    parser.add_argument("--set", type=Path, help="the set to measure (safetensors)")
-    parser.add_argument("--manifest", type=Path, help="for the real images: the data set's manifest")
-    parser.add_argument("--root", type=Path, help="for the real images: where raw data lies")
-    parser.add_argument("--out", type=Path, help="the result to write (JSON)")
-    add_common(parser)
-    args = parser.parse_args(argv)
+    args = places.parser("udd.utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
     device, config = setup(args), resolve(args)
     with lock(args.out):
         proxies = load_proxies(args.proxies, device)
