@@ -116,3 +116,9 @@ def write_tree(
 def image(mode: str = "RGB", size: tuple[int, int] = (10, 8), seed: int = 0) -> Image.Image:
     """A noise image."""
     return Image.fromarray(noise(1, size[1], size[0], 3, seed=seed)[0]).convert(mode)
+
+
+def harmed(whole: bytes, position: int, truncate: bool) -> bytes:
+    """`whole` cut off at a position, or with one byte inverted there."""
+    position %= len(whole)
+    return whole[:position] + (b"" if truncate else bytes([whole[position] ^ 255]) + whole[position + 1 :])
