@@ -74,6 +74,12 @@ def test_a_record_says_what_was_measured_and_how(run):
     assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluate"
 
 
+def test_each_line_of_the_log_names_its_record(run, capsys):
+    run(CONFIG | {"network": 3}, a_set())
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [f"tiny/ipc2/udd/seed0/idc/convnet3/network3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)]
+
+
 @pytest.mark.parametrize(("use", "decoded"), [("none", 4), ("stored", 10), ("all", 16)])
 def test_the_protocol_says_which_regions_are_trained_on(run, use, decoded):
     record = run(CONFIG | {"evaluate": RECIPE | {"regions": use, "epochs": 1}}, a_set())
@@ -143,7 +149,7 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
         run(CONFIG)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(CONFIG, path, out)
-    with pytest.raises(UserError, match="--config: found no architecture, evaluate, network, set; expected an evaluation's"):
+    with pytest.raises(UserError, match="--config: found no architecture, evaluate, network, protocol, set; expected an evaluation's"):
         evaluate.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
         evaluate.run(argv)

@@ -48,10 +48,17 @@ def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, d
     def check_up(epoch: int) -> None:
         if epoch in checkup_epochs(recipe["epochs"]):
             found.append((epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
-            print(f"epoch {epoch}/{recipe['epochs']}: test accuracy {found[-1][1]:.2f} %", file=sys.stderr, flush=True)
+            print(f"{title(config)} epoch {epoch}/{recipe['epochs']}: test accuracy {found[-1][1]:.2f} %", file=sys.stderr, flush=True)
 
     train(network, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
     return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
+
+
+def title(config: Config) -> str:
+    """The name of a record in a log, that of its file: cifar10/ipc10/udd/seed0/idc/convnet3/network1."""
+    made = config["set"]
+    cell = plan.Cell(made["dataset"]["name"], made["ipc"], made["variant"])
+    return plan.Record(cell, made["seed"], config["protocol"], config["architecture"], config["network"]).path.removesuffix(".json")
 
 
 def checkup_epochs(epochs: int) -> set[int]:
@@ -114,7 +121,7 @@ def config_of(args: argparse.Namespace) -> Config:
     """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
     config = plan.read_config(args)
     if config is not None:
-        missing = {"set", "architecture", "network", "evaluate"} - config.keys()
+        missing = {"set", "architecture", "protocol", "network", "evaluate"} - config.keys()
         if missing:
             raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
         return config
