@@ -36,13 +36,15 @@ def one_line(error: Exception) -> str:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
-    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
 
 
 def setup(args: argparse.Namespace):
-    """Set the threads and return the torch.device that `--device` names. Raises UserError if it is not there."""
+    """Set the threads and return the torch.device that `--device` names, a GPU held until the process ends. Raises UserError if it is not there."""
     import torch
+
+    from udd.gpus import choose
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)
@@ -55,4 +57,4 @@ def setup(args: argparse.Namespace):
         raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: this machine has no usable CUDA device; use --device cpu")
-    return device
+    return choose(device) if device.type == "cuda" else device

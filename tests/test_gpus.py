@@ -1,0 +1,81 @@
+"""Which GPU a run takes, with made-up GPUs and real locks."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny import ROOT
+
+from udd import cli, gpus
+from udd.cli import UserError
+
+TWO = {0: "GPU-a", 1: "GPU-b"}
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path, monkeypatch):
+    """Locks of our own, given back at the end; closing the stack is what the end of a process does."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with ExitStack() as held:
+        monkeypatch.setattr(gpus, "HELD", held)
+        yield held
+
+
+@pytest.fixture
+def current(monkeypatch):
+    """Two made-up GPUs; the list of those that were made torch's current one."""
+    made: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=TWO[number]))
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+    return made
+
+
+def test_runs_take_free_gpus_first_and_then_share_evenly():
+    assert [gpus.take(TWO) for _ in range(5)] == [0, 1, 0, 1, 0]
+
+
+def test_a_gpu_is_known_by_its_uuid_and_not_by_its_number():
+    assert gpus.take({0: "GPU-b"}) == 0  # CUDA_VISIBLE_DEVICES=1
+    assert gpus.take(TWO) == 0 and gpus.take(TWO | {2: "GPU-c"}) == 2
+
+
+def test_a_gpu_is_free_again_when_its_run_ends(locks):
+    assert gpus.take(TWO) == 0
+    locks.close()
+    assert gpus.take(TWO) == 0
+
+
+def test_a_killed_run_gives_its_gpu_back(tmp_path):
+    code = f"from udd.gpus import take; print(take({TWO}), flush=True); input()"
+    options = {"cwd": ROOT, "env": os.environ | {"TMPDIR": str(tmp_path)}, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as other:
+        assert other.stdout and other.stdout.readline() == "0\n"
+        assert gpus.take(TWO) == 1
+        other.kill()
+    assert gpus.take(TWO) == 0
+
+
+@pytest.mark.parametrize(("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])])
+def test_the_device_option_takes_a_free_gpu_or_the_named_one(current, names, numbers):
+    found = [cli.setup(Namespace(device=name, threads=0)) for name in names]
+    assert found == [torch.device("cuda", number) for number in numbers] and current == numbers
+
+
+def test_a_gpu_that_is_not_there_is_refused(current):
+    with pytest.raises(UserError, match="^--device cuda:2: found 2 GPUs, expected at most cuda:1; name another"):
+        cli.setup(Namespace(device="cuda:2", threads=0))
+
+
+def test_another_users_folder_is_refused(tmp_path, monkeypatch):
+    me = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    with pytest.raises(UserError, match=rf"udd-{me + 1}: owned by user {me}, expected {me + 1}; set TMPDIR"):
+        gpus.take(TWO)

@@ -1,0 +1,61 @@
+"""Which GPU a run takes where there are several: the first that no other run of this user holds.
+
+Held means locked until the process ends, however it ends. A GPU is known by its UUID, since its number depends on CUDA_VISIBLE_DEVICES. If all
+are held, runs share them, a second one on each before a third on any: who allows more jobs at a time than there are GPUs wants that.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from udd.cli import UserError
+from udd.files import lock
+
+if TYPE_CHECKING:
+    import torch
+
+HELD = ExitStack()  # never closed: what this process holds ends with it
+
+
+def folder() -> Path:
+    """Where the locks lie. Raises UserError if it is another user's: their links could make us overwrite any file."""
+    path = Path(tempfile.gettempdir(), f"udd-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    owner = path.lstat().st_uid
+    if owner != os.getuid():
+        raise UserError(f"{path}: owned by user {owner}, expected {os.getuid()}; set TMPDIR to a folder of your own")
+    return path
+
+
+def hold(path: Path) -> bool:
+    """Take a lock for as long as this process lives; False if another has it."""
+    try:
+        HELD.enter_context(lock(path))
+    except UserError:
+        return False
+    return True
+
+
+def take(gpus: dict[int, str]) -> int:
+    """The number of one of `gpus` (number: UUID), held from now on: the first place that is free, the first places of all GPUs coming first."""
+    locks = folder()
+    places = ((number, locks / f"{uuid}-{place}") for place in count() for number, uuid in gpus.items())
+    return next(number for number, path in places if hold(path))
+
+
+def choose(wanted: torch.device) -> torch.device:
+    """Hold the GPU that `wanted` names, else one that is free, and make it torch's current one. Raises UserError if there is none of that number."""
+    import torch
+
+    found = torch.cuda.device_count()
+    numbers = range(found) if wanted.index is None else [wanted.index]
+    if max(numbers) >= found:
+        raise UserError(f"--device {wanted}: found {found} GPUs, expected at most cuda:{found - 1}; name another, or cuda for a free one")
+    number = take({number: str(torch.cuda.get_device_properties(number).uuid) for number in numbers})
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
