@@ -22,7 +22,7 @@ from udd.matching import Matched, Work, matching_step, mean_features
 from udd.regions import Windows, candidate_windows, training_pairs
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet
-from udd.trajectory import Trajectory, new_network, real_batches, train_network
+from udd.trajectory import Trajectory, new_network, real_batches, train_on
 
 
 @dataclass
@@ -68,14 +68,14 @@ def statistics(data: Dataset, like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(data.mean).to(like), torch.tensor(data.std).to(like)
 
 
-def search(made: Distilled, trajectory: Trajectory, mean: Tensor, std: Tensor) -> Tensor:
-    """How the current network ranks the windows of every image, the least used first. int64 [C, B, N]."""
-    return policies.search(trajectory.network, made.images, made.among.boxes, mean, std, made.options, made.generator)
+def search(made: Distilled, images: Tensor, trajectory: Trajectory, mean: Tensor, std: Tensor) -> Tensor:
+    """How the current network ranks the windows of every image [C, B, K, H, W], the least used first. int64 [C, B, N]."""
+    return policies.search(trajectory.network, images, made.among.boxes, mean, std, made.options, made.generator)
 
 
 def prepare(made: Distilled, trajectory: Trajectory, mean: Tensor, std: Tensor) -> Work:
     """S_c^train of every class (line 6): search, and pair images with their underutilised windows. Starts F with a new network."""
-    chosen = policies.lowest(search(made, trajectory, mean, std), made.options)
+    chosen = policies.lowest(search(made, made.images, trajectory, mean, std), made.options)
     pairs = training_pairs(chosen, made.among, made.options["max_pairs"], made.generator)
     if made.averages is None:
         made.averages = mean_features(trajectory.network, made.images, pairs, made.among, mean, std)
@@ -99,11 +99,11 @@ def inner_step(trajectory: Trajectory, sets: list[Distilled], data: Dataset, ind
     mean, std = statistics(data, sets[0].images)
     real, draws = real_batches(trajectory, data, index, options)  # line 5
     works = [prepare(made, trajectory, mean, std) for made in sets]  # line 6
-    found = matching_step(trajectory.network, works, real, draws, mean, std, parts)
+    found = matching_step(trajectory.network, works, real, draws, mean, std, parts, trajectory.engine)
     iteration = trajectory.outer * options["inner"] + trajectory.inner + 1
     for made, got in zip(sets, found, strict=True):
         update(made, got, trajectory.outer, iteration)  # line 7
-    train_network(trajectory, data, options, options["net_images"])  # lines 9, 10
+    train_on(trajectory, data, options)  # lines 9, 10
     return found
 
 
@@ -119,7 +119,8 @@ def end_network(trajectory: Trajectory, sets: list[Distilled], data: Dataset) ->
     """Keep how each of the last networks ranks the windows: their mean decides which are stored. Then on to the next network."""
     mean, std = statistics(data, sets[0].images)
     for made in sets:
-        made.places = [*made.places, search(made, trajectory, mean, std)][-made.options["mask_networks"] :]
+        found = search(made, made.images.clamp(0, 1), trajectory, mean, std)  # the pixels that would be stored
+        made.places = [*made.places, found][-made.options["mask_networks"] :]
     trajectory.outer, trajectory.inner = trajectory.outer + 1, 0
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd import checkpoint, policies, progress, synthetic
+from udd import checkpoint, policies, pooled, progress, synthetic
 from udd.cli import Stopped, UserError, add_common, setup
+from udd.compare import difference
 from udd.data import Dataset, read_manifest
 from udd.data import load as load_data
 from udd.distill import Distilled, advance, begin, finished
@@ -25,7 +26,7 @@ from udd.plan import add_config, canonical, data_root, named_cell, read_config, 
 from udd.provenance import code_digest, provenance
 from udd.trajectory import Trajectory, class_index, shared_part, start
 
-CURVE_ROWS = 1000  # about as many rows a curve has, whatever the schedule
+CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,10 +38,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", nargs="+", help="the synthetic set; its place below results/synthetic by default")
     made.add_argument("--curve", nargs="+", help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", help="folder of checkpoints; the set's place below results/checkpoints by default")
+    made.add_argument("--pool", help="folder of a pool's networks, made by python -m udd.pool; without it they are trained here")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which the run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
-    made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 1,000 lines a run")
+    made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run")
     add_common(made)
     return made
 
@@ -94,6 +96,21 @@ def check_data(configs: list[dict[str, Any]], manifest: dict[str, Any], path: st
     for config in configs:
         if config["ipc"] > smallest:
             raise UserError(f"ipc {config['ipc']}: the smallest class of {config['dataset']['name']} has {smallest} training images; lower ipc")
+
+
+def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """Raise UserError if a network of the pool is missing, or was trained for another configuration."""
+    distill = configs[0]["distill"]
+    if not args.pool:
+        return
+    if distill["networks"] != "pool":
+        raise UserError(f"--pool {args.pool}: the configuration says `networks: {distill['networks']}`, expected `pool`; leave --pool out")
+    planned = {"shared": shared_part(distill), "dataset": configs[0]["dataset"], "seed": configs[0]["seed"]}
+    for member in range(min(distill["pool"], distill["outer"])):
+        path = pooled.member_path(args.pool, member)
+        found = pooled.metadata(path)
+        if differing := difference({key: found.get(key) for key in planned}, planned):
+            raise UserError(f"{path}: trained for another configuration: {differing}; make it again with python -m udd.pool")
 
 
 def checkpoint_path(folder: str, configs: list[dict[str, Any]]) -> Path:
@@ -154,6 +171,7 @@ def distil(configs: list[dict[str, Any]], data: Dataset, path: Path, args: argpa
     """Run Algorithm 1 from the start or from the checkpoint at `path` to the end. Raises Stopped when it has to end early."""
     alarm, begun = Alarm(args.time_limit), time.monotonic()
     trajectory, sets = start(data, configs[0]["distill"], configs[0]["seed"]), [begin(config, data) for config in configs]
+    trajectory.pool = Path(args.pool) if args.pool else None
     curves, before = [torch.zeros(0, len(progress.COLUMNS), dtype=torch.float64) for _ in sets], 0.0
     if path.exists():
         curves, before = checkpoint.restore(path, trajectory, sets)
@@ -200,6 +218,7 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     configs = requested(args)
     check_data(configs, read_manifest(args.manifest), args.manifest)
+    check_pool(configs, args)
     path = checkpoint_path(args.checkpoints, configs)
     device = setup(args)
     with ExitStack() as locks:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from udd import augment, losses
+from udd.engine import EAGER, Engine
+from udd.gradients import Embedding
 from udd.networks import Network
 from udd.regions import Windows, decode
 
@@ -41,23 +42,18 @@ class Matched(NamedTuple):
     gradient_cfc: Tensor | None
 
 
-def weight_gradients(loss: Tensor, weights: Sequence[Tensor], create_graph: bool = False) -> tuple[Tensor, ...]:
-    """The gradient of a loss on the matched weights."""
-    return torch.autograd.grad(loss, weights, create_graph=create_graph)
-
-
 def real_gradient(
-    network: Network, weights: Sequence[Tensor], images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor
+    network: Network, images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor, matched: str, engine: Engine
 ) -> tuple[Tensor, ...]:
     """The mean cross-entropy gradient on a real batch of one class (the target of Eq. 9). images [R, K, H, W], bytes or floats in [0, 1]."""
     inputs = augment.apply(augment.normalise(augment.as_float(images, mean.dtype), mean, std), draws)
     labels = torch.full((len(images),), label, device=images.device)
-    return weight_gradients(F.cross_entropy(network(inputs), labels), weights)
+    loss, _ = engine.loss(network, inputs, labels, labels, torch.ones_like(mean[0]))
+    return torch.autograd.grad(loss, losses.matched_weights(network, matched))
 
 
 def class_step(
     network: Network,
-    weights: Sequence[Tensor],
     work: Work,
     label: int,
     target: Sequence[Tensor],
@@ -65,22 +61,40 @@ def class_step(
     mean: Tensor,
     std: Tensor,
     parts: bool,
+    engine: Engine,
 ) -> Matched:
     """One class of one set: the gradient of Eq. 10 on its pixels [B, K, H, W], L_g, L_c, mean feature [D], the gradient of L_c or None."""
     options = work.distill
     pixels = work.images[label].detach().requires_grad_()
     inputs = augment.apply(augment.normalise(decode(pixels, work.pairs[label], work.among), mean, std), draws)
-    _, embedding = network.features(inputs)
-    labels = torch.full((len(inputs),), label, device=pixels.device)
-    found = weight_gradients(F.cross_entropy(network.classifier(embedding), labels), weights, create_graph=True)
-    loss_gradient = losses.gradient_distance(target, found, options["distance"])  # Eq. 9
-    feature = embedding.mean(0)
-    loss_cfc = losses.cfc(feature, work.averages, label, options["cfc_temperature"]) if options["cfc"] else loss_gradient.new_zeros(())  # Eq. 7
+    own, model = torch.full((), label, device=pixels.device), Embedding(network)
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    found, (loss_gradient, loss_cfc, feature) = engine.image_gradient(
+        model, weights, inputs.detach(), own, target, *cfc_options(work), options["distance"], options["matched"]
+    )
     gradient_cfc = None
     if parts and options["cfc"]:
-        (gradient_cfc,) = torch.autograd.grad(options["cfc_weight"] * loss_cfc, pixels, retain_graph=True)
-    (gradient,) = torch.autograd.grad(loss_gradient + options["cfc_weight"] * loss_cfc, pixels)  # Eq. 10
-    return Matched(gradient, loss_gradient.detach(), loss_cfc.detach(), feature.detach(), gradient_cfc)
+        (gradient_cfc,) = torch.autograd.grad(inputs, pixels, cfc_gradient(network, inputs, label, work), retain_graph=True)
+    (gradient,) = torch.autograd.grad(inputs, pixels, found)
+    return Matched(gradient, loss_gradient, loss_cfc if options["cfc"] else torch.zeros_like(loss_cfc), feature, gradient_cfc)
+
+
+def cfc_options(work: Work) -> tuple[Tensor, Tensor, Tensor]:
+    """F [C, D], the weight of L_c [] and its temperature []. Without CFC the weight is 0, and F too: 0 times a broken class's F is no number."""
+    options, averages = work.distill, work.averages
+    temperature = averages.new_full((), options["cfc_temperature"])
+    if not options["cfc"]:
+        return torch.zeros_like(averages), averages.new_zeros(()), temperature
+    return averages, averages.new_full((), options["cfc_weight"]), temperature
+
+
+def cfc_gradient(network: Network, inputs: Tensor, label: int, work: Work) -> Tensor:
+    """The part of L_c in the gradient on the training images [Q, K, H, W] of a class, for the log."""
+    leaf = inputs.detach().requires_grad_()
+    _, embedding = network.features(leaf)
+    loss_cfc = losses.cfc(embedding.mean(0), work.averages, label, work.distill["cfc_temperature"])
+    (found,) = torch.autograd.grad(work.distill["cfc_weight"] * loss_cfc, leaf)
+    return found
 
 
 def stacked(classes: Sequence[Matched]) -> Matched:
@@ -90,20 +104,26 @@ def stacked(classes: Sequence[Matched]) -> Matched:
 
 
 def matching_step(
-    network: Network, works: Sequence[Work], real: Tensor, draws: augment.Draws, mean: Tensor, std: Tensor, parts: bool = False
+    network: Network,
+    works: Sequence[Work],
+    real: Tensor,
+    draws: augment.Draws,
+    mean: Tensor,
+    std: Tensor,
+    parts: bool = False,
+    engine: Engine = EAGER,
 ) -> list[Matched]:
     """The image gradients of every set, for all classes (Algorithm 1, lines 4-8).
 
     real: a batch of every class [C, R, K, H, W], bytes or floats in [0, 1]; draws: one augmentation a class, shared by its real and
     synthetic images (DSA). parts: also give the gradient of L_c alone. All sets must match the same weights.
     """
-    weights = losses.matched_weights(network, works[0].distill["matched"])
     steps: list[list[Matched]] = [[] for _ in works]
     for label in range(len(real)):
         draw = augment.pick(draws, label)
-        target = real_gradient(network, weights, real[label], label, draw, mean, std)
+        target = real_gradient(network, real[label], label, draw, mean, std, works[0].distill["matched"], engine)
         for work, done in zip(works, steps, strict=True):
-            done.append(class_step(network, weights, work, label, target, draw, mean, std, parts))
+            done.append(class_step(network, work, label, target, draw, mean, std, parts, engine))
     return [stacked(done) for done in steps]
 
 

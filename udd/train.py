@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from udd.augment import as_float, augment, cutmix, normalise
 from udd.cli import UserError
+from udd.engine import EAGER, Engine
 
 # What a recipe may leave out: no decay, no augmentation, no CutMix.
 PLAIN: dict[str, Any] = {"decay_at": [], "decay": 1.0, "augment": [], "cutmix_beta": 1.0, "cutmix_p": 0.0}
@@ -33,19 +33,12 @@ class SGD:
         self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}]
         self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for weight in self.param_groups[0]["params"]:
-            weight.grad = None
-
     @torch.no_grad()
-    def step(self) -> None:
-        """One step on every parameter that has a gradient."""
+    def step(self, gradients: Iterable[Tensor]) -> None:
+        """One step on every parameter, given their gradients."""
         group = self.param_groups[0]
-        for weight in group["params"]:
-            if weight.grad is None:
-                continue
-            gradient, kept = weight.grad.add(weight, alpha=group["weight_decay"]), self.state[weight]
+        for weight, found in zip(group["params"], gradients, strict=True):
+            gradient, kept = found.add(weight, alpha=group["weight_decay"]), self.state[weight]
             velocity = kept["momentum_buffer"].mul_(group["momentum"]).add_(gradient) if kept else gradient
             kept["momentum_buffer"] = velocity
             weight.sub_(velocity, alpha=group["lr"])
@@ -65,6 +58,7 @@ def sgd_step(
     mean: Channels,
     std: Channels,
     generator: torch.Generator,
+    engine: Engine = EAGER,
 ) -> tuple[Tensor, Tensor]:
     """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by itself, CutMix, descend.
 
@@ -73,11 +67,8 @@ def sgd_step(
     """
     inputs = augment(normalise(as_float(images), mean, std), recipe["augment"], generator, shared=False)
     inputs, first, second, share = cutmix(inputs, labels, recipe["cutmix_beta"], recipe["cutmix_p"], generator)
-    logits = network(inputs)
-    loss = share * F.cross_entropy(logits, first) + (1 - share) * F.cross_entropy(logits, second)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    loss, logits = engine.loss(network, inputs, first, second, share)
+    optimizer.step(torch.autograd.grad(loss, optimizer.param_groups[0]["params"]))
     return loss.detach(), logits.detach()
 
 

@@ -7,17 +7,20 @@ batches and the same augmentation: ablations are paired.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from udd import augment
+from udd import augment, pooled
 from udd.data import Dataset
-from udd.networks import Network, build
+from udd.engine import Engine, engine
+from udd.networks import Network, build, initialise
 from udd.seeds import stream
 from udd.train import SGD, sgd, sgd_step
 
-SHARED = ("network", "width", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
+SHARED = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
+SHARED += ("precision", "compile")
 
 
 @dataclass
@@ -26,8 +29,11 @@ class Trajectory:
 
     network: Network
     optimizer: SGD
+    engine: Engine
     draws: torch.Generator  # real batches and matching augmentation
     training: torch.Generator  # initialisation and training of the networks
+    seed: int
+    pool: Path | None = None  # the folder of networks that were trained before
     outer: int = 0
     inner: int = 0
 
@@ -46,10 +52,16 @@ def recipe(distill: dict) -> dict:
 def start(data: Dataset, distill: dict, seed: int) -> Trajectory:
     """A trajectory before its first network."""
     device = data.train_images.device
-    parts = (data.name, distill["network"], seed)
-    training, draws = stream(device, "networks", *parts), stream(device, "real", *parts)
+    training, draws = training_stream(data, distill, seed, 0), stream(device, "real", data.name, distill["network"], seed)
     network = fresh_network(data, distill, training)
-    return Trajectory(network, sgd(network, recipe(distill)), draws, training)
+    how = engine(distill, network, data.train_images[:1], len(data.classes))
+    return Trajectory(network, sgd(network, recipe(distill)), how, draws, training, seed)
+
+
+def training_stream(data: Dataset, distill: dict, seed: int, outer: int) -> torch.Generator:
+    """The random numbers that make networks. `fresh`: one stream for all; `pool`: one for each of its networks, which then come round again."""
+    member = [outer % distill["pool"]] if distill["networks"] == "pool" else []
+    return stream(data.train_images.device, "networks", data.name, distill["network"], seed, *member)
 
 
 def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> Network:
@@ -60,30 +72,40 @@ def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> N
 
 def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
     """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
-    trajectory.network = fresh_network(data, distill, trajectory.training)
+    if distill["networks"] == "pool":
+        trajectory.training = training_stream(data, distill, trajectory.seed, trajectory.outer)
+    if trajectory.pool:
+        return pooled.recall(member(trajectory, distill), trajectory.network, 0)
+    initialise(trajectory.network, trajectory.training)  # in place: a compiled function stays bound to the network it met
     trajectory.optimizer = sgd(trajectory.network, recipe(distill))
     train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
 
 
+def member(trajectory: Trajectory, distill: dict) -> Path:
+    """The file of the pool's network whose turn it is."""
+    assert trajectory.pool
+    return pooled.member_path(trajectory.pool, trajectory.outer % distill["pool"])
+
+
+def train_on(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
+    """The network's training between two inner steps (Algorithm 1, lines 9 and 10), done or, from a pool, recalled."""
+    if trajectory.pool:
+        pooled.recall(member(trajectory, distill), trajectory.network, trajectory.inner + 1)
+    else:
+        train_network(trajectory, data, distill, distill["net_images"])
+
+
 def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: int) -> None:
-    """Train the network on that many real images, batch by batch (Algorithm 1, lines 9 and 10; Eq. 6)."""
+    """Train the network on that many real images, batch by batch (Eq. 6)."""
     batch, count, generator = distill["net_batch"], len(data.train_images), trajectory.training
     steps = -(-images // batch)
     if not steps:
         return
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
+    options = (recipe(distill), data.mean, data.std, generator, trajectory.engine)
     for index in order[: steps * batch].split(batch):
-        sgd_step(
-            trajectory.network,
-            trajectory.optimizer,
-            data.train_images[index],
-            data.train_labels[index],
-            recipe(distill),
-            data.mean,
-            data.std,
-            generator,
-        )
+        sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
 
 
 def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
