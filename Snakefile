@@ -38,6 +38,7 @@ rule all:
 
 onstart:
     flow.make_folders(params)
+    flow.plan_companies(workflow, params)
 
 
 onsuccess:

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from udd import evaluate
+from udd import evaluate, evaluation_job
 from udd.cli import UserError
 from udd.data import Dataset
 from udd.synthetic import SyntheticSet, save
@@ -14,7 +14,7 @@ TINY = {"name": "tiny", "kind": "npz"}
 SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": {"policy": "jitter"}}
 RECIPE = {
     "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
-    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5, "regions": "stored",
+    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5, "regions": "stored", "compile": "never",
 }  # fmt: skip
 CONFIG = {"set": SET, "architecture": "convnet3", "protocol": "idc", "network": 0, "evaluate": RECIPE}
 
@@ -51,13 +51,13 @@ def command(config: dict, path, out) -> list[str]:
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command on a set (None: without one) and return the record."""
-    monkeypatch.setattr(evaluate, "load", lambda manifest, root: dataset())
+    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
 
     def call(config: dict, made: SyntheticSet | None = None) -> dict:
         path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
         if made:
             save(path, made)
-        evaluate.run(command(config, path if made else None, out))
+        evaluation_job.run(command(config, path if made else None, out))
         return json.loads(out.read_text())
 
     return call
@@ -150,16 +150,16 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(CONFIG, path, out)
     with pytest.raises(UserError, match="--config: found no architecture, evaluate, network, protocol, set; expected an evaluation's"):
-        evaluate.run([*argv, "--config", json.dumps(SET)])
+        evaluation_job.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
-        evaluate.run(argv)
+        evaluation_job.run(argv)
     save(path, a_set())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="not a whole synthetic set"):
-        evaluate.run(argv)
+        evaluation_job.run(argv)
     save(path, with_metadata(format=0))
     with pytest.raises(UserError, match="found a set of format 0, expected 1"):
-        evaluate.run(argv)
+        evaluation_job.run(argv)
     assert not out.exists()
 
 
@@ -170,12 +170,12 @@ def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
         seen.update(config)
         return {}
 
-    monkeypatch.setattr(evaluate, "record", record)
-    monkeypatch.setattr(evaluate, "load", lambda manifest, root: dataset())
+    monkeypatch.setattr(evaluation_job, "record", record)
+    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
     out = ["--manifest", "m", "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
     cell = ["--dataset", "mnist", "--ipc", "10", "--variant", "udd", "--seed", "2"]
-    evaluate.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--network-seed", "3", *out])
+    evaluation_job.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--network-seed", "3", *out])
     assert (seen["architecture"], seen["protocol"], seen["network"], seen["set"]["seed"]) == ("vgg11", "epochs300", 3, 2)
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
-        evaluate.run([*cell, "--protocol", "best", *out])
+        evaluation_job.run([*cell, "--protocol", "best", *out])

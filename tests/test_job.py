@@ -15,7 +15,7 @@ import torch
 from fakes import write_npz
 from tiny import ROOT, config
 
-from udd import data, job, synthetic
+from udd import data, job, request, running, synthetic
 from udd.cli import STOPPED, Stopped, UserError, main
 from udd.files import lock
 
@@ -143,11 +143,11 @@ def test_a_run_ended_by_a_signal_goes_on_to_the_same_bits(argv, tmp_path, capsys
 
 def test_a_checkpoint_is_of_one_configuration_and_one_code(argv, tmp_path, monkeypatch):
     one, other = config(), config(image_lr=0.01)
-    names = {job.checkpoint_path("folder", [c]) for c in (one, other, config(ipc=1), config(seed=1))}
+    names = {request.checkpoint_path(Path("folder"), [c]) for c in (one, other, config(ipc=1), config(seed=1))}
     assert len(names) == 4
-    assert job.checkpoint_path("folder", [one]) == job.checkpoint_path("folder", [dict(reversed(one.items()))])
-    monkeypatch.setattr(job, "code_digest", lambda module: "another")
-    assert job.checkpoint_path("folder", [one]) not in names
+    assert request.checkpoint_path(Path("folder"), [one]) == request.checkpoint_path(Path("folder"), [dict(reversed(one.items()))])
+    monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
+    assert request.checkpoint_path(Path("folder"), [one]) not in names
 
 
 def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):
@@ -162,9 +162,9 @@ def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):
 def test_images_a_step_counts_real_synthetic_and_training_ones(made):
     loaded = data.load(*made)
     configs = [config(), config(decode="grid"), config(policy="all", max_pairs=10)]
-    sets = [job.begin(each, loaded) for each in configs]
-    assert [job.pairs_a_class(each) for each in sets] == [18, 8, 10]
-    assert job.images_a_step(sets, 3) == 3 * (5 + 18 + 8 + 10) + 6
+    sets = [running.begin(each, loaded) for each in configs]
+    assert [running.pairs_a_class(each) for each in sets] == [18, 8, 10]
+    assert running.images_a_step(sets, 3) == 3 * (5 + 18 + 8 + 10) + 6
 
 
 # --- bad input: one line, exit code 2, nothing written ---
@@ -218,7 +218,7 @@ def test_paths_and_texts_that_are_not_what_they_should_be_are_refused(argv, made
 
 
 def test_two_runs_on_one_output_are_one_too_many(argv, tmp_path, capsys):
-    with lock(job.checkpoint_path(str(tmp_path / "checkpoints" / "set"), [CONFIG])):
+    with lock(request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])):
         assert "another run is writing this output; wait for it or stop it first" in refusal(argv(), capsys)
     job.run(argv())
 
@@ -230,7 +230,7 @@ def stopped_once(arguments: list[str]) -> None:
 
 def test_a_truncated_checkpoint_is_refused_and_kept(argv, tmp_path, capsys):
     stopped_once(argv())
-    path = job.checkpoint_path(str(tmp_path / "checkpoints" / "set"), [CONFIG])
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
     path.write_bytes(path.read_bytes()[:-100])
     size = path.stat().st_size
     capsys.readouterr()
@@ -243,7 +243,7 @@ def test_a_truncated_checkpoint_is_refused_and_kept(argv, tmp_path, capsys):
 def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_can_go_on(argv, tmp_path, capsys, monkeypatch):
     job.run(argv(CONFIG, "whole"))
     stopped_once(argv())
-    path = job.checkpoint_path(str(tmp_path / "checkpoints" / "set"), [CONFIG])
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
     before = path.read_bytes()
 
     def full(*_args):
@@ -278,21 +278,21 @@ def test_a_loss_that_is_not_finite_names_iteration_class_and_last_good_checkpoin
 def test_the_first_class_that_broke_is_named_and_the_last_good_checkpoint_kept(argv, tmp_path, monkeypatch):
     arguments = argv(CONFIG, "set", "--log-every", "4", "--checkpoint-seconds", "0")
     stopped_once(arguments)
-    path = job.checkpoint_path(str(tmp_path / "checkpoints" / "set"), [CONFIG])
-    before, advance = path.read_bytes(), job.advance
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
+    before, advance = path.read_bytes(), running.advance
 
     def breaking(trajectory, sets, *rest):
         sets[0].images[1, 0] = float("nan")
         return advance(trajectory, sets, *rest)
 
-    monkeypatch.setattr(job, "advance", breaking)
+    monkeypatch.setattr(running, "advance", breaking)
     with pytest.raises(UserError, match=r"not finite at iteration 2, class 1; the last good checkpoint is .*; lower image_lr and run again") as error:
         job.run(arguments)
     assert str(path) in str(error.value)
     assert path.read_bytes() == before
     monkeypatch.undo()
     later = argv(CONFIG, "set", "--log-every", "4", "--checkpoint-seconds", "1000")
-    monkeypatch.setattr(job, "advance", breaking)
+    monkeypatch.setattr(running, "advance", breaking)
     with pytest.raises(UserError, match="not finite at iteration 2, class 1"):  # found two steps later, at the log line
         job.run(later)
 

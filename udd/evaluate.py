@@ -7,7 +7,6 @@ were published that way; the test images never choose anything.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -17,12 +16,11 @@ import torch
 from torch import Tensor
 
 from udd import plan
-from udd.cli import UserError, add_common, main, setup
+from udd.cli import UserError
 from udd.compare import difference
-from udd.data import Dataset, load
-from udd.files import lock, write_json
-from udd.networks import ARCHITECTURES, build
-from udd.params import load as load_params
+from udd.compilation import compiled, pays, training_flop
+from udd.data import Dataset
+from udd.networks import build
 from udd.provenance import provenance
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet, training_images
@@ -43,6 +41,8 @@ def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, d
     names = ["evaluate", dataset.name, config["set"]["seed"], architecture, recipe["width"], config["network"]]
     generator = stream(device, *names)
     network = build(architecture, images.shape[1], images.shape[2], len(dataset.classes), recipe["width"], generator)
+    work = training_flop(network, images[:1], recipe["epochs"] * len(images))
+    trained: Any = compiled(network) if pays(recipe["compile"], work, device) else network
     found: list[tuple[int, float]] = []
 
     def check_up(epoch: int) -> None:
@@ -50,7 +50,7 @@ def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, d
             found.append((epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
             print(f"{title(config)} epoch {epoch}/{recipe['epochs']}: test accuracy {found[-1][1]:.2f} %", file=sys.stderr, flush=True)
 
-    train(network, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
+    train(trained, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
     return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
 
 
@@ -117,40 +117,8 @@ def record(config: Config, dataset: Dataset, path: Path | None, device: torch.de
     return {"format": FORMAT, "config": config, "seconds": seconds, "provenance": made} | account | results
 
 
-def config_of(args: argparse.Namespace) -> Config:
-    """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
-    config = plan.read_config(args)
-    if config is not None:
-        missing = {"set", "architecture", "protocol", "network", "evaluate"} - config.keys()
-        if missing:
-            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
-        return config
-    params = load_params(args.params)
-    if args.protocol not in params["protocols"]:
-        raise UserError(f"--protocol {args.protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
-    cell = plan.named_cell(params, args)
-    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture, args.network_seed))
-
-
-def run(argv: list[str] | None = None) -> None:
-    """Evaluate one set on one network and write the record."""
-    about = "Train a fresh network on a set and record its accuracy on the real test images."
-    parser = argparse.ArgumentParser(prog="python -m udd.evaluate", description=about)
-    plan.add_config(parser)
-    parser.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
-    parser.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
-    parser.add_argument("--network-seed", type=int, default=0)
-    parser.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
-    parser.add_argument("--root", type=Path, required=True, help="where raw data lies")
-    parser.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
-    parser.add_argument("--out", type=Path, required=True, help="the record to write (JSON)")
-    add_common(parser)
-    args = parser.parse_args(argv)
-    device, config = setup(args), config_of(args)
-    with lock(args.out):
-        dataset = load(args.manifest, args.root).to(device)
-        write_json(args.out, record(config, dataset, args.set, device))
-
-
 if __name__ == "__main__":
+    from udd.cli import main
+    from udd.evaluation_job import run
+
     main(run)

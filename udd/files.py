@@ -59,13 +59,23 @@ def sha256(path: Path | str) -> str:
 
 
 @contextmanager
-def lock(path: Path | str) -> Iterator[None]:
-    """Hold `path`.lock for as long as the block runs. Raises UserError if another process has it: two runs must not share an output."""
+def try_lock(path: Path | str) -> Iterator[bool]:
+    """Try to hold `path`.lock for as long as the block runs; yields whether it was free."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
         except BlockingIOError:
-            raise UserError(f"{path}: another run is writing this output; wait for it or stop it first") from None
+            free = False
+        yield free
+
+
+@contextmanager
+def lock(path: Path | str) -> Iterator[None]:
+    """Hold `path`.lock for as long as the block runs. Raises UserError if another process has it: two runs must not share an output."""
+    with try_lock(path) as free:
+        if not free:
+            raise UserError(f"{path}: another run is writing this output; wait for it or stop it first")
         yield

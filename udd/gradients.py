@@ -1,22 +1,16 @@
-"""The two functions that take the time: a network's loss on a batch, and the gradient of Eq. 10 on the training images of one class.
-
-Pure functions of tensors, so that udd.engine can run them as they are or compiled. With bfloat16, convolutions and products are rounded to
-it (mixed precision); losses, weights, their gradients' sums and the pixels stay in float32.
-"""
+"""The gradient of Eq. 10 on the training images of one class: a pure function of tensors, so that udd.engine can run it as it is or compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from udd import losses
 from udd.networks import Network
-
-Precision = torch.dtype | None  # of convolutions and products; None: the weights' own
+from udd.precision import Precision, rounded
 
 
 class Embedding(nn.Module):
@@ -30,21 +24,6 @@ class Embedding(nn.Module):
         """Normalised images [B, K, H, W] -> logits [B, C], embedding [B, E]."""
         _, embedding = self.network.features(x)
         return self.network.classifier(embedding), embedding
-
-
-def rounded(inputs: Tensor, precision: Precision) -> torch.autocast:
-    """The context in which convolutions and products take `precision`."""
-    return torch.autocast(inputs.device.type, precision, enabled=precision is not None, cache_enabled=False)
-
-
-def loss(network: nn.Module, inputs: Tensor, first: Tensor, second: Tensor, share: Tensor, precision: Precision = None) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy on normalised images [B, K, H, W] with two labels each [B], of which the first has `share` [] (CutMix).
-
-    Returns the loss [] and the logits [B, C], in the images' type.
-    """
-    with rounded(inputs, precision):
-        logits = network(inputs).to(inputs.dtype)
-    return share * F.cross_entropy(logits, first) + (1 - share) * F.cross_entropy(logits, second), logits
 
 
 def image_gradient(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def curve_csv(rows: Tensor) -> str:
     return "\n".join([",".join(COLUMNS), *lines]) + "\n"
 
 
-def write_curve(path: str, rows: Tensor) -> None:
+def write_curve(path: Path, rows: Tensor) -> None:
     """Write a loss curve atomically."""
     write_atomic(path, curve_csv(rows))
 

@@ -29,6 +29,11 @@ UNCOUNTED = (
     "udd.params",
     "udd.data",
     "udd.job",
+    "udd.evaluation_job",
+    "udd.request",
+    "udd.running",
+    "udd.lockstep",
+    "udd.shelf",
     "udd.progress",
     "udd.checkpoint",
 )

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from udd.augment import as_float, augment, cutmix, normalise
 from udd.cli import UserError
-from udd.engine import EAGER, Engine
+from udd.precision import Precision, rounded
 
 # What a recipe may leave out: no decay, no augmentation, no CutMix.
 PLAIN: dict[str, Any] = {"decay_at": [], "decay": 1.0, "augment": [], "cutmix_beta": 1.0, "cutmix_p": 0.0}
@@ -49,6 +50,18 @@ def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> SGD:
     return SGD(network.parameters(), recipe["lr"], recipe["momentum"], recipe["weight_decay"])
 
 
+def batch_loss(
+    network: torch.nn.Module, inputs: Tensor, first: Tensor, second: Tensor, share: Tensor, precision: Precision = None
+) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy on normalised images [B, K, H, W] with two labels each [B], of which the first has `share` [] (CutMix).
+
+    Returns the loss [] and the logits [B, C], in the images' type.
+    """
+    with rounded(inputs, precision):
+        logits = network(inputs).to(inputs.dtype)
+    return share * F.cross_entropy(logits, first) + (1 - share) * F.cross_entropy(logits, second), logits
+
+
 def sgd_step(
     network: torch.nn.Module,
     optimizer: SGD,
@@ -58,7 +71,7 @@ def sgd_step(
     mean: Channels,
     std: Channels,
     generator: torch.Generator,
-    engine: Engine = EAGER,
+    loss_of: Callable[..., Any] = batch_loss,
 ) -> tuple[Tensor, Tensor]:
     """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by itself, CutMix, descend.
 
@@ -67,7 +80,7 @@ def sgd_step(
     """
     inputs = augment(normalise(as_float(images), mean, std), recipe["augment"], generator, shared=False)
     inputs, first, second, share = cutmix(inputs, labels, recipe["cutmix_beta"], recipe["cutmix_p"], generator)
-    loss, logits = engine.loss(network, inputs, first, second, share)
+    loss, logits = loss_of(network, inputs, first, second, share)
     optimizer.step(torch.autograd.grad(loss, optimizer.param_groups[0]["params"]))
     return loss.detach(), logits.detach()
 

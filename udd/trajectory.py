@@ -103,7 +103,7 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
         return
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
-    options = (recipe(distill), data.mean, data.std, generator, trajectory.engine)
+    options = (recipe(distill), data.mean, data.std, generator, trajectory.engine.loss)
     for index in order[: steps * batch].split(batch):
         sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from udd import analysis, plan
+from udd import analysis, lockstep, plan
 from udd.cli import UserError, main
 from udd.plan import Cell, Params, Record, canonical
 
@@ -197,6 +198,34 @@ def wanted(params: Params) -> list[str]:
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
     return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, "tables/all.tex", *figures]
+
+
+def limit(workflow: Any, resource: str) -> int:
+    """How much of a resource Snakemake may use at once; 1 if that is open, as on a cluster."""
+    found = workflow.global_resources.get(resource)
+    value = getattr(found, "value", found)  # a number in older versions, a Resource in newer ones
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def jobs_at_once(workflow: Any) -> int:
+    """How many jobs of one thread, or one GPU, may run at once."""
+    return limit(workflow, "gpu" if gpu_visible() else "_cores")
+
+
+def plan_companies(workflow: Any, params: Params) -> None:
+    """Write down which of the sets and records that are to be made share their work (udd.lockstep)."""
+    from udd.trajectory import shared_part  # torch: only where something is to be done
+
+    shelf, slots = Path(params["results"], "shelf"), jobs_at_once(workflow)
+    pending: dict[str, list[dict[str, Any]]] = {"distill": [], "evaluate": []}
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name in pending:
+            pending[job.rule.name].append(json.loads(job.params.config))
+    begun = lockstep.begun(shelf / "checkpoints", "udd.distill")
+    lockstep.write_plan(
+        shelf / "distill.json", pending["distill"], lambda c: canonical([c["dataset"], c["seed"], shared_part(c["distill"])]), slots, begun
+    )
+    lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], lambda c: canonical({k: v for k, v in c.items() if k != "network"}), slots)
 
 
 def make_folders(params: Params) -> None:

@@ -1,4 +1,7 @@
-"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
+"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
+
+Sets that meet the same networks are made in lockstep by the first of their jobs, which leaves them on the shelf for the others.
+"""
 
 
 rule distill:
@@ -10,7 +13,7 @@ rule distill:
     params:
         config=lambda w: flow.set_config(params, w),
         code=code_digest("udd.distill"),
-        checkpoints=lambda w: results(f"checkpoints/{flow.cell(w).folder}"),
+        shelf=results("shelf"),
     wildcard_constraints:
         variant=flow.pick(flow.variants(params, "distill")),
     log:
@@ -21,4 +24,4 @@ rule distill:
         "../envs/udd.yaml"
     shell:
         'python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --checkpoints {params.checkpoints:q} --threads {threads} $UDD_DISTILL_OPTIONS 2>&1 | tee -i {log:q}"
+        " --shelf {params.shelf:q} --threads {threads} $UDD_DISTILL_OPTIONS 2>&1 | tee -i {log:q}"

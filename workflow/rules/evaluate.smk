@@ -1,4 +1,7 @@
-"""A set (or the full data set) -> the test accuracy of one network trained on it: one record a run."""
+"""A set (or the full data set) -> the test accuracy of one network trained on it: one record a run.
+
+The networks of one set are trained in one process by the first of their jobs, which leaves the records on the shelf for the others.
+"""
 
 
 rule evaluate:
@@ -10,6 +13,7 @@ rule evaluate:
         config=lambda w: flow.evaluation_config(params, w),
         code=code_digest("udd.evaluate"),
         set=lambda w, input: flow.set_option(input),
+        shelf=results("shelf"),
     wildcard_constraints:
         variant=flow.pick(params["variants"]),
     log:
@@ -19,5 +23,5 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --out {output:q}'
+        'python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q} --out {output:q}'
         " --threads {threads} 2>&1 | tee -i {log:q}"

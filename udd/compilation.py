@@ -1,0 +1,47 @@
+"""Whether to compile, decided from the planned work and the device alone, and how. What was tried, with figures: benchmarks/README.md.
+
+A run that goes on from its checkpoint, or advances in lockstep with others, decides the same and gives the same bits.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# The smallest work for which compiling pays, in FLOP. On 2 CPU cores a cold compiler takes 45 s, and eager code does 90 GFLOP/s of which
+# it saves two thirds: 6 TFLOP break even. For a GPU the figure is a guess.
+WORTH_COMPILING = {"cpu": 1e13, "cuda": 1e15}
+
+
+def forward_flop(network: nn.Module, image: Tensor) -> int:
+    """The floating-point operations of one image's [1, K, H, W] way through the network (a multiply-add is two)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(image.to(next(network.parameters()).dtype))
+    return counter.get_total_flops()
+
+
+def training_flop(network: nn.Module, image: Tensor, images: float) -> float:
+    """The work of training on so many images: forward, gradients of activations, gradients of weights."""
+    return 3.0 * images * forward_flop(network, image)
+
+
+def pays(choice: str, flop: float, device: torch.device) -> bool:
+    """Whether to compile: `always`, `never`, or `auto`: if there is work enough, and a C++ compiler for the CPU."""
+    if choice != "auto":
+        return choice == "always"
+    found = device.type != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++")))
+    return found and flop >= WORTH_COMPILING.get(device.type, float("inf"))
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled for each shape it meets: a kernel for any shape would make a set's bits depend on the sets beside it."""
+    from torch._dynamo import config
+
+    config.recompile_limit = max(config.recompile_limit, 64)  # one a number of training images, distance, ...
+    return torch.compile(function, dynamic=False, fullgraph=True)

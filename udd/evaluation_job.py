@@ -1,0 +1,79 @@
+"""Evaluations as a job: read what is asked, take the record if it is finished, else make it, with those of other networks on the same set."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from udd import lockstep, plan, shelf
+from udd.cli import UserError, add_common, setup
+from udd.data import load
+from udd.evaluate import Config, record
+from udd.files import lock, write_json
+from udd.networks import ARCHITECTURES
+from udd.params import load as load_params
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `python -m udd.evaluate`."""
+    about = "Train a fresh network on a set and record its accuracy on the real test images."
+    made = argparse.ArgumentParser(prog="python -m udd.evaluate", description=about)
+    plan.add_config(made)
+    made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
+    made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
+    made.add_argument("--network-seed", type=int, default=0)
+    made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
+    made.add_argument("--root", type=Path, required=True, help="where raw data lies")
+    made.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
+    made.add_argument("--out", type=Path, required=True, help="the record to write (JSON)")
+    made.add_argument("--shelf", type=Path, help="folder where the record may lie, or its company be planned (udd.lockstep)")
+    add_common(made)
+    return made
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
+    config = plan.read_config(args)
+    if config is not None:
+        missing = {"set", "architecture", "protocol", "network", "evaluate"} - config.keys()
+        if missing:
+            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
+        return config
+    params = load_params(args.params)
+    if args.protocol not in params["protocols"]:
+        raise UserError(f"--protocol {args.protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
+    cell = plan.named_cell(params, args)
+    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture, args.network_seed))
+
+
+def shelved(config: Config, folder: Path) -> Path:
+    """Where a record lies on the shelf."""
+    return shelf.place(folder, config, "udd.evaluate", ".json")
+
+
+def make_company(configs: list[Config], args: argparse.Namespace, device: torch.device) -> None:
+    """Evaluate several networks on the set and lay the records on the shelf; the data are read once."""
+    dataset = load(args.manifest, args.root).to(device)
+    for config in configs:
+        lying = shelved(config, args.shelf)
+        if lying.exists():
+            continue  # left by a run that was cut
+        try:
+            write_json(lying, record(config, dataset, args.set, device))
+        except UserError as error:
+            shelf.fail(lying, str(error))
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Evaluate one set on one network and write the record."""
+    args = parser().parse_args(argv)
+    device, config = setup(args), config_of(args)
+    with lock(args.out):
+        if args.shelf:
+            take = partial(shelf.take, shelved(config, args.shelf), args.out)
+            lockstep.share(config, args.shelf / "evaluate.json", take, partial(make_company, args=args, device=device))
+        else:
+            write_json(args.out, record(config, load(args.manifest, args.root).to(device), args.set, device))

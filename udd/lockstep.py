@@ -1,0 +1,102 @@
+"""Jobs that share their work: sets that meet the same networks advance in one process, though the workflow asks for them one by one.
+
+The workflow plans *companies* of the results it is about to make. The job that starts first makes its whole company and lays each result on
+a *shelf*, from which that result's own job takes it. A result on the shelf is known by the digest of its configuration and of the code that
+makes it; one that was made on another machine can be laid there too (udd.shelf). Never imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from udd.files import read_json, try_lock, write_atomic, write_json
+from udd.plan import canonical
+from udd.shelf import digest
+
+Config = dict[str, Any]
+
+
+class Company(NamedTuple):
+    """Configurations of results to be made in one process; `key` is what they share; `done` is written when they were made."""
+
+    key: str
+    members: list[Config]
+    done: Path
+
+
+def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], str], slots: int, begun: Iterable[list[Config]] = ()) -> None:
+    """Plan companies of what is pending, and forget the last plan. Those that share `key` are dealt out to `slots` processes.
+
+    begun: companies of an earlier run that left a checkpoint; they stay together while one of them is wanted.
+    """
+    wanted = {canonical(config): config for config in pending}
+    companies: list[list[Config]] = []
+    for members in begun:
+        if any(canonical(config) in wanted for config in members):
+            companies.append(members)
+            for config in members:
+                wanted.pop(canonical(config), None)
+    groups: dict[str, list[Config]] = {}
+    for config in wanted.values():
+        groups.setdefault(key(config), []).append(config)
+    for group in groups.values():
+        companies += [group[first::slots] for first in range(min(slots, len(group)))]
+    for old in path.parent.glob(f"{path.stem}-*.done"):
+        old.unlink()
+    write_json(path, [{"key": key(members[0]), "members": members} for members in companies])
+
+
+def read_plan(path: Path) -> list[Company]:
+    """The companies that were planned; none if there is no plan."""
+    if not path.exists():
+        return []
+    found = enumerate(read_json(path))
+    return [Company(one["key"], one["members"], path.with_name(f"{path.stem}-{number}.done")) for number, one in found]
+
+
+def company_of(config: Config, companies: Sequence[Company]) -> Company | None:
+    """The company of a configuration, if it is planned to have one."""
+    return next((company for company in companies if canonical(config) in map(canonical, company.members)), None)
+
+
+def share(config: Config, plan: Path, take: Callable[[], bool], make: Callable[[list[Config]], None]) -> None:
+    """Make this configuration's company unless another process does, and take the result.
+
+    While another process is at it, this one makes a company of the same key that nobody has begun. Where nothing was planned, or what was
+    made has been taken before, the result is made alone.
+    """
+    companies = read_plan(plan)
+    own = company_of(config, companies)
+    while not take():
+        if own is None or (own.done.exists() and not take()):
+            make([config])
+            own = None
+        elif not any(made(company, make) for company in companies if company.key == own.key):
+            time.sleep(0.5)
+
+
+def made(company: Company, make: Callable[[list[Config]], None]) -> bool:
+    """Make a company, unless it is done or another process makes it. Whether this process did."""
+    with try_lock(company.done) as free:
+        if not free or company.done.exists():
+            return False
+        make(company.members)
+        write_atomic(company.done, "")
+        return True
+
+
+def checkpoint_path(folder: Path, configs: list[Config], module: str) -> Path:
+    """A company's checkpoint, named by its configurations and code; beside it they are written down, so that the company can be found again."""
+    path = folder / f"{digest(configs, module)}.safetensors"
+    if not path.with_suffix(".json").exists():
+        write_json(path.with_suffix(".json"), configs)
+    return path
+
+
+def begun(folder: Path, module: str) -> list[list[Config]]:
+    """The companies that left a checkpoint which the present code can go on from."""
+    found = (read_json(path) for path in sorted(folder.glob("*.json")) if path.with_suffix(".safetensors").exists())
+    return [configs for configs in found if (folder / f"{digest(configs, module)}.safetensors").exists()]
