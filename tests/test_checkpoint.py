@@ -1,12 +1,12 @@
-"""Checkpoint files: whole or refused. That a resumed run has the same bits is in test_distill."""
+"""Checkpoint files: whole or refused. That a resumed run has the same bits is in test_distill_bits."""
 
 import json
 
 import pytest
 import torch
+from runs import Run, same
 from safetensors import safe_open
 from safetensors.torch import save_file
-from test_distill import Run, same
 from tiny import config, dataset
 
 from udd import checkpoint

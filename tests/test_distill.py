@@ -1,75 +1,22 @@
-"""Algorithm 1 on a tiny problem: its start, its updates, its bits, and that it learns."""
+"""Algorithm 1 on a tiny problem: its start, its updates, that it learns, what is stored. The networks' side is in test_trajectory."""
 
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
 
-from udd import checkpoint, distill, initial
-from udd.data import Dataset
-from udd.distill import Distilled, advance, begin, end_network, finished, learning_rate, region_mask
-from udd.matching import Matched, mean_features
+from udd import distill, initial
+from udd.distill import begin, end_network, finished, learning_rate, region_mask
+from udd.matching import mean_features
 from udd.regions import grid_boxes
 from udd.synthetic import training_images
-from udd.trajectory import Trajectory, class_index, new_network, real_batches, shared_part, start, train_network
-
-State = dict[str, Tensor]
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def state(trajectory: Trajectory, sets: list[Distilled]) -> State:
-    """Everything that decides how a run goes on, copied."""
-    found: State = {"place": torch.tensor([trajectory.outer, trajectory.inner])}
-    found |= {"draws": trajectory.draws.get_state(), "training": trajectory.training.get_state()}
-    for name, weight in trajectory.network.named_parameters():
-        found[f"weight {name}"] = weight.detach()
-        momentum = trajectory.optimizer.state.get(weight, {}).get("momentum_buffer")
-        if momentum is not None:
-            found[f"momentum {name}"] = momentum
-    for i, made in enumerate(sets):
-        found |= {f"images {i}": made.images, f"velocity {i}": made.velocity, f"random {i}": made.generator.get_state(), f"broken {i}": made.broken}
-        found |= {f"averages {i}": made.averages} if made.averages is not None else {}
-        found |= {f"places {i}": torch.stack(made.places), f"mask {i}": region_mask(made)} if made.places else {}
-    return {name: value.clone() for name, value in found.items()}
-
-
-def same(a: State, b: State) -> bool:
-    assert a.keys() == b.keys()
-    return all(torch.equal(a[name], b[name]) for name in a)
-
-
-class Run:
-    """A run in this process, step by step."""
-
-    def __init__(self, configs: list[dict[str, Any]], data: Dataset):
-        self.configs, self.data = configs, data
-        self.trajectory = start(data, configs[0]["distill"], configs[0]["seed"])
-        self.sets = [begin(config, data) for config in configs]
-
-    def step(self, parts: bool = False) -> list[Matched]:
-        return advance(self.trajectory, self.sets, self.data, class_index(self.data.train_labels, len(self.data.classes)), parts)
-
-    def state(self) -> State:
-        return state(self.trajectory, self.sets)
-
-    @property
-    def length(self) -> int:
-        return self.configs[0]["distill"]["outer"] * self.configs[0]["distill"]["inner"]
-
-
-def states(configs: list[dict[str, Any]], data: Dataset) -> list[State]:
-    """The state after every step of an uninterrupted run."""
-    run, found = Run(configs, data), []
-    for _ in range(run.length):
-        run.step()
-        found.append(run.state())
-    return found
 
 
 # --- the start ---
@@ -114,70 +61,6 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
     assert not torch.equal(first, seed)
     made = begin(config(init="mix"), data)
     assert not made.velocity.any() and made.averages is None and not made.places
-
-
-# --- the networks' side ---
-
-
-def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
-    cases: list[dict[str, Any]] = [{}, {"ipc": 1, "policy": "vote", "cfc": False, "image_lr": 0.1}, {"seed": 1}]
-    data = dataset()
-    runs = [Run([config(**changes)], data) for changes in cases]
-    for run in runs:
-        for _ in range(run.length):
-            run.step()
-    weights = [torch.cat([weight.flatten() for weight in run.trajectory.network.parameters()]) for run in runs]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-
-
-def test_the_shared_part_holds_what_the_networks_see():
-    part = shared_part(options())
-    assert {"network", "width", "outer", "inner", "batch_real", "matching_augment", "net_lr", "cutmix_p", "matched"} <= part.keys()
-    assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "max_pairs", "decode"} & part.keys()
-
-
-def test_real_batches_are_of_their_class_and_cover_it():
-    data = dataset(count=20)  # 7, 7 and 6 images a class
-    index, trajectory = class_index(data.train_labels, 3), start(data, options(), 0)
-    assert index[1].tolist() == [7, 7, 6]
-    seen: list[set[int]] = [set(), set(), set()]
-    for _ in range(30):
-        images, draws = real_batches(trajectory, data, index, options())
-        assert images.dtype == torch.uint8 and images.shape == (3, 5, 3, 8, 8)
-        assert draws["color"].shape == (3, 3) and draws["affine"].shape == (3, 3, 3)
-        for label in range(3):
-            seen[label] |= {i for image in images[label] for i in range(20) if torch.equal(image, data.train_images[i])}
-    assert [sorted(of_class) for of_class in seen] == [[i for i in range(20) if i % 3 == label] for label in range(3)]
-
-
-@pytest.mark.parametrize(("images", "steps"), [(0, 0), (1, 1), (4, 1), (6, 2), (50, 13)])
-def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, steps, monkeypatch):
-    seen = []
-
-    def step(network, optimizer, batch, labels, *rest):
-        seen.append(batch)
-        assert torch.equal(labels, torch.tensor([next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]))
-
-    data, section = dataset(), options()
-    monkeypatch.setattr("udd.trajectory.sgd_step", step)
-    train_network(start(data, section, 0), data, section, images)
-    assert [len(batch) for batch in seen] == [4] * steps
-    if steps == 2:
-        assert len(torch.cat(seen).unique(dim=0)) == 8  # none twice before all were seen
-
-
-def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):
-    data = dataset()
-    trajectory = start(data, options(), 0)
-    before = [weight.detach().clone() for weight in trajectory.network.parameters()]
-    new_network(trajectory, data, options())
-    assert not torch.equal(before[0], next(iter(trajectory.network.parameters())))
-    assert not trajectory.optimizer.state
-    counted = []
-    monkeypatch.setattr("udd.trajectory.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch)))
-    new_network(trajectory, data, options(pretrain_epochs=2))
-    assert sum(counted) == 44  # 42 images, in whole batches of 4
 
 
 # --- the images' side ---
@@ -254,64 +137,6 @@ def test_cfc_lowers_its_own_loss():
     run = Run([config(**quiet)], data)
     losses = [run.step()[0].loss_cfc.mean().item() for _ in range(40)]
     assert losses[-1] < losses[0] - 0.01
-
-
-# --- bits ---
-
-CASES: dict[str, list[dict[str, Any]]] = {
-    "jitter": [{}],
-    "vote, pairs drawn": [{"policy": "vote", "max_pairs": 4, "pretrain_epochs": 1}],
-    "grid": [{"decode": "grid", "init": "mix", "cfc": False, "net_momentum": 0.0}],
-    "lockstep": [{"policy": "random", "ipc": 1}, {"policy": "gradient", "cfc": False, "max_pairs": 7}],
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_same_seed_gives_the_same_bits(case):
-    configs, data = [config(**changes) for changes in CASES[case]], dataset()
-    first, second = states(configs, data), states(configs, data)
-    assert all(same(a, b) for a, b in zip(first, second, strict=True))
-    other = states([config | {"seed": 1} for config in configs], data)
-    assert not torch.equal(first[-1]["images 0"], other[-1]["images 0"])
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_run_cut_at_every_step_and_resumed_has_the_same_bits(case, tmp_path):
-    configs, data, path = [config(**changes, inner=3) for changes in CASES[case]], dataset(), tmp_path / "checkpoint"
-    curves = [torch.arange(9, dtype=torch.float64).view(1, 9) + i for i in range(len(configs))]
-    for step, expected in enumerate(states(configs, data)):
-        run = Run(configs, data)
-        if step:
-            read, seconds = checkpoint.restore(path, run.trajectory, run.sets)
-            assert seconds == step - 1
-            assert all(torch.equal(a, b) for a, b in zip(read, curves, strict=True))
-        run.step()
-        assert same(run.state(), expected)
-        checkpoint.save(path, run.trajectory, run.sets, curves, step)
-        assert same(run.state(), expected)
-
-
-def test_sets_in_lockstep_are_each_alone_bit_for_bit():
-    changes: list[dict[str, Any]] = [
-        {},
-        {"ipc": 1, "decode": "grid", "init": "mix", "cfc": False},
-        {"policy": "random", "distance": "l1", "max_pairs": 5},
-    ]
-    configs, data = [config(**change) for change in changes], dataset()
-    together = states(configs, data)
-    for i, each in enumerate(configs):
-        for alone, all_of_them in zip(states([each], data), together, strict=True):
-            mine = {name.removesuffix(f" {i}"): value for name, value in all_of_them.items() if not name[-1].isdigit() or name.endswith(f" {i}")}
-            assert same(mine, {name.removesuffix(" 0"): value for name, value in alone.items()})
-
-
-def test_logging_changes_no_bit():
-    data = dataset()
-    quiet, loud = Run([config()], data), Run([config()], data)
-    for _ in range(4):
-        quiet.step(parts=False)
-        loud.step(parts=True)
-    assert same(quiet.state(), loud.state())
 
 
 # --- what is stored ---

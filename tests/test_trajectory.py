@@ -1,0 +1,71 @@
+"""The networks' side of Algorithm 1: what it depends on, its real batches, its training."""
+
+from typing import Any
+
+import pytest
+import torch
+from runs import Run
+from tiny import config, dataset, options
+
+from udd.trajectory import class_index, new_network, real_batches, shared_part, start, train_network
+
+
+def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
+    cases: list[dict[str, Any]] = [{}, {"ipc": 1, "policy": "vote", "cfc": False, "image_lr": 0.1}, {"seed": 1}]
+    data = dataset()
+    runs = [Run([config(**changes)], data) for changes in cases]
+    for run in runs:
+        for _ in range(run.length):
+            run.step()
+    weights = [torch.cat([weight.flatten() for weight in run.trajectory.network.parameters()]) for run in runs]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_shared_part_holds_what_the_networks_see():
+    part = shared_part(options())
+    assert {"network", "width", "outer", "inner", "batch_real", "matching_augment", "net_lr", "cutmix_p", "matched"} <= part.keys()
+    assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "max_pairs", "decode"} & part.keys()
+
+
+def test_real_batches_are_of_their_class_and_cover_it():
+    data = dataset(count=20)  # 7, 7 and 6 images a class
+    index, trajectory = class_index(data.train_labels, 3), start(data, options(), 0)
+    assert index[1].tolist() == [7, 7, 6]
+    seen: list[set[int]] = [set(), set(), set()]
+    for _ in range(30):
+        images, draws = real_batches(trajectory, data, index, options())
+        assert images.dtype == torch.uint8 and images.shape == (3, 5, 3, 8, 8)
+        assert draws["color"].shape == (3, 3) and draws["affine"].shape == (3, 3, 3)
+        for label in range(3):
+            seen[label] |= {i for image in images[label] for i in range(20) if torch.equal(image, data.train_images[i])}
+    assert [sorted(of_class) for of_class in seen] == [[i for i in range(20) if i % 3 == label] for label in range(3)]
+
+
+@pytest.mark.parametrize(("images", "steps"), [(0, 0), (1, 1), (4, 1), (6, 2), (50, 13)])
+def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, steps, monkeypatch):
+    seen = []
+
+    def step(network, optimizer, batch, labels, *rest):
+        seen.append(batch)
+        assert torch.equal(labels, torch.tensor([next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]))
+
+    data, section = dataset(), options()
+    monkeypatch.setattr("udd.trajectory.sgd_step", step)
+    train_network(start(data, section, 0), data, section, images)
+    assert [len(batch) for batch in seen] == [4] * steps
+    if steps == 2:
+        assert len(torch.cat(seen).unique(dim=0)) == 8  # none twice before all were seen
+
+
+def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):
+    data = dataset()
+    trajectory = start(data, options(), 0)
+    before = [weight.detach().clone() for weight in trajectory.network.parameters()]
+    new_network(trajectory, data, options())
+    assert not torch.equal(before[0], next(iter(trajectory.network.parameters())))
+    assert not trajectory.optimizer.state
+    counted = []
+    monkeypatch.setattr("udd.trajectory.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch)))
+    new_network(trajectory, data, options(pretrain_epochs=2))
+    assert sum(counted) == 44  # 42 images, in whole batches of 4
