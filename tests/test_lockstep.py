@@ -53,7 +53,8 @@ def workshop(tmp_path: Path) -> Workshop:
 def test_companies_share_a_key_and_are_dealt_out_to_the_slots(tmp_path):
     plan = tmp_path / "plan.json"
     assert companies(plan, 0, 0, 1, 0, 0) == [[0, 1, 3, 4], [2]]
-    assert companies(plan, 0, 0, 1, 0, 0, slots=2) == [[0, 3], [1, 4], [2]]
+    assert companies(plan, 0, 0, 1, 0, 0, slots=2) == [[0, 1, 3, 4], [2]]
+    assert companies(plan, 0, 0, 1, 0, 0, slots=4) == [[0, 3], [1, 4], [2]]
     assert companies(plan) == []
     assert lockstep.read_plan(tmp_path / "absent.json") == []
 

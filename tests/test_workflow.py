@@ -44,6 +44,13 @@ def test_from_nothing_everything_runs_once(built: Workspace) -> None:
     assert built.planned() == {}
 
 
+def test_sets_that_meet_the_same_networks_are_made_by_one_job(built: Workspace) -> None:
+    """Two of the three sets; the second job takes its own from the shelf, where nothing is left."""
+    logs = [path.read_text() for path in sorted((built.path / "results/logs/distill").rglob("*.log"))]
+    assert sorted(log.count("classes x 1 images") for log in logs) == [0, 1, 2]
+    assert not list((built.path / "results/shelf").rglob("*.safetensors"))
+
+
 def after(request: int = 1, **computed: int) -> dict[str, int]:
     """Those jobs, and what collects and tabulates their records in `request` tables."""
     return computed | {"collect": 1, "collect_request": request, "tables": request, "pdf": 1}
@@ -174,8 +181,8 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
     variables = environment() | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     call = {"cwd": workspace.path, "env": variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     snakemake = subprocess.Popen(["snakemake", "--cores", "2"], **call)
-    checkpoints, deadline = workspace.path / "results" / "checkpoints" / "small", time.monotonic() + 240
-    while not list(checkpoints.rglob("seed0-*.safetensors")):
+    checkpoints, deadline = workspace.path / "results" / "shelf" / "checkpoints", time.monotonic() + 240
+    while not list(checkpoints.glob("*.safetensors")):
         assert time.monotonic() < deadline and snakemake.poll() is None, snakemake.communicate()[0]
         time.sleep(0.02)
     process = running(workspace, "udd.distill")
@@ -199,3 +206,11 @@ def test_a_failing_cell_stops_no_other_and_is_named(workspace: Workspace) -> Non
     assert "log: results/logs/distill/digits/ipc500/udd/seed0.log" in last
     assert "failed: distill small 1 udd 0\n  stopped by time limit after 1 of 6 iterations; run the same command again" in last
     assert (workspace.path / "results/accuracy/digits/ipc1/udd/seed0/idc/convnet3/network1.json").exists()
+
+
+def test_a_cell_that_cannot_be_made_does_not_stop_its_company(workspace: Workspace) -> None:
+    """Two new cells of one data set, of which one asks for more images a class than there are: the other is made."""
+    workspace.edit(tables={"kip": {"datasets": ["small"], "ipc": [2, 500], "variants": ["udd"]}})
+    said = workspace.run("snakemake", "--cores", "1", fails=True)
+    assert "failed: distill small 500 udd 0\n  error: ipc 500" in said
+    assert (workspace.path / "results/synthetic/small/ipc2/udd/seed0.safetensors").exists()

@@ -57,9 +57,22 @@ def take(task: Task, args: argparse.Namespace) -> bool:
     return shelf.take(lying.out, task.out)
 
 
+def sound(task: Task, args: argparse.Namespace) -> bool:
+    """Whether a set can be made of this data; if not, the note on the shelf says why."""
+    try:
+        check_data([task.config], read_manifest(args.manifest), args.manifest)
+    except UserError as error:
+        shelf.fail(task.out, str(error))
+        return False
+    return True
+
+
 def make_company(configs: list[dict[str, Any]], args: argparse.Namespace, device: torch.device) -> None:
     """Make sets in lockstep and lay them on the shelf, with a note in the place of those that failed."""
-    tasks = [shelved(config, args) for config in configs]
+    tasks = [task for task in (shelved(config, args) for config in configs) if sound(task, args)]
+    configs = [task.config for task in tasks]
+    if not tasks:
+        return
     path = lockstep.checkpoint_path(args.shelf / "checkpoints", configs, "udd.distill")
     for task, failed in zip(tasks, make(tasks, path, args, device), strict=True):
         if failed:

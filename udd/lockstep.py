@@ -28,7 +28,7 @@ class Company(NamedTuple):
 
 
 def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], str], slots: int, begun: Iterable[list[Config]] = ()) -> None:
-    """Plan companies of what is pending, and forget the last plan. Those that share `key` are dealt out to `slots` processes.
+    """Plan companies of what is pending, and forget the last plan. What shares `key` goes together, unless some of the `slots` processes were idle.
 
     begun: companies of an earlier run that left a checkpoint; they stay together while one of them is wanted.
     """
@@ -42,8 +42,9 @@ def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], st
     groups: dict[str, list[Config]] = {}
     for config in wanted.values():
         groups.setdefault(key(config), []).append(config)
+    each = max(1, slots // max(1, len(groups)))  # the fewer companies, the more is shared; but none of the processes should be idle
     for group in groups.values():
-        companies += [group[first::slots] for first in range(min(slots, len(group)))]
+        companies += [group[first::each] for first in range(min(each, len(group)))]
     for old in path.parent.glob(f"{path.stem}-*.done"):
         old.unlink()
     write_json(path, [{"key": key(members[0]), "members": members} for members in companies])
