@@ -7,7 +7,8 @@ import torch
 from runs import Run
 from tiny import config, dataset, options
 
-from udd.trajectory import class_index, new_network, real_batches, shared_part, start, train_network
+from udd.lockstep import shared_part
+from udd.trajectory import class_index, new_network, real_batches, start, train_network
 
 
 def test_the_trajectory_depends_on_nothing_that_concerns_the_images():

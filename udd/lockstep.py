@@ -17,6 +17,8 @@ from udd.plan import canonical
 from udd.shelf import digest
 
 Config = dict[str, Any]
+SHARED = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
+SHARED += ("precision", "compile")
 
 
 class Company(NamedTuple):
@@ -25,6 +27,16 @@ class Company(NamedTuple):
     key: str
     members: list[Config]
     done: Path
+
+
+def shared_part(distill: Config) -> Config:
+    """The part of a distillation's configuration that decides its networks: sets of a data set and seed that agree in it can run in lockstep."""
+    return {key: value for key, value in distill.items() if key in SHARED or key.startswith(("net_", "cutmix_"))}
+
+
+def networks_config(config: Config) -> Config:
+    """What decides the networks that a set meets: data set, seed, and the shared part of its configuration."""
+    return {"dataset": config["dataset"], "seed": config["seed"], "distill": shared_part(config["distill"])}
 
 
 def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], str], slots: int, begun: Iterable[list[Config]] = ()) -> None:

@@ -6,6 +6,7 @@ python -m udd.pool --params params.yaml --dataset cifar10 --variant udd --seed 0
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from udd import pooled, trajectory
 from udd.cli import UserError, add_common, main, setup
 from udd.data import Dataset, load
 from udd.files import lock
+from udd.lockstep import networks_config
 from udd.plan import add_config, set_config_of
 from udd.provenance import provenance
 
@@ -42,7 +44,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifest", required=True, help="the data set's manifest, as written by udd.data")
     parser.add_argument("--root", required=True, help="where raw data lies")
     parser.add_argument("--member", type=int, required=True, help="the network's number, from 0")
-    parser.add_argument("--out", required=True, help="the file to write (safetensors)")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write (safetensors)")
     add_common(parser)
     args = parser.parse_args(argv)
     config = set_config_of(args)
@@ -54,8 +56,7 @@ def run(argv: list[str] | None = None) -> None:
         data = load(args.manifest, args.root).to(device)
         states = trained(data, distill, config["seed"], args.member)
         made = provenance("udd.pool", device)
-        about = {"shared": trajectory.shared_part(distill), "dataset": config["dataset"], "seed": config["seed"], "member": args.member}
-        pooled.save(pooled.Path(args.out), states, about | {"provenance": made})
+        pooled.save(args.out, states, networks_config(config) | {"member": args.member, "provenance": made})
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from udd import places, pooled
 from udd.cli import UserError, add_common
 from udd.compare import difference
+from udd.lockstep import networks_config, shared_part
 from udd.params import load as load_params
 from udd.plan import add_config, canonical, named_cell, read_config, set_config
 from udd.shelf import digest
-from udd.trajectory import shared_part
 
 
 class Task(NamedTuple):
@@ -96,7 +96,7 @@ def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
         return
     if distill["networks"] != "pool":
         raise UserError(f"--pool {args.pool}: the configuration says `networks: {distill['networks']}`, expected `pool`; leave --pool out")
-    planned = {"shared": shared_part(distill), "dataset": configs[0]["dataset"], "seed": configs[0]["seed"]}
+    planned = networks_config(configs[0])
     for member in range(min(distill["pool"], distill["outer"])):
         path = pooled.member_path(args.pool, member)
         found = pooled.metadata(path)

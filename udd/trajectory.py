@@ -19,9 +19,6 @@ from udd.networks import Network, build, initialise
 from udd.seeds import stream
 from udd.train import SGD, sgd, sgd_step
 
-SHARED = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
-SHARED += ("precision", "compile")
-
 
 @dataclass
 class Trajectory:
@@ -36,11 +33,6 @@ class Trajectory:
     pool: Path | None = None  # the folder of networks that were trained before
     outer: int = 0
     inner: int = 0
-
-
-def shared_part(distill: dict) -> dict:
-    """The part of a distillation's configuration that decides the trajectory: cells that agree in it can run in lockstep."""
-    return {key: value for key, value in distill.items() if key in SHARED or key.startswith(("net_", "cutmix_"))}
 
 
 def recipe(distill: dict) -> dict:

@@ -99,6 +99,37 @@ def set_config(params: Params, wildcards: Any) -> str:
     return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
 
 
+def pools(params: Params) -> dict[str, dict[str, Any]]:
+    """The pools of networks that cells meet, by name: what decides their networks."""
+    cells = [cell for cell in plan.all_cells(params) if plan.method(params, cell.variant) == "distill"]
+    found = (lockstep.networks_config(plan.set_config(params, cell, seed)) for cell in cells for seed in plan.seeds(params, cell))
+    return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
+
+
+def pool_name(networks: dict[str, Any]) -> str:
+    """A pool's place below results/pool: data set, the digest of what decides its networks, seed."""
+    digest = hashlib.sha256(canonical(networks).encode()).hexdigest()[:12]
+    return f"{networks['dataset']['name']}/{digest}/seed{networks['seed']}"
+
+
+def pool_config(params: Params, wildcards: Any) -> str:
+    """What decides the networks of the pool that a rule's wildcards name."""
+    return canonical(pools(params)[f"{wildcards.dataset}/{wildcards.pool}/seed{wildcards.seed}"])
+
+
+def pool_of(params: Params, wildcards: Any) -> list[str]:
+    """The files of the networks that a set meets, if they come from a pool."""
+    networks = lockstep.networks_config(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+    distill = networks["distill"]
+    members = range(min(distill["pool"], distill["outer"])) if distill["networks"] == "pool" else ()
+    return [under(params["results"])(f"pool/{pool_name(networks)}/network{member}.safetensors") for member in members]
+
+
+def pool_option(files: Any) -> str:
+    """`--pool FOLDER` where the rule's input has a pool."""
+    return f"--pool {shlex.quote(os.path.dirname(files.pool[0]))}" if files.pool else ""
+
+
 def evaluation_config(params: Params, wildcards: Any) -> str:
     """The configuration of an evaluation."""
     return canonical(plan.evaluation_config(params, record(wildcards)))
@@ -190,7 +221,7 @@ def last_line(logs: Iterable[str]) -> str:
     return lines[-1] if lines else "it said nothing; it may have been killed"
 
 
-VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results
+VERSIONED = ("synthetic", "proxies", "pool", "curves", "accuracy", "utilization")  # what DVC keeps, below results
 
 
 def wanted(params: Params) -> list[str]:
@@ -214,17 +245,13 @@ def jobs_at_once(workflow: Any) -> int:
 
 def plan_companies(workflow: Any, params: Params) -> None:
     """Write down which of the sets and records that are to be made share their work (udd.lockstep)."""
-    from udd.trajectory import shared_part  # torch: only where something is to be done
-
     shelf, slots = Path(params["results"], "shelf"), jobs_at_once(workflow)
     pending: dict[str, list[dict[str, Any]]] = {"distill": [], "evaluate": []}
     for job in workflow.dag.needrun_jobs():
         if job.rule.name in pending:
             pending[job.rule.name].append(json.loads(job.params.config))
     begun = lockstep.begun(shelf / "checkpoints", "udd.distill")
-    lockstep.write_plan(
-        shelf / "distill.json", pending["distill"], lambda c: canonical([c["dataset"], c["seed"], shared_part(c["distill"])]), slots, begun
-    )
+    lockstep.write_plan(shelf / "distill.json", pending["distill"], lambda c: canonical(lockstep.networks_config(c)), slots, begun)
     lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], lambda c: canonical({k: v for k, v in c.items() if k != "network"}), slots)
 
 

@@ -7,6 +7,7 @@ Sets that meet the same networks are made in lockstep by the first of their jobs
 rule distill:
     input:
         manifest=results("data/{dataset}.json"),
+        pool=lambda w: flow.pool_of(params, w),
     output:
         set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
@@ -14,6 +15,7 @@ rule distill:
         config=lambda w: flow.set_config(params, w),
         code=code_digest("udd.distill"),
         shelf=results("shelf"),
+        pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
         variant=flow.pick(flow.variants(params, "distill")),
     log:
@@ -24,4 +26,4 @@ rule distill:
         "../envs/udd.yaml"
     shell:
         'python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --shelf {params.shelf:q} --threads {threads} $UDD_DISTILL_OPTIONS 2>&1 | tee -i {log:q}"
+        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS 2>&1 | tee -i {log:q}"

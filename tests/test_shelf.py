@@ -1,0 +1,54 @@
+"""Sets that were made elsewhere take their place in the workflow, if the present code made them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import config
+
+from udd import shelf
+from udd.cli import UserError
+from udd.provenance import code_digest
+from udd.synthetic import SyntheticSet, save
+
+
+def a_set(path: Path, code: str = "") -> Path:
+    """A set with its curve, as a run elsewhere leaves them."""
+    metadata = {"config": config(), "provenance": {"code": code or code_digest("udd.distill")}}
+    nothing = torch.zeros(1, 0, dtype=torch.uint8)
+    save(path, SyntheticSet(torch.zeros(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), nothing, torch.zeros(0, 4, dtype=torch.int64), metadata))
+    path.with_suffix(".csv").write_text("iteration\n")
+    return path
+
+
+def test_a_set_made_elsewhere_is_taken_with_its_curve(tmp_path, capsys):
+    path, folder, wanted = a_set(tmp_path / "udd.safetensors"), tmp_path / "shelf", tmp_path / "results" / "seed0.safetensors"
+    shelf.run([str(folder), str(path)])
+    lying = shelf.place(folder, config(), "udd.distill", ".safetensors")
+    assert str(lying) in capsys.readouterr().out
+    assert lying.with_suffix(".csv").read_text() == "iteration\n"
+    assert shelf.take(lying, wanted) and wanted.read_bytes() == path.read_bytes()
+    assert not lying.exists() and not shelf.take(lying, wanted)
+
+
+def test_another_configuration_or_code_has_another_place(tmp_path, monkeypatch):
+    places = {shelf.place(tmp_path, each, module, ".json") for each in (config(), config(seed=1)) for module in ("udd.distill", "udd.evaluate")}
+    assert len(places) == 4
+    monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
+    assert shelf.place(tmp_path, config(), "udd.distill", ".json") not in places
+
+
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path):
+    folder = str(tmp_path / "shelf")
+    with pytest.raises(UserError, match="made by the code 0123, expected .*check out the revision"):
+        shelf.run([folder, str(a_set(tmp_path / "old.safetensors", "0123"))])
+    alone = a_set(tmp_path / "alone.safetensors")
+    alone.with_suffix(".csv").unlink()
+    with pytest.raises(UserError, match=r"alone\.csv: no such file"):
+        shelf.run([folder, str(alone)])
+    for content in (alone.read_bytes()[:50], json.dumps({}).encode()):
+        alone.write_bytes(content)
+        with pytest.raises(UserError, match="not a whole synthetic set"):
+            shelf.run([folder, str(alone)])
+    assert not (tmp_path / "shelf").exists()
