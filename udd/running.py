@@ -122,10 +122,12 @@ class Run:
         checkpoint.save(self.path, self.trajectory, self.sets, self.curves, self.seconds)
 
     def snapshot(self, outs: list[Path]) -> None:
-        """Write the sets as they are between two networks, those of a schedule that ends here, as OUT-outerN.safetensors."""
+        """Write the sets as they are between two networks, those of a schedule that ends here, and their curves, as OUT-outerN.*."""
         origin, outer = provenance("udd.distill", self.data.train_images.device), self.trajectory.outer
-        for made, out in zip(self.sets, outs, strict=True):
-            synthetic.save(out.with_name(f"{out.stem}-outer{outer}.safetensors"), finished(made, self.data, outer, origin))
+        for made, curve, out in zip(self.sets, self.curves, outs, strict=True):
+            named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
+            progress.write_curve(named.with_suffix(".csv"), curve)
+            synthetic.save(named, finished(made, self.data, outer, origin))
 
 
 def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
