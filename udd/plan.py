@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.cli import UserError, main
+from udd.cli import UserError, add_common, main
 from udd.params import load
 
 Params = dict[str, Any]
@@ -198,13 +198,41 @@ def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
     return set_config(params, named_cell(params, args), args.seed)
 
 
+def add_estimate(parser: argparse.ArgumentParser) -> None:
+    """Add --estimate and the options that go with it."""
+    parser.add_argument("--estimate", action="store_true", help="print what all of params.yaml will cost: FLOP, time on this device, peak memory")
+    group = parser.add_argument_group("with --estimate")
+    group.add_argument("--table", help="what this table alone will cost")
+    group.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")
+    group.add_argument("--json", action="store_true", help="print JSON: times in seconds, memory in bytes")
+    group.add_argument("--compiled", action="store_true", help="also compile what jobs will compile, and time it so: minutes, the first time")
+    group.add_argument("--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute")
+    add_common(parser)
+
+
+def estimated(args: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
+    """Whether an estimate is asked for. Raises UserError for options that do not fit together."""
+    here, names = ("config", "dataset"), ("table", "directory", "json", "compiled", "recalibrate", "device", "threads")
+    wrong = [name for name in (here if args.estimate else names) if getattr(args, name) != parser.get_default(name)]
+    if wrong:
+        raise UserError(
+            f"--{wrong[0]}: goes {'without' if args.estimate else 'with'} --estimate" + (", which takes --table" if args.estimate else "")
+        )
+    return args.estimate
+
+
 def run(argv: list[str] | None = None) -> None:
-    """Print a cell's resolved configuration, or the list of all cells."""
-    what = "Print the resolved configuration of a cell (with --dataset), or all cells."
+    """Print a cell's resolved configuration, the list of all cells, or an estimate of what they cost."""
+    what = "Print the resolved configuration of a cell (with --dataset), all cells, or what they will cost (with --estimate)."
     parser = argparse.ArgumentParser(prog="python -m udd.plan", description=what)
     add_config(parser)
+    add_estimate(parser)
     args = parser.parse_args(argv)
-    if args.dataset:
+    if estimated(args, parser):
+        from udd.estimate.report import run as report
+
+        report(args)
+    elif args.dataset:
         print(json.dumps(set_config_of(args), indent=1, sort_keys=True))
     else:
         print("\n".join(cell.folder for cell in all_cells(load(args.params))))

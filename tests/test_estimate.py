@@ -1,0 +1,291 @@
+"""The estimate: operations by hand, bytes on real tensors, schedules against runs that are counted, speeds that are kept, the command."""
+
+import json
+from collections import Counter
+
+import pytest
+import tiny
+import torch
+from tiny import ROOT, params
+from torch.utils.flop_counter import FlopCounterMode
+
+from udd import distill, trajectory
+from udd.cli import UserError, main
+from udd.data import read_manifest
+from udd.engine import planned_flop
+from udd.estimate import calibration, schedule, workload
+from udd.estimate.calibration import Pace, kept, pace_key, paces
+from udd.estimate.costs import LOCKSTEP, alone, costs, in_lockstep
+from udd.estimate.flops import counted, flop
+from udd.estimate.memory import Live, followed
+from udd.estimate.report import duration
+from udd.estimate.sizes import Sizes, sizes
+from udd.estimate.steps import KINDS, Model, Step, new_network
+from udd.evaluate import evaluate
+from udd.files import write_json
+from udd.params import overlay
+from udd.plan import Cell, run
+
+CPU = torch.device("cpu")
+TINY = Model("convnet3", 4, 3, 8, 5)
+PAPER = Model("convnet3", 128, 3, 32, 10)
+
+
+def convolutions(width: int, side: int) -> tuple[int, int, int]:
+    """The FLOP of ConvNet-3's convolutions for one image of three channels: 2 x 9 x channels in x channels out x pixels."""
+    return tuple(2 * 9 * given * width * (side // halved) ** 2 for given, halved in ((3, 1), (width, 2), (width, 4)))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("images", [1, 5])
+def test_operations_are_those_counted_by_hand(images):
+    first, second, third = convolutions(4, 8)
+    others, linear, enlarging = second + third, 2 * 4 * 5, 2 * 2 * 3 * 8**3
+    expected = {
+        "forward": first + others + linear,
+        "real": 2 * first + 3 * others + 2 * linear,  # no gradient on the pixels, and none on the linear layer's weights
+        "train": 2 * first + 3 * others + 3 * linear,
+        "saliency": 2 * (first + others + linear),
+        # Forward, gradients of weights and activations; their own gradients, twice (torch: thrice) as many; the forward's, on to the pixels.
+        "synthetic": 5 * first + 8 * others + 5 * linear + 2 * enlarging,
+    }
+    assert {kind: flop(Step(kind, TINY, images)) for kind in KINDS} == {kind: images * value for kind, value in expected.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_image_adds_as_many_operations(kind):
+    step = Step(kind, Model("resnetap10", 8, 1, 16, 3), 7)
+    assert flop(step) == counted(step)
+
+
+def test_the_papers_sizes_are_those_of_the_analysis():
+    assert flop(Step("forward", PAPER, 1)) == pytest.approx(0.10e9, rel=0.02)
+    assert flop(Step("real", PAPER, 64)) == flop(Step("train", PAPER, 64)) - 64 * 2 * 2048 * 10 == pytest.approx(19e9, rel=0.01)
+    assert flop(Step("synthetic", PAPER, 90)) / 90 == pytest.approx(0.8e9, rel=0.02)
+    cifar10 = sizes(params(), "cifar10", "nowhere")
+    job = workload.distillation(params(), Cell("cifar10", 10, "udd"), 0, cifar10, CPU)
+    assert alone([job], paid(job)).flop == pytest.approx(300e15, rel=0.1)
+
+
+def paid(*found: workload.Job) -> dict[Step, Pace]:
+    """A speed for every step of the jobs: a second a step and two an image."""
+    return {pace_key(step): Pace(1, 2) for job in found for step in job.own | job.shared}
+
+
+def test_live_bytes_are_followed_until_they_are_freed():
+    with Live() as live:
+        first = torch.zeros(1000)
+        second = first.view(10, 100)[3:] + 1
+        assert (live.now, live.peak) == (6800, 6800)
+        del first
+        assert (live.now, live.peak) == (2800, 6800)
+        second.mul_(2)
+        third = torch.cat([second, second])
+        assert (live.now, live.peak) == (2800 + 5600, 2800 + 5600)
+    del second, third
+    assert live.now == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("model", [TINY, Model("resnet18", 8, 1, 16, 3)])
+def test_tensors_without_memory_take_as_much_as_real_ones(kind, model):
+    step = Step(kind, model, 6)
+    assert followed(step) == pytest.approx(followed(step, fake=False), rel=0.01)
+
+
+def test_whether_steps_are_compiled_is_decided_as_the_engine_does(monkeypatch):
+    seen = []
+    monkeypatch.setattr(schedule, "pays", lambda *asked: seen.append(asked) or True)
+    options, image = params()["distill"], torch.zeros(1, 3, 32, 32)
+    job = workload.distillation(params(), Cell("cifar10", 1, "udd"), 0, sizes(params(), "cifar10"), CPU)
+    assert seen == [("auto", planned_flop(options, new_network(PAPER, CPU), image, 10), CPU)]
+    assert {step.kind for step in job.own | job.shared if step.compiled} == {"synthetic", "real", "train"}
+
+
+def test_a_forward_pass_needs_the_two_largest_maps():
+    one, many = (followed(Step("forward", PAPER, images)) for images in (1, 11))
+    largest = 128 * 32 * 32 * 4
+    assert (many - one) / 10 == pytest.approx(2 * largest, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"decode": "grid", "cfc": False}, {"policy": "vote"}, {"policy": "all", "max_pairs": 7, "networks": "pool"}, {"pretrain_epochs": 2}],
+)
+def test_a_distillation_takes_the_operations_that_are_foretold(changes):
+    config, data = tiny.config(**changes), tiny.dataset()
+    options = config["distill"]
+    at, sets = trajectory.start(data, options, 0), [distill.begin(config, data)]
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(options["outer"] * options["inner"]):
+            distill.advance(at, sets, data, trajectory.class_index(data.train_labels, 3), False)
+    small = Sizes(3, 8, 3, 21, 6)
+    pooled = schedule.network_steps(options, small, False, options["outer"]) if options["networks"] == "pool" else {}
+    steps = schedule.together(schedule.own_steps(options, 2, small, False), schedule.shared_steps(options, small, False), pooled)
+    assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
+
+
+def total(steps: schedule.Steps) -> int:
+    """The operations of all steps."""
+    return sum(count * flop(step) for step, count in steps.items())
+
+
+def tiny_params(**changes):
+    """Parameters in which the data set `tiny` and everything else is small."""
+    small = {"tables": {}, "figures": {}, "datasets": {"tiny": {"kind": "npz"}}, "distill": tiny.options()}
+    return overlay(params() | small, changes)
+
+
+def test_an_evaluation_takes_the_operations_that_are_foretold():
+    found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4})
+    record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3", 0)
+    config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
+    with FlopCounterMode(display=False) as counter:
+        evaluate(config, data, data.train_images[:6], data.train_labels[:6], CPU)
+    job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
+    assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
+    assert {step.images for step in job.own} == {4, 2, 6}
+
+
+@pytest.mark.parametrize(
+    ("variant", "regions", "images"), [("udd", "stored", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "stored", 24), ("herding", "stored", 6)]
+)
+def test_an_evaluation_trains_on_the_windows_too(variant, regions, images):
+    config = workload.plan.set_config(params(), Cell("mnist", 2, variant), 0)
+    assert workload.training_images(config, regions, Sizes(1, 28, 3, 100, 10)) == images
+
+
+def test_what_a_group_shares_is_paid_once_in_lockstep():
+    made = [
+        workload.distillation(params(), Cell("mnist", ipc, variant), 0, sizes(params(), "mnist"), CPU) for ipc, variant in ((1, "udd"), (10, "idc"))
+    ]
+    other = workload.distillation(params(), Cell("mnist", 1, "udd"), 1, sizes(params(), "mnist"), CPU)
+    assert made[0].group == made[1].group != other.group
+    found = [*made, other]
+    single, joint = alone(found, paid(*found)), in_lockstep(found, paid(*found))
+    assert (single.jobs, joint.jobs) == (3, 2)
+    assert single.flop - joint.flop == total(made[0].shared) > 0
+    assert single.seconds - joint.seconds == sum(count * (1 + 2 * step.images) for step, count in made[0].shared.items())
+    assert joint.bytes - single.bytes == made[0].held  # beside the larger set
+
+
+def test_a_pools_networks_are_jobs_of_their_own():
+    found = overlay(params(), {"distill": {"networks": "pool", "pool": 7}, "tables": {"policy": {"datasets": ["mnist"]}}})
+    found |= {"tables": {"policy": found["tables"]["policy"]}, "figures": {}}
+    made = workload.jobs(found, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
+    pools = [job for job in made if job.kind == "pool"]
+    assert len(pools) == 7 * 3  # the networks of each distillation seed
+    fresh = workload.jobs(found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
+    assert not [job for job in fresh if job.kind == "pool"]
+    trained = next(count for step, count in fresh[0].shared.items() if step.kind == "train")
+    assert list(pools[0].own.values()) == [trained / 2000] and {step.kind for step in made[0].shared} == {"real"}
+
+
+def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
+    monkeypatch.setattr("udd.estimate.costs.flop", lambda step: step.images)
+    monkeypatch.setattr("udd.estimate.costs.peak", lambda step: step.images)
+    found = params()
+    made = workload.jobs(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
+    kinds = Counter(job.kind for job in made)
+    assert kinds["evaluate"] == len(workload.plan.all_records(found))
+    cells = [cell for cell in workload.plan.all_cells(found) if cell.ipc != "all"]
+    assert kinds["distil"] + kinds["coreset"] == 3 * len(cells)
+    priced = costs(made, paid(*made))
+    assert {kind for kind, _ in priced} > {"distil", LOCKSTEP, "coreset", "evaluate", "proxies", "utilization"}
+    one, joint = list(priced.values())[-2:]
+    assert one.jobs == len(made) and joint.flop < one.flop
+
+
+def test_sizes_come_from_the_manifest_else_as_published(tmp_path):
+    assert sizes(params(), "cifar100", tmp_path) == Sizes(3, 32, 100, 50_000, 10_000)
+    assert sizes(params(), "imagenet10", tmp_path).side == 224
+    own = overlay(params(), {"datasets": {"own": {"kind": "npz"}}, "results": "there"})
+    with pytest.raises(UserError, match=r"there/data/own.json: no manifest of own, so its size is unknown"):
+        sizes(own, "own", tmp_path)
+    manifest = read_manifest(ROOT / "results/cpu/data/mnist.json")
+    write_json(tmp_path / "there/data/own.json", manifest | {"config": {"name": "own", "kind": "npz"}})
+    assert sizes(own, "own", tmp_path) == Sizes(1, 28, 10, 60_000, 10_000)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of one's own, in which nothing is kept yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "udd" / "calibration"
+
+
+def test_a_speed_is_measured_once_and_kept(cache, monkeypatch, capsys):
+    monkeypatch.setattr(calibration, "BUDGET", 0.1)
+    steps = [Step("train", TINY, 3), Step("train", TINY._replace(classes=9), 5), Step("synthetic", TINY, 3)]
+    found = paces(steps, CPU, say=print)
+    assert capsys.readouterr().out.count("measuring") == 1
+    assert len(found) == len(list(cache.iterdir())) == 2  # whatever the number of images and classes
+    assert all(pace.seconds(64) > 0 and min(pace) >= 0 for pace in found.values())
+    assert paces(steps, CPU, say=print) == found and not capsys.readouterr().out
+    paces(steps, CPU, again=True, say=print)
+    assert "measuring" in capsys.readouterr().out
+    key = pace_key(steps[0])
+    monkeypatch.setattr(calibration, "conditions", lambda _: {"device": "another"})
+    assert kept(key, CPU) is None
+
+
+def test_a_spoilt_or_missing_cache_is_no_hindrance(cache, monkeypatch, capsys):
+    monkeypatch.setattr(calibration, "measured", lambda *_: Pace(1.0, 2.0))
+    step = Step("train", TINY, 3)
+    paces([step], CPU)
+    next(cache.iterdir()).write_text("{")
+    assert kept(pace_key(step), CPU) is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert paces([step], CPU) == {pace_key(step): Pace(1.0, 2.0)}
+    assert "not kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("one", "many", "expected"), [(1.0, 64.0, (0, 1)), (10.0, 73.0, (9, 1)), (1.0, 128.0, (0, 2)), (3.0, 2.0, (3, 0))])
+def test_a_pace_is_a_line_that_never_falls_below_nought(one, many, expected, monkeypatch):
+    monkeypatch.setattr(calibration, "timed", lambda step, *_: {1: one, 64: many}[step.images])
+    monkeypatch.setattr(calibration, "MANY", 64)
+    assert calibration.measured(Step("train", TINY, 0), CPU, 1e9) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(12.34, "12.3 s"), (300, "5 min"), (36_000, "10 h"), (864_000, "10 days"), (8.64e8, "10,000 days")])
+def test_times_are_said_in_units_that_suit_them(seconds, said):
+    assert duration(seconds) == said
+
+
+@pytest.fixture
+def quick(cache, monkeypatch):
+    """Speeds without measuring."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(calibration, "measured", lambda *_: Pace(0.0, 1e-3))
+
+
+def test_the_command_prints_tables(quick, capsys):
+    run(["--estimate", "--table", "policy", "--device", "cpu"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[4:9]] == ["distil", LOCKSTEP, "evaluate", "total, each set alone", "total, sets in lockstep"]
+    assert lines[2].split() == ["job", "data", "set", "jobs", "PFLOP", "time", "peak", "memory"]
+    assert any(line.startswith("Jobs one after another") for line in lines)
+
+
+def test_the_command_prints_json(quick, capsys):
+    run(["--estimate", "--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "kip"])
+    found = json.loads(capsys.readouterr().out)
+    rows = {row["job"]: row for row in found["costs"]}
+    assert rows["distil"]["jobs"] == 2 and rows[LOCKSTEP]["jobs"] == 1
+    assert rows["total, each set alone"]["flop"] == rows["distil"]["flop"] + rows["evaluate"]["flop"]
+    assert found["conditions"].keys() == {"device", "torch", "threads"} and found["speeds"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--estimate", "--table", "polcy"], "--table polcy: not in params.yaml; expected one of main, policy"),
+        (["--table", "policy"], "--table: goes with --estimate"),
+        (["--estimate", "--dataset", "mnist"], "--dataset: goes without --estimate, which takes --table"),
+        (["--estimate", "--device", "nothing"], "--device nothing: not a device"),
+    ],
+)
+def test_bad_input_is_one_line(argv, message, quick, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(lambda _argv: run(argv))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
