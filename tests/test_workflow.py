@@ -215,3 +215,22 @@ def test_a_cell_that_cannot_be_made_does_not_stop_its_company(workspace: Workspa
     said = workspace.run("snakemake", "--cores", "1", fails=True)
     assert "failed: distill small 500 udd 0\n  error: ipc 500" in said
     assert (workspace.path / "results/synthetic/small/ipc2/udd/seed0.safetensors").exists()
+
+
+def test_a_set_made_elsewhere_in_slices_takes_its_place(workspace: Workspace, tmp_path: Path) -> None:
+    """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and laid on the shelf."""
+    workspace.edit(datasets={"small": {"distill": {"image_lr": 0.1}}})
+    config, made = tmp_path / "cell.json", tmp_path / "udd.safetensors"
+    config.write_text(workspace.run("python", "-m", "udd.plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
+    given = ["--config", str(config), "--manifest", "results/data/small.json", "--root", "data", "--out", str(made)]
+    slices = 0
+    while not made.exists():
+        last = slices == 3  # of four iterations
+        workspace.run("python", "-m", "udd.distill", *given, "--time-limit", "0", fails=not last)
+        slices += 1
+    before = made.read_bytes()
+    workspace.run("python", "-m", "udd.shelf", "results/shelf", str(made))
+    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=1, evaluate=1)
+    assert (workspace.path / "results/synthetic/small/ipc1/udd/seed0.safetensors").read_bytes() == before
+    assert "classes x" not in (workspace.path / "results/logs/distill/small/ipc1/udd/seed0.log").read_text()
+    assert workspace.planned() == {}
