@@ -281,6 +281,7 @@ def test_the_command_prints_json(quick, capsys):
         (["--estimate", "--table", "polcy"], "--table polcy: not in params.yaml; expected one of main, policy"),
         (["--table", "policy"], "--table: goes with --estimate"),
         (["--estimate", "--dataset", "mnist"], "--dataset: goes without --estimate, which takes --table"),
+        (["--estimate", "--ipc", "10"], "--ipc: goes without --estimate"),
         (["--estimate", "--device", "nothing"], "--device nothing: not a device"),
     ],
 )

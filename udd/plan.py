@@ -212,7 +212,7 @@ def add_estimate(parser: argparse.ArgumentParser) -> None:
 
 def estimated(args: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
     """Whether an estimate is asked for. Raises UserError for options that do not fit together."""
-    here, names = ("config", "dataset"), ("table", "directory", "json", "compiled", "recalibrate", "device", "threads")
+    here, names = ("config", "dataset", "ipc", "variant", "seed"), ("table", "directory", "json", "compiled", "recalibrate", "device", "threads")
     wrong = [name for name in (here if args.estimate else names) if getattr(args, name) != parser.get_default(name)]
     if wrong:
         raise UserError(

@@ -22,6 +22,7 @@ from udd.cli import UserError
 from udd.estimate.steps import Step, bench, run
 from udd.files import read_json, write_json
 from udd.plan import canonical
+from udd.provenance import code_digest
 
 BUDGET = 25.0  # seconds, for all that a call measures
 MANY, MOST = 64, 50  # images of a large step, and how often one is taken
@@ -65,8 +66,8 @@ def conditions(device: torch.device) -> dict[str, Any]:
 
 
 def kept_at(key: Step, device: torch.device) -> Path:
-    """The file that keeps the pace of a step."""
-    text = canonical([conditions(device), key])
+    """The file that keeps the pace of a step, as the present code takes it."""
+    text = canonical([conditions(device), code_digest("udd.estimate.steps"), key])
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "udd", "calibration")
     return folder / f"{key.model.architecture}-{key.kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
