@@ -71,12 +71,18 @@ def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
         sys.exit(f"error: {error}")
 
 
+# glibc gives large blocks back at once and faults them in anew at every step, a third of a CPU step's time; so it keeps them instead.
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "268435456"}
+
+
 def prepare_environment(params: Params, base: str) -> None:
     """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, which is no parameter of any result."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
     os.environ["UDD_DATA"] = os.path.abspath(plan.data_root(params))
     os.environ.setdefault("UDD_DISTILL_OPTIONS", "")  # --time-limit and the like: how to run, not what
+    for name, value in MALLOC.items():
+        os.environ.setdefault(name, value)
 
 
 def gpu_visible() -> bool:
