@@ -20,8 +20,8 @@ def pending(*groups: int) -> list[dict]:
     return [{"group": group, "number": number} for number, group in enumerate(groups)]
 
 
-def companies(path: Path, *groups: int, slots: int = 1, begun=()) -> list[list[int]]:
-    lockstep.write_plan(path, pending(*groups), key, slots, begun)
+def companies(path: Path, *groups: int, each: int = 1, begun=()) -> list[list[int]]:
+    lockstep.write_plan(path, pending(*groups), key, each, begun)
     return [[member["number"] for member in company.members] for company in lockstep.read_plan(path)]
 
 
@@ -50,11 +50,10 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
 
-def test_companies_share_a_key_and_are_dealt_out_to_the_slots(tmp_path):
+def test_companies_share_a_key_and_are_dealt_out(tmp_path):
     plan = tmp_path / "plan.json"
     assert companies(plan, 0, 0, 1, 0, 0) == [[0, 1, 3, 4], [2]]
-    assert companies(plan, 0, 0, 1, 0, 0, slots=2) == [[0, 1, 3, 4], [2]]
-    assert companies(plan, 0, 0, 1, 0, 0, slots=4) == [[0, 3], [1, 4], [2]]
+    assert companies(plan, 0, 0, 1, 0, 0, each=2) == [[0, 3], [1, 4], [2]]
     assert companies(plan) == []
     assert lockstep.read_plan(tmp_path / "absent.json") == []
 

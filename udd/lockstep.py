@@ -39,8 +39,8 @@ def networks_config(config: Config) -> Config:
     return {"dataset": config["dataset"], "seed": config["seed"], "distill": shared_part(config["distill"])}
 
 
-def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], str], slots: int, begun: Iterable[list[Config]] = ()) -> None:
-    """Plan companies of what is pending, and forget the last plan. What shares `key` goes together, unless some of the `slots` processes were idle.
+def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], str], each: int, begun: Iterable[list[Config]] = ()) -> None:
+    """Plan companies of what is pending, and forget the last plan. What shares `key` is dealt out to `each` companies.
 
     begun: companies of an earlier run that left a checkpoint; they stay together while one of them is wanted.
     """
@@ -54,7 +54,6 @@ def write_plan(path: Path, pending: Iterable[Config], key: Callable[[Config], st
     groups: dict[str, list[Config]] = {}
     for config in wanted.values():
         groups.setdefault(key(config), []).append(config)
-    each = max(1, slots // max(1, len(groups)))  # the fewer companies, the more is shared; but none of the processes should be idle
     for group in groups.values():
         companies += [group[first::each] for first in range(min(each, len(group)))]
     for old in path.parent.glob(f"{path.stem}-*.done"):

@@ -256,9 +256,20 @@ def plan_companies(workflow: Any, params: Params) -> None:
     for job in workflow.dag.needrun_jobs():
         if job.rule.name in pending:
             pending[job.rule.name].append(json.loads(job.params.config))
-    begun = lockstep.begun(shelf / "checkpoints", "udd.distill")
-    lockstep.write_plan(shelf / "distill.json", pending["distill"], lambda c: canonical(lockstep.networks_config(c)), slots, begun)
-    lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], lambda c: canonical({k: v for k, v in c.items() if k != "network"}), slots)
+    networks = {met_by(config) for config in pending["distill"]}
+    each = max(1, slots // max(1, len(networks)))  # the fewer companies, the more is shared; but no process should be idle
+    lockstep.write_plan(shelf / "distill.json", pending["distill"], met_by, each, lockstep.begun(shelf / "checkpoints", "udd.distill"))
+    lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], trained_on, slots)
+
+
+def met_by(config: dict[str, Any]) -> str:
+    """The networks that a set meets: sets that agree can be made in lockstep."""
+    return canonical(lockstep.networks_config(config))
+
+
+def trained_on(config: dict[str, Any]) -> str:
+    """All of an evaluation but the network's seed."""
+    return canonical({key: value for key, value in config.items() if key != "network"})
 
 
 def make_folders(params: Params) -> None:
