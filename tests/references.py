@@ -68,7 +68,7 @@ def class_loss(
     draws: dict[str, Tensor], mean: Tensor, std: Tensor, distill: dict,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class. chosen: (image, window) pairs that make S_c^train; pixels [B, K, H, W]."""
-    weights = [weight for name, weight in network.named_parameters() if distill["matched"] == "all" or weight.ndim == 4]
+    weights = matched(network, distill)
     target = [torch.zeros_like(weight) for weight in weights]
     for image in real:
         inputs = slow_augment(standardised(image, mean, std), draws).unsqueeze(0)
@@ -76,12 +76,23 @@ def class_loss(
         for total, gradient in zip(target, torch.autograd.grad(loss, weights), strict=True):
             total += gradient / len(real)
     train = torch.stack([slow_augment(standardised(enlarged(pixels[i], box), mean, std), draws) for i, box in chosen])
+    return train_loss(network, train, label, target, averages, distill)
+
+
+def train_loss(network: Network, train: Tensor, label: int, target: list[Tensor], averages: Tensor, distill: dict) -> tuple[Tensor, Tensor, Tensor]:
+    """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class's training images [Q, K, H, W], given the real gradient."""
+    weights = matched(network, distill)
     loss = F.cross_entropy(network(train), torch.full((len(train),), label))
     found = torch.autograd.grad(loss, weights, create_graph=True)
-    loss_gradient = pixels.new_zeros(())
+    loss_gradient = train.new_zeros(())
     for a, b in zip(target, found, strict=True):
         loss_gradient = loss_gradient + ((a - b) ** 2 if distill["distance"] == "mse" else (a - b).abs()).sum()
     feature = network.features(train)[1].sum(0) / len(train)
     similar = [((feature @ average) / (feature.norm() * average.norm()) / distill["cfc_temperature"]).exp() for average in averages.detach()]
     loss_cfc = -(similar[label] / sum(value for i, value in enumerate(similar) if i != label)).log()
     return loss_gradient, loss_cfc, feature
+
+
+def matched(network: Network, distill: dict) -> list[Tensor]:
+    """The weights whose gradients are matched."""
+    return [weight for weight in network.parameters() if distill["matched"] == "all" or weight.ndim == 4]

@@ -1,6 +1,5 @@
 """Algorithm 1 on a tiny problem: its start, its updates, that it learns, what is stored. The networks' side is in test_trajectory."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -55,6 +55,22 @@ def test_cfc_is_equation_7(classes, label, temperature, seed):
     assert cfc(feature, averages, label, temperature).item() == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.integers(2, 6), st.integers(0, 5), st.floats(0.05, 5), st.integers(0, 99))
+def test_cfc_and_its_gradient_are_those_of_the_others_in_a_row_for_a_number_and_a_tensor(classes, label, temperature, seed):
+    label %= classes
+    feature, averages = (noise(7, seed=seed) - 0.3).requires_grad_(), noise(classes, 7, seed=seed + 1) - 0.3
+    similarity = torch.cosine_similarity(feature, averages, dim=-1) / temperature
+    expected = torch.cat([similarity[:label], similarity[label + 1 :]]).logsumexp(0) - similarity[label]
+    (expected_gradient,) = torch.autograd.grad(expected, feature)
+    for found in (
+        cfc(feature, averages, label, temperature),
+        cfc(feature, averages, torch.tensor(label), torch.tensor(temperature, dtype=torch.float64)),
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(torch.autograd.grad(found, feature)[0], expected_gradient, rtol=1e-10, atol=1e-10)
+
+
 def test_cfc_pulls_to_its_own_class_and_leaves_the_averages_alone():
     feature, averages = noise(7).requires_grad_(), noise(3, 7, seed=1).requires_grad_()
     loss = cfc(feature, averages, 1, 0.7)

@@ -1,7 +1,13 @@
 """Training: one step against the formula, the schedule, determinism, accuracy."""
 
+import math
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import network as tiny_network
+from tiny import noise
 from torch import nn
 from torch.nn import functional as F
 
@@ -35,6 +41,36 @@ def trained(recipe: dict, seed: int = 0, **hooks) -> nn.Module:
 
 def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 5), st.integers(2, 5), st.floats(0, 1), st.integers(0, 99))
+def test_the_loss_of_a_batch_is_shared_between_two_labels(count, classes, share, seed):
+    network, inputs = tiny_network(classes=classes, seed=seed), noise(count, 3, 8, 8, seed=seed)
+    first, second = (torch.randint(classes, (count,), generator=stream("cpu", name, seed)) for name in ("first", "second"))
+    loss, logits = module.batch_loss(network, inputs, first, second, torch.tensor(share, dtype=torch.float64))
+    assert loss.dtype == logits.dtype == torch.float64 and torch.equal(logits, network(inputs))
+    expected, error = 0.0, torch.zeros(classes, dtype=torch.float64)
+    for row, a, b in zip(logits.tolist(), first.tolist(), second.tolist(), strict=True):
+        total = sum(map(math.exp, row))
+        expected -= (share * math.log(math.exp(row[a]) / total) + (1 - share) * math.log(math.exp(row[b]) / total)) / count
+        for label in range(classes):
+            error[label] += (math.exp(row[label]) / total - share * (label == a) - (1 - share) * (label == b)) / count
+    assert loss.item() == pytest.approx(expected, rel=1e-9)
+    torch.testing.assert_close(torch.autograd.grad(loss, network.classifier.bias)[0], error, rtol=1e-9, atol=1e-9)
+
+
+def test_in_bfloat16_loss_and_gradients_are_nearly_those_in_float32_and_still_of_their_type():
+    network, inputs = tiny_network(width=32, side=16).float(), noise(16, 3, 16, 16).float()
+    labels, share, found = torch.arange(16) % 3, torch.tensor(0.3), []
+    for precision in (None, torch.bfloat16):
+        loss, logits = module.batch_loss(network, inputs, labels, labels.flip(0), share, precision)
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        found.append((loss, logits, torch.cat([gradient.flatten() for gradient in gradients])))
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded.dtype == torch.float32 and rounded.isfinite().all()
+        assert not torch.equal(exact, rounded)
+        assert (rounded - exact).norm() <= 0.2 * exact.norm()
 
 
 def test_two_steps_are_sgd_with_momentum_and_weight_decay():
@@ -72,8 +108,8 @@ def test_descent_is_that_of_torch_to_the_bit():
         for network, optimizer in zip(networks, (ours, theirs), strict=True):
             optimizer.param_groups[0]["lr"] = RECIPE["lr"] / (step + 1)
             F.cross_entropy(network(images / 255), labels).backward()
-            gradients = [weight.grad.clone() for weight in network.parameters()]
-            optimizer.step(gradients) if optimizer is ours else optimizer.step()
+            gradients = [weight.grad.clone() for weight in network.parameters() if weight.grad is not None]
+            ours.step(gradients) if optimizer is ours else theirs.step()
             network.zero_grad()
     for first, second in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
         assert torch.equal(first, second)
@@ -130,9 +166,9 @@ def test_training_is_deterministic_and_leaves_the_global_generator_alone():
 def test_bytes_and_floats_train_alike():
     images, labels = data()
     networks = []
-    for given in (images, images.float() / 255):
+    for either in (images, images.float() / 255):
         network = build("convnet3", 1, 8, 3, 8, stream("cpu", "network"))
-        module.train(network, given, labels, RECIPE, torch.tensor([0.4]), torch.tensor([0.3]), stream("cpu", "train"))
+        module.train(network, either, labels, RECIPE, torch.tensor([0.4]), torch.tensor([0.3]), stream("cpu", "train"))
         networks.append(network)
     assert same(*networks)
 

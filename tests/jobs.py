@@ -1,0 +1,58 @@
+"""Jobs on the tiny npz data set, called as the command line calls them, and whether two sets are the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fakes import write_npz
+from prepared import manifest_of
+from tiny import config
+
+from udd import job, pool, synthetic
+from udd.cli import Stopped
+
+Config = dict[str, Any]
+
+
+class Bench:
+    """A folder with the data set `tiny` (three classes of four images) and what jobs make of it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        write_npz(folder / "tiny.npz")
+        self.manifest = manifest_of(folder, config()["dataset"])
+
+    def options(self, config: Any) -> list[str]:
+        """What every job's command line begins with."""
+        return ["--config", json.dumps(config), "--manifest", str(self.manifest), "--root", str(self.folder), "--device", "cpu"]
+
+    def distil(self, config: Config | list[Config], out: str, *more: str | Path) -> None:
+        """Make OUT.safetensors and its curve; of several in lockstep OUT, OUT1, OUT2, ..."""
+        count = len(config) if isinstance(config, list) else 1
+        outs = [str(self.folder / f"{out}{i or ''}.safetensors") for i in range(count)]
+        job.run([*self.options(config), "--out", *outs, "--checkpoints", str(self.folder / "checkpoints" / out), *map(str, more)])
+
+    def stop(self, config: Config | list[Config], out: str, *more: str | Path) -> None:
+        """The same, ended after one step at a checkpoint."""
+        with pytest.raises(Stopped, match="time limit"):
+            self.distil(config, out, "--time-limit", "0", *more)
+
+    def pool(self, config: Config, name: str = "pool") -> Path:
+        """The folder of all of a pool's networks."""
+        for member in range(config["distill"]["pool"]):
+            self.pool_network(config, member, name)
+        return self.folder / name
+
+    def pool_network(self, config: Config, member: int, name: str = "pool") -> None:
+        """Make one network of a pool."""
+        pool.run([*self.options(config), "--member", str(member), "--out", str(self.folder / name / f"network{member}.safetensors")])
+
+    def same(self, one: str, two: str) -> bool:
+        """Whether two sets are the same bit for bit, and their curves up to the time that things took."""
+        sets = [synthetic.load(self.folder / f"{name}.safetensors") for name in (one, two)]
+        curves = [[line.split(",")[:7] for line in (self.folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)]
+        return all(torch.equal(getattr(sets[0], name), getattr(sets[1], name)) for name in synthetic.NAMES) and curves[0] == curves[1]

@@ -1,0 +1,162 @@
+"""How a distillation executes its heavy functions: decided by its schedule alone; compiled, it gives what it gives as it is."""
+
+import shutil
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny import dataset, network, noise, options, params
+from torch import Tensor, nn
+
+from udd import augment
+from udd.cli import UserError
+from udd.engine import EAGER, Engine, engine, planned_flop
+from udd.lockstep import shared_part
+from udd.matching import Matched, Work, matching_step
+from udd.networks import Network, norm
+from udd.params import SCHEMA, check, overlay
+from udd.precision import PRECISIONS
+from udd.regions import candidate_windows
+from udd.seeds import stream
+from udd.train import batch_loss
+from udd.trajectory import start
+
+COMPILERS = ("c++", "g++", "clang++")
+CLASSES, SIDE = 2, 8
+
+
+# --- the decision ---
+
+
+def chosen(distill: dict[str, Any], side: int = 8) -> Engine:
+    """The engine of a distillation of tiny images."""
+    return engine(distill, network(side=side).float(), torch.zeros(1, 3, side, side, dtype=torch.uint8), 3)
+
+
+def compiles(distill: dict[str, Any]) -> bool:
+    """Whether its two functions are compiled."""
+    found = {function.func is not plain for function, plain in zip(chosen(distill), EAGER, strict=True)}  # type: ignore[attr-defined]
+    assert len(found) == 1
+    return found.pop()
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """A machine with a C++ compiler."""
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name in COMPILERS else None)
+
+
+def test_the_configuration_decides_if_it_does_not_leave_it_open():
+    assert compiles(options(compile="always", outer=1))
+    assert not compiles(options(compile="never", outer=10**9))
+
+
+def test_left_open_long_schedules_are_compiled_and_short_ones_are_not(compiler):
+    decisions = [compiles(options(compile="auto", outer=10**power)) for power in range(0, 10)]
+    assert decisions == sorted(decisions)
+    assert not decisions[0] and decisions[-1]
+
+
+def test_left_open_nothing_is_compiled_on_a_cpu_without_a_compiler(monkeypatch):
+    long = options(compile="auto", outer=10**9)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert not compiles(long)
+    assert compiles(long | {"compile": "always"})
+
+
+def test_the_planned_work_is_that_on_real_images():
+    section = options(outer=5, inner=7, batch_real=11, net_images=13)
+    model, image = network(), noise(1, 3, 8, 8)
+    once = planned_flop(section | {"outer": 1, "inner": 1, "batch_real": 1, "net_images": 0}, model, image, 1)
+    assert once > 0
+    assert planned_flop(section, model, image, 3) == 5 * 7 * (3 * 11 + 13) * once
+
+
+def test_the_decision_rests_on_nothing_in_which_sets_in_lockstep_may_differ(compiler):
+    long = options(compile="auto", outer=10**9)
+    assert compiles(shared_part(long))  # nothing else is read
+    assert chosen(shared_part(long)).loss.keywords == chosen(long).loss.keywords  # type: ignore[attr-defined]
+
+
+def test_a_trajectory_has_the_engine_of_its_configuration():
+    plain, rounded = (start(dataset(), options(precision=precision), 0).engine for precision in ("float32", "bfloat16"))
+    assert [function.keywords["precision"] for function in plain] == [None, None]
+    assert [function.keywords["precision"] for function in rounded] == [torch.bfloat16, torch.bfloat16]
+    assert plain.loss.func is batch_loss
+
+
+# --- precision ---
+
+
+def test_the_schema_knows_the_precisions_that_there_are():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert schema["$defs"]["distill"]["properties"]["precision"]["enum"] == list(PRECISIONS)
+
+
+@pytest.mark.parametrize(("key", "found", "meant"), [("precision", "float23", "float32"), ("compile", "alwais", "always")])
+def test_an_unknown_word_is_refused(key, found, meant):
+    with pytest.raises(UserError, match=f"distill.{key}: found '{found}'; did you mean '{meant}'?"):
+        check(overlay(params(), {"distill": {key: found}}))
+
+
+# --- the compiled functions ---
+
+
+def one_block() -> Network:
+    """The smallest network with everything that the method needs: a convolution, a norm, an activation, a pool, a classifier."""
+    made = Network([nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm(4), nn.ReLU())], nn.AvgPool2d(2), (1, SIDE, SIDE), CLASSES)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.uniform_(-0.5, 0.5, generator=stream("cpu", "block"))
+    return made
+
+
+class Problem:
+    """One matching step of one network on sets with different numbers of pairs."""
+
+    def __init__(self):
+        self.network, self.distill = one_block(), options(compile="always", matching_augment=["color", "crop"])
+        self.real, self.mean, self.std = noise(CLASSES, 4, 1, SIDE, SIDE).float(), torch.tensor([0.4]), torch.tensor([0.3])
+        self.draws = augment.draw(self.distill["matching_augment"], CLASSES, SIDE, stream("cpu", "draws"))
+
+    def work(self, pairs: int, seed: int) -> Work:
+        """A set with so many (image, window) pairs a class."""
+        images, generator = noise(CLASSES, 2, 1, SIDE, SIDE, seed=seed).float(), stream("cpu", "pairs", seed)
+        among = candidate_windows(self.distill, SIDE, images)
+        drawn = [torch.randint(count, (CLASSES, pairs), generator=generator) for count in (2, len(among.boxes))]
+        averages = noise(CLASSES, self.network.classifier.in_features, seed=seed).float()
+        return Work(images, torch.stack(drawn, 2), among, averages, self.distill)
+
+    def step(self, works: list[Work], how: Engine) -> list[Matched]:
+        return matching_step(self.network, works, self.real, self.draws, self.mean, self.std, engine=how)
+
+    def fresh(self) -> Engine:
+        """An engine that has compiled nothing yet."""
+        torch._dynamo.reset()
+        return engine(self.distill, self.network, self.real[0, :1], CLASSES)
+
+
+def tensors(found: Matched) -> list[Tensor]:
+    return [found.gradient, found.loss_gradient, found.loss_cfc, found.features]
+
+
+def same(a: Matched, b: Matched) -> bool:
+    return all(map(torch.equal, tensors(a), tensors(b)))
+
+
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler (c++, g++, clang++): nothing can be compiled for the CPU")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch deprecates
+def test_a_compiled_step_is_the_eager_one_up_to_rounding_and_alone_the_same_bits_as_in_lockstep():
+    """Slow, and the only test that compiles: half a minute with cold caches, a few seconds with warm ones."""
+    problem = Problem()
+    mine, other = problem.work(3, seed=1), problem.work(5, seed=2)
+    how = problem.fresh()
+    (alone,), (eager,) = problem.step([mine], how), problem.step([mine], EAGER)
+    for a, b in zip(tensors(alone), tensors(eager), strict=True):
+        assert (a - b).abs().max() <= 1e-4 * b.abs().max()
+    assert not same(alone, eager)  # else nothing was compiled
+    assert same(alone, problem.step([mine], how)[0])
+    beside = problem.step([other, mine], problem.fresh())[1]
+    assert same(alone, beside)
+    torch._dynamo.reset()
