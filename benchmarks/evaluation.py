@@ -1,0 +1,148 @@
+"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluate`, its start included), or all of a set's in one.
+
+Measured on two schedules, of which one is four times the other, epochs and test images alike; the whole schedule lies on the line
+through both. So what does not depend on the length (start, reading, compiling with a warm cache) stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.settings import ROOT, Row, Settings, Tables, planned, size
+from benchmarks.timing import say
+from udd import data, lockstep, plan
+from udd.compilation import pays, training_flop
+from udd.data import read_manifest
+from udd.evaluate import title
+from udd.networks import build
+from udd.regions import corner_boxes
+from udd.synthetic import SyntheticSet, save
+
+CLASSES, TEST, SELECTED = 10, 10_000, 8
+PARTS = {"cpu": {1: 10, 10: 50}, "cuda": {1: 1, 10: 4}}  # by IPC, how many times longer the whole schedule is than the longer one measured
+SMALL = {1: 50}
+
+Config = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a shortened schedule finds its files: a folder with random.npz and what is made of it."""
+
+    folder: Path
+    parts: int
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "manifest.json"
+
+    @property
+    def made(self) -> Path:
+        return self.folder / "set.safetensors"
+
+
+def configuration(ipc: int, network: int, parts: int, settings: Settings) -> Config:
+    """An evaluation of a UDD set of `ipc`, its schedule shortened; compiled if the whole schedule would be."""
+    params = planned() | {"datasets": {"random": {"kind": "npz"}}}
+    config = plan.evaluation_config(params, plan.Record(plan.Cell("random", ipc, "udd"), 0, plan.DEFAULT_PROTOCOL, "convnet3", network))
+    recipe, side = config["evaluate"], size(settings).side
+    recipe |= {"width": size(settings).width}
+    whole = build("convnet3", 3, side, CLASSES, recipe["width"], torch.Generator())
+    flop = training_flop(whole, torch.zeros(1, 3, side, side), recipe["epochs"] * CLASSES * ipc * (1 + SELECTED))
+    worth = not settings.eager and pays(recipe["compile"], flop, settings.device)
+    return config | {"evaluate": recipe | {"epochs": recipe["epochs"] // parts, "compile": "always" if worth else "never"}}
+
+
+def write_data(place: Place, side: int) -> None:
+    """Random images as a data set, as many test images as the shortened schedule has."""
+    source, arrays = np.random.default_rng(0), {}
+    for part, count in (("train", 10 * CLASSES), ("test", TEST // place.parts)):
+        arrays[f"{part}_images"] = source.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+        arrays[f"{part}_labels"] = np.arange(count) % CLASSES
+    np.savez(place.folder / "random.npz", **arrays)
+    config = {"name": "random", "kind": "npz"}
+    data.run(["--config", json.dumps(config), "--root", str(place.folder), "--out", str(place.manifest)])
+
+
+def write_set(place: Place, config: Config, side: int) -> None:
+    """A random set of the data, with eight windows of each image."""
+    boxes, about = corner_boxes(side, config["distill"]["scales"]), read_manifest(place.manifest)
+    count = CLASSES * config["ipc"]
+    regions = (torch.arange(len(boxes)) < SELECTED).to(torch.uint8).expand(count, -1)
+    metadata = {key: about[key] for key in ("classes", "mean", "std")} | {"dataset": "random", "whole": True, "config": config}
+    labels = torch.arange(CLASSES).repeat_interleave(config["ipc"])
+    save(place.made, SyntheticSet(torch.rand(count, 3, side, side), labels, regions, boxes, metadata))
+
+
+def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
+    """Data and set of a shortened schedule."""
+    place, side = Place(folder / f"ipc{ipc}-{parts}", parts), size(settings).side
+    place.folder.mkdir()
+    write_data(place, side)
+    write_set(place, configuration(ipc, 0, parts, settings)["set"], side)
+    return place
+
+
+def seconds(config: Config, place: Place, settings: Settings, shelf: Path | None = None) -> float:
+    """The wall-clock time of one `python -m udd.evaluate`."""
+    out = place.folder / f"network{config['network']}.json"
+    files = ["--manifest", place.manifest, "--root", place.folder, "--set", place.made, "--out", out]
+    options = ["--config", json.dumps(config), "--device", settings.device, "--threads", settings.threads, *(["--shelf", shelf] if shelf else [])]
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "udd.evaluate", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    taken = time.perf_counter() - begun
+    say(f"{title(config)}, {config['evaluate']['epochs']} epochs: {taken:.1f} s")
+    return taken
+
+
+def together(configs: list[Config], place: Place, settings: Settings) -> tuple[float, float]:
+    """The time of the process that evaluates all of them, and the mean time of those that then take their records from the shelf."""
+    shelf = place.folder / "shelf"
+    shelf.mkdir()
+    lockstep.write_plan(shelf / "evaluate.json", configs, lambda _: "all", 1)
+    made, *taken = [seconds(config, place, settings, shelf) for config in configs]
+    return made, sum(taken) / len(taken)
+
+
+def whole(measured: list[float], parts: int) -> float:
+    """The seconds of the whole schedule, from those of a quarter of one that is `parts` times shorter, and of that one."""
+    shorter, longer = measured
+    return longer + (longer - shorter) * (parts - 1) / 0.75
+
+
+def rows(ipc: int, parts: int, settings: Settings, folder: Path) -> list[Row]:
+    """Both ways, on sets of one IPC."""
+    networks = planned()["seeds"]["evaluate"]
+    alone, joint, taking = [], [], 0.0
+    for share in (4 * parts, parts):
+        place = prepared(folder, share, ipc, settings)
+        configs = [configuration(ipc, network, share, settings) for network in networks]
+        seconds(configs[0], place, settings)  # not counted: it fills the compiler's cache
+        alone.append(seconds(configs[0], place, settings))
+        made, taking = together(configs, place, settings)
+        joint.append(made)
+    single, several = whole(alone, parts), whole(joint, parts) / len(networks)
+    about = {"IPC": ipc, "whole / measured": parts}
+    counts = {"a process each": (1, alone[1], single), "one process": (len(networks), joint[1], several)}
+    counts["one process, and one each that takes its record"] = (len(networks), joint[1] + taking * (len(networks) - 1), several + taking)
+    return [
+        about | {"way": way, "networks": count, "seconds": measured, "networks a minute, whole": 60 / each, "ratio": single / each}
+        for way, (count, measured, each) in counts.items()
+    ]
+
+
+def run(settings: Settings) -> Tables:
+    """Every IPC."""
+    found: list[Row] = []
+    for ipc, parts in (SMALL if settings.small else PARTS[settings.device.type]).items():
+        with tempfile.TemporaryDirectory() as folder:
+            found += rows(ipc, parts, settings, Path(folder))
+    return {"evaluation": found}
