@@ -94,5 +94,7 @@ def run(argv: list[str] | None = None) -> None:
                 locks.enter_context(lock(task.out))
                 company = partial(make_company, args=args, device=device)
                 lockstep.share(task.config, args.shelf / "distill.json", partial(take, task, args), company)
-    elif failed := next(filter(None, make(tasks, checkpoint_path(args.checkpoints, configs), args, device)), ""):
+        return
+    folder = args.checkpoints / "pool" if args.pool else args.checkpoints  # a recalled network has no momentum to go on with
+    if failed := next(filter(None, make(tasks, checkpoint_path(folder, configs), args, device)), ""):
         raise UserError(failed)

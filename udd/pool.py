@@ -13,11 +13,12 @@ from torch import Tensor
 
 from udd import pooled, trajectory
 from udd.cli import UserError, add_common, main, setup
-from udd.data import Dataset, load
+from udd.data import Dataset, load, read_manifest
 from udd.files import lock
 from udd.lockstep import networks_config
 from udd.plan import add_config, set_config_of
 from udd.provenance import provenance
+from udd.request import check_data
 
 
 def trained(data: Dataset, distill: dict[str, Any], seed: int, member: int) -> list[dict[str, Tensor]]:
@@ -41,14 +42,17 @@ def run(argv: list[str] | None = None) -> None:
     """Train one network of a pool and write its weights."""
     parser = argparse.ArgumentParser(prog="python -m udd.pool", description="Train one network of a pool and keep its weights after each inner step.")
     add_config(parser)
-    parser.add_argument("--manifest", required=True, help="the data set's manifest, as written by udd.data")
+    parser.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
     parser.add_argument("--root", required=True, help="where raw data lies")
     parser.add_argument("--member", type=int, required=True, help="the network's number, from 0")
     parser.add_argument("--out", type=Path, required=True, help="the file to write (safetensors)")
     add_common(parser)
     args = parser.parse_args(argv)
     config = set_config_of(args)
+    if not isinstance(config, dict) or "distill" not in config:
+        raise UserError("--config, --variant: found no section `distill`; expected the configuration of one set that is distilled")
     distill = config["distill"]
+    check_data([config | {"ipc": 1}], read_manifest(args.manifest), args.manifest)
     if distill["networks"] != "pool" or not 0 <= args.member < distill["pool"]:
         raise UserError(f"--member {args.member}: expected `networks: pool` and a number below {distill['pool']}; found `{distill['networks']}`")
     device = setup(args)
