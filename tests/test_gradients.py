@@ -27,7 +27,7 @@ class Problem:
         self.target = [0.02 * noise(*weight.shape, seed=seed + i) - 0.01 for i, weight in enumerate(matched(self.network, self.distill))]
         self.averages = noise(classes, self.network.classifier.in_features, seed=seed)
 
-    def found(self, dtype: torch.dtype = torch.float64, precision: torch.dtype | None = None, **changes: Any) -> Found:
+    def found(self, dtype: torch.dtype = torch.float64, precision: torch.dtype | None = None, way: Any = image_gradient, **changes: Any) -> Found:
         """What the code gives with everything in `dtype`."""
         model = Embedding(self.network)
         weights = {name: weight.detach().to(dtype) for name, weight in model.named_parameters()}
@@ -35,7 +35,7 @@ class Problem:
         inputs, averages, target = brought["inputs"].to(dtype), brought["averages"].to(dtype), [weight.to(dtype) for weight in self.target]
         weight, temperature = (torch.tensor(self.distill[key], dtype=dtype) for key in ("cfc_weight", "cfc_temperature"))
         distance, which = self.distill["distance"], self.distill["matched"]
-        return image_gradient(model, weights, inputs, torch.tensor(self.label), target, averages, weight, temperature, distance, which, precision)
+        return way(model, weights, inputs, torch.tensor(self.label), target, averages, weight, temperature, distance, which, precision)
 
     def expected(self) -> Found:
         """The same by plain automatic differentiation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,8 @@ def network(channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Uniform random numbers in [0, 1), float64."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def captured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as the compiler captures it, which must be whole, but run without the kernels it would build: those take minutes."""
+    return torch.compile(function, dynamic=False, fullgraph=True, backend="aot_eager")

@@ -123,13 +123,10 @@ def augment(images: Tensor, ops: Sequence[str], generator: torch.Generator, shar
     return apply(images, draw(ops, 1 if shared else len(images), images.shape[-1], generator, images.dtype))
 
 
-def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """CutMix (Yun et al. 2019): with probability p, a box of every image comes from another one of the batch.
-
-    Returns the images, their labels, the labels of the boxes, and the share [scalar] of each image that is its own: the loss is
-    share * loss(labels) + (1 - share) * loss(box labels).
-    """
-    side, device, dtype = images.shape[-1], images.device, images.dtype
+def cutmix_draw(n: int, side: int, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Random numbers of CutMix for a batch of n images: a box [H, W] (empty with probability 1 - p), the image that each one's box comes
+    from [n], and the share [] of an image that is its own, in float64."""
+    device = generator.device
     shape = torch.full((2,), beta, device=device, dtype=torch.float64)
     gamma = torch._standard_gamma(shape, generator=generator)  # type: ignore[attr-defined]  # Beta(b, b) = G1 / (G1 + G2); the public sampler takes no generator
     share = gamma[0] / gamma.sum()
@@ -138,6 +135,19 @@ def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: tor
     place = torch.arange(side, device=device)
     spans = [(place >= (c * side).floor() - half) & (place < (c * side).floor() + half) for c in centre]
     box = spans[0].unsqueeze(1) & spans[1].unsqueeze(0)  # [H, W]
-    order = torch.randperm(len(images), generator=generator, device=device)
-    share = 1 - box.double().mean()
-    return torch.where(box, images[order], images), labels, labels[order], share.to(dtype)
+    order = torch.randperm(n, generator=generator, device=device)
+    return box, order, 1 - box.double().mean()
+
+
+def cutmix_apply(images: Tensor, labels: Tensor, box: Tensor, order: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The images [B, K, H, W] with their boxes, their labels [B], the labels of the boxes [B], and the share [] in the images' type."""
+    return torch.where(box, images[order], images), labels, labels[order], share.to(images.dtype)
+
+
+def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """CutMix (Yun et al. 2019): with probability p, a box of every image comes from another one of the batch.
+
+    Returns the images, their labels, the labels of the boxes, and the share [scalar] of each image that is its own: the loss is
+    share * loss(labels) + (1 - share) * loss(box labels).
+    """
+    return cutmix_apply(images, labels, *cutmix_draw(len(images), images.shape[-1], beta, p, generator))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from udd import recomputation
 from udd.compilation import compiled, pays, training_flop
 from udd.gradients import image_gradient
 from udd.networks import Network
@@ -31,10 +32,17 @@ def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, cl
     return training_flop(network, image, images)
 
 
-def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int) -> Engine:
-    """The engine of a distillation on images like `image` [1, K, H, W], on its device."""
-    flop = planned_flop(distill, network, image, classes)
-    functions: tuple[Callable[..., Any], ...] = (batch_loss, image_gradient)
-    if pays(distill["compile"], flop, image.device):
-        functions = tuple(map(compiled, functions))
-    return Engine(*(partial(function, precision=PRECISIONS[distill["precision"]]) for function in functions))
+def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None) -> Engine:
+    """The engine of a distillation on images like `image` [1, K, H, W], on its device. `chunk`: pass at most so many training images at a time,
+    at the price of a second pass (udd.recomputation); None: all of a class."""
+    run = compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
+    rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
+    if chunk is None:
+        return Engine(rounded(run(batch_loss)), rounded(run(image_gradient)))
+    passes = (run(recomputation.means), run(recomputation.pulled_back))
+    return Engine(rounded(run(batch_loss)), rounded(recomputation.image_gradient, chunk=chunk, run=passes))
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, not compiled."""
+    return function

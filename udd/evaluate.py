@@ -15,43 +15,81 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd import plan
+from udd import ensemble, plan
 from udd.cli import UserError
 from udd.compare import difference
 from udd.compilation import compiled, pays, training_flop
 from udd.data import Dataset
-from udd.networks import build
+from udd.networks import Network, build
 from udd.provenance import provenance
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet, training_images
 from udd.synthetic import load as load_set
-from udd.train import accuracy, train
+from udd.train import accuracy, not_finite, train
 
 Config = dict[str, Any]
 FORMAT = 1
 CHECKUPS = 4
 
 
-def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> Config:
-    """Train a new network on images [n, K, H, W] and labels [n], on `device`; return accuracy, accuracy_best4 and check-ups in %.
+def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Network, torch.Generator]:
+    """A new network on `device`, and the random stream that made it and trains it.
 
     The random numbers follow from data set, set seed, architecture, width and network seed: variants meet the same networks.
     """
-    recipe, architecture = config["evaluate"], config["architecture"]
-    names = ["evaluate", dataset.name, config["set"]["seed"], architecture, recipe["width"], config["network"]]
-    generator = stream(device, *names)
-    network = build(architecture, images.shape[1], images.shape[2], len(dataset.classes), recipe["width"], generator)
-    work = training_flop(network, images[:1], recipe["epochs"] * len(images))
-    trained: Any = compiled(network) if pays(recipe["compile"], work, device) else network
+    width, architecture = config["evaluate"]["width"], config["architecture"]
+    generator = stream(device, "evaluate", dataset.name, config["set"]["seed"], architecture, width, config["network"])
+    _, channels, side, _ = dataset.test_images.shape
+    return build(architecture, channels, side, len(dataset.classes), width, generator), generator
+
+
+def worth_compiling(config: Config, network: Network, images: Tensor, networks: int = 1) -> bool:
+    """Whether to compile the training of so many such networks on images [n, K, H, W]."""
+    recipe = config["evaluate"]
+    return pays(recipe["compile"], networks * training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
+
+
+def checked(config: Config, epoch: int, value: float) -> tuple[int, float]:
+    """A check-up, and a line of the log that says it."""
+    print(f"{title(config)} epoch {epoch}/{config['evaluate']['epochs']}: test accuracy {value:.2f} %", file=sys.stderr, flush=True)
+    return epoch, value
+
+
+def results(found: list[tuple[int, float]]) -> Config:
+    """What the check-ups (epoch, accuracy) of a network come to, in %: the headline is the last."""
+    return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
+
+
+def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> Config:
+    """Train a new network on images [n, K, H, W] and labels [n], on `device`; return accuracy, accuracy_best4 and check-ups in %."""
+    recipe = config["evaluate"]
+    network, generator = begin(config, dataset, device)
+    trained: Any = compiled(network) if worth_compiling(config, network, images) else network
     found: list[tuple[int, float]] = []
 
     def check_up(epoch: int) -> None:
         if epoch in checkup_epochs(recipe["epochs"]):
-            found.append((epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
-            print(f"{title(config)} epoch {epoch}/{recipe['epochs']}: test accuracy {found[-1][1]:.2f} %", file=sys.stderr, flush=True)
+            found.append(checked(config, epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
 
     train(trained, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
-    return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
+    return results(found)
+
+
+def evaluate_together(configs: list[Config], dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> list[Config | UserError]:
+    """The same for configurations that differ in the network alone, all trained at once (udd.ensemble). A network that fails has its error."""
+    recipe = configs[0]["evaluate"]
+    networks, generators = zip(*(begin(config, dataset, device) for config in configs), strict=True)
+    run = compiled(ensemble.losses) if worth_compiling(configs[0], networks[0], images, len(configs)) else ensemble.losses
+    found: list[list[tuple[int, float]]] = [[] for _ in configs]
+
+    def check_up(epoch: int, weights: ensemble.Weights) -> None:
+        if epoch in checkup_epochs(recipe["epochs"]):
+            values = ensemble.accuracies(networks[0], weights, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
+            for config, mine, value in zip(configs, found, values, strict=True):
+                mine.append(checked(config, epoch, value))
+
+    broken = ensemble.train(networks, images, labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
+    return [not_finite(epoch, recipe) if epoch else results(mine) for epoch, mine in zip(broken, found, strict=True)]
 
 
 def title(config: Config) -> str:
@@ -109,12 +147,21 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[T
 
 def record(config: Config, dataset: Dataset, path: Path | None, device: torch.device) -> Config:
     """Evaluate and return the whole record."""
-    images, labels, account = training_set(config, dataset, path)
-    start = time.perf_counter()
-    results = evaluate(config, dataset, images, labels, device)
-    seconds = round(time.perf_counter() - start, 3)
-    made = provenance("udd.evaluate", device)
-    return {"format": FORMAT, "config": config, "seconds": seconds, "provenance": made} | account | results
+    (found,) = records([config], dataset, path, device)
+    if isinstance(found, UserError):
+        raise found
+    return found
+
+
+def records(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> list[Config | UserError]:
+    """The records of configurations that differ in the network alone. `seconds` is each one's part of the time, `together` their number."""
+    images, labels, account = training_set(configs[0], dataset, path)
+    start, many = time.perf_counter(), len(configs)
+    given = (dataset, images, labels, device)
+    found = [evaluate(configs[0], *given)] if many == 1 else evaluate_together(configs, *given)
+    account |= {"seconds": round((time.perf_counter() - start) / many, 3), "together": many}
+    common = {"format": FORMAT, "provenance": provenance("udd.evaluate", device)} | account
+    return [one if isinstance(one, UserError) else common | {"config": config} | one for config, one in zip(configs, found, strict=True)]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import torch
 
 from udd import lockstep, plan, shelf
 from udd.cli import UserError, add_common, setup
-from udd.data import load
-from udd.evaluate import Config, record
+from udd.data import Dataset, load
+from udd.evaluate import Config, record, records
 from udd.files import lock, write_json
 from udd.networks import ARCHITECTURES
 from udd.params import load as load_params
@@ -54,17 +55,39 @@ def shelved(config: Config, folder: Path) -> Path:
     return shelf.place(folder, config, "udd.evaluate", ".json")
 
 
+def at_once(configs: list[Config], device: torch.device) -> list[list[Config]]:
+    """The configurations to evaluate at once: on a GPU those that differ in the network alone; on a CPU one by one, where more are no faster."""
+    if device.type == "cpu":
+        return [[config] for config in configs]
+    groups: dict[str, list[Config]] = {}
+    for config in configs:
+        groups.setdefault(plan.canonical(config | {"network": None}), []).append(config)
+    return list(groups.values())
+
+
 def make_company(configs: list[Config], args: argparse.Namespace, device: torch.device) -> None:
     """Evaluate several networks on the set and lay the records on the shelf; the data are read once."""
     dataset = load(args.manifest, args.root).to(device)
-    for config in configs:
-        lying = shelved(config, args.shelf)
-        if lying.exists():
-            continue  # left by a run that was cut
-        try:
-            write_json(lying, record(config, dataset, args.set, device))
-        except UserError as error:
-            shelf.fail(lying, str(error))
+    wanted = [config for config in configs if not shelved(config, args.shelf).exists()]  # some may be left by a run that was cut
+    for group in at_once(wanted, device):
+        for config, found in zip(group, attempted(group, dataset, args.set, device), strict=True):
+            lay(shelved(config, args.shelf), found)
+
+
+def attempted(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> Sequence[Config | UserError]:
+    """The records, or for each the error in its place."""
+    try:
+        return records(configs, dataset, path, device)
+    except UserError as error:
+        return [error] * len(configs)
+
+
+def lay(lying: Path, found: Config | UserError) -> None:
+    """Lay a record on the shelf, or a note of why there is none."""
+    if isinstance(found, UserError):
+        shelf.fail(lying, str(found))
+    else:
+        write_json(lying, found)
 
 
 def run(argv: list[str] | None = None) -> None:

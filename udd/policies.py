@@ -15,6 +15,8 @@ from udd.cli import UserError
 from udd.networks import Network
 from udd.regions import area_weights
 
+SEARCHED = 500  # images that a search passes at once, whatever the device: the bits must not depend on the memory that is free
+
 
 def activation_map(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Channel mean of a block's post-activation map (by default the last's), before its pooling. [B, K, H, W] in [0, 1] -> [B, h, w]."""
@@ -29,16 +31,24 @@ def window_means(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
 @torch.no_grad()
 def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Lambda_n: the mean activation in the window (Eq. 1). [B, N]."""
-    return window_means(activation_map(network, images, mean, std, layer), boxes, images.shape[-1])
+    maps = torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(SEARCHED)])
+    return window_means(maps, boxes, images.shape[-1])
 
 
-def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
-    """Lambda_n: the mean absolute gradient of an image's cross-entropy in the window, at a block's map or at the pixels (None). [B, N]."""
+def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
+    """The mean absolute gradient of an image's cross-entropy over the channels of a block's map, or of the pixels (None). [B, h, w]."""
     pixels = images.detach().requires_grad_()
     maps, embedding = network.features(normalise(pixels, mean, std), -1 if layer is None else layer)
     loss = F.cross_entropy(network.classifier(embedding), labels, reduction="sum")  # an image's gradient is its own alone
     (found,) = torch.autograd.grad(loss, pixels if layer is None else maps)
-    return window_means(found.abs().mean(1), boxes, images.shape[-1])
+    return found.abs().mean(1)
+
+
+def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
+    """Lambda_n: the mean of the gradient's map in the window (Sec. 2.3). [B, N]."""
+    parts = zip(images.split(SEARCHED), labels.split(SEARCHED), strict=True)
+    maps = torch.cat([gradient_map(network, part, own, mean, std, layer) for part, own in parts])
+    return window_means(maps, boxes, images.shape[-1])
 
 
 def jittered(images: Tensor, kind: str, sigma: float, generator: torch.Generator) -> Tensor:

@@ -32,6 +32,7 @@ UNCOUNTED = (
     "udd.evaluation_job",
     "udd.request",
     "udd.running",
+    "udd.memory",
     "udd.lockstep",
     "udd.shelf",
     "udd.progress",

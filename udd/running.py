@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from udd import checkpoint, policies, progress, synthetic
+from udd import checkpoint, memory, policies, progress, synthetic
 from udd.cli import Stopped, UserError
 from udd.data import Dataset
 from udd.distill import Distilled, advance, begin, finished
@@ -71,12 +71,15 @@ class Run:
 
     def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None):
         self.data, self.path, self.begun, self.before = data, path, time.monotonic(), 0.0
-        self.trajectory = start(data, configs[0]["distill"], configs[0]["seed"])
-        self.trajectory.pool = pool
         self.sets = [begin(config, data) for config in configs]
+        chunk, said = memory.chunk(self.sets, data, max(map(pairs_a_class, self.sets)))
+        self.trajectory = start(data, configs[0]["distill"], configs[0]["seed"], chunk)
+        self.trajectory.pool = pool
         self.curves = [torch.zeros(0, len(progress.COLUMNS), dtype=torch.float64) for _ in configs]
         self.index, self.options = class_index(data.train_labels, len(data.classes)), configs[0]["distill"]
         self.total = self.options["outer"] * self.options["inner"]
+        if said:
+            print(said, file=sys.stderr)
         if path.exists():
             self.curves, self.before = checkpoint.restore(path, self.trajectory, self.sets)
             print(f"goes on from {path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)

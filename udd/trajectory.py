@@ -41,12 +41,12 @@ def recipe(distill: dict) -> dict:
     return named | {"cutmix_beta": distill["cutmix_beta"], "cutmix_p": distill["cutmix_p"]}
 
 
-def start(data: Dataset, distill: dict, seed: int) -> Trajectory:
-    """A trajectory before its first network."""
+def start(data: Dataset, distill: dict, seed: int, chunk: int | None = None) -> Trajectory:
+    """A trajectory before its first network. chunk: as udd.engine.engine takes it."""
     device = data.train_images.device
     training, draws = training_stream(data, distill, seed, 0), stream(device, "real", data.name, distill["network"], seed)
     network = fresh_network(data, distill, training)
-    how = engine(distill, network, data.train_images[:1], len(data.classes))
+    how = engine(distill, network, data.train_images[:1], len(data.classes), chunk)
     return Trajectory(network, sgd(network, recipe(distill)), how, draws, training, seed)
 
 

@@ -11,6 +11,7 @@ from udd.compilation import pays
 from udd.estimate.flops import flop
 from udd.estimate.sizes import Sizes
 from udd.estimate.steps import Model, Step
+from udd.policies import SEARCHED
 from udd.train import forward_batch
 
 Steps = dict[Step, int]  # how many of which
@@ -59,13 +60,13 @@ def images_of_one(distill: Section, policy: str) -> int:
 
 
 def search(distill: Section, network: Model, images: int) -> Steps:
-    """One search of the windows of so many images, all in one batch."""
+    """One search of the windows of so many images."""
     if distill["decode"] == "grid":
         return {}
     policies: dict[str, Steps] = {
-        "jitter": {Step("forward", network, (1 + distill["jitter_copies"]) * images): 1},
-        "activation": {Step("forward", network, images): 1},
-        "gradient": {Step("saliency", network, images): 1},  # at most: from a block's map there is less to go back
+        "jitter": batched("forward", network, (1 + distill["jitter_copies"]) * images, SEARCHED),
+        "activation": batched("forward", network, images, SEARCHED),
+        "gradient": batched("saliency", network, images, SEARCHED),  # at most: from a block's map there is less to go back
     }
     return together(*policies.values()) if distill["policy"] == "vote" else policies.get(distill["policy"], {})
 

@@ -1,0 +1,78 @@
+"""What memory a distillation is said to take, and what it does where there is less."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import config, dataset
+
+from udd import memory, running
+from udd.distill import begin
+from udd.estimate.memory import followed, peak
+from udd.estimate.steps import Model, Step
+from udd.trajectory import class_index
+
+CPU = torch.device("cpu")
+STEP = Step("synthetic", Model("convnet3", 8, 3, 16, 10), 32)
+
+
+@pytest.mark.parametrize("architecture", ["convnet3", "resnetap10", "resnet18"])
+def test_a_step_stays_below_its_bound(architecture):
+    step = STEP._replace(model=STEP.model._replace(architecture=architecture))
+    assert 0 < peak(step) < memory.bound(step.model, step.images)
+
+
+@pytest.mark.parametrize("kind", ["real", "synthetic"])
+def test_what_is_foretold_is_what_the_tensors_take(kind):
+    step = STEP._replace(kind=kind)
+    assert peak(step) == pytest.approx(followed(step, fake=False), rel=0.2)
+
+
+def test_as_many_images_go_at_once_as_fit():
+    needed = peak(STEP)
+    assert memory.fitting(STEP, int(needed / memory.USED) + 1) == 32
+    assert memory.fitting(STEP, int(needed / memory.USED) - 1) == 16
+    assert memory.fitting(STEP, needed // 4) in (4, 8)
+    assert memory.fitting(STEP, 0) == 1
+
+
+def test_a_group_grants_what_the_tightest_limit_leaves(tmp_path: Path):
+    (tmp_path / "queue/job").mkdir(parents=True)
+    for folder, limit, used in [("queue", "1000", "400"), ("queue/job", "max", "10")]:
+        (tmp_path / folder / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / folder / "memory.current").write_text(f"{used}\n")
+    assert memory.granted(tmp_path / "queue/job") == [600]
+    assert memory.granted(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="not Linux")
+def test_the_free_memory_is_part_of_all():
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert 0 < (memory.free_bytes(CPU) or 0) < total
+
+
+def test_a_small_run_says_nothing():
+    data = dataset()
+    assert memory.chunk([begin(config(), data)], data, 8) == (None, "")
+
+
+def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatch, capsys):
+    data = dataset()
+    monkeypatch.setattr(memory, "SMALL", 0)
+
+    def first_step() -> torch.Tensor:
+        run = running.Run([config(ipc=3, matched="all")], data, tmp_path / "checkpoint", None)
+        run.index = class_index(data.train_labels, 3)
+        run.step(False)
+        return run.sets[0].images
+
+    whole, said = first_step(), capsys.readouterr().err
+    assert said.startswith("memory: about ") and "GB are free" in said and "at a time" not in said
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
+    chunked, said = first_step(), capsys.readouterr().err
+    assert "so a class's 27 training images go 1 at a time, twice" in said
+    start = begin(config(ipc=3), data).images
+    assert not torch.equal(whole, start)
+    torch.testing.assert_close(chunked - start, whole - start, rtol=0, atol=1e-3 * (whole - start).abs().max().item())
+    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    assert torch.equal(first_step(), whole) and "free" not in capsys.readouterr().err
