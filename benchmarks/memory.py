@@ -20,23 +20,25 @@ def measured(ipc: int, way: dict[str, str] | None, settings: Settings) -> float:
     return int(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout) / MB
 
 
-def foretold(sizes: Size, ipc: int, precision: str) -> float | None:
+def foretold(sizes: Size, ipc: int, way: dict[str, str], settings: Settings) -> float | None:
     """The peak that udd.estimate gives for the larger of the step's two parts, in MB; None where there is no udd.estimate."""
     try:
-        from udd.estimate.memory import peak
+        from udd.estimate.memory import taken
         from udd.estimate.steps import Model, Step
     except ImportError:
         return None
     options = planned()["distill"]
     model = Model(options["network"], sizes.width, 3, sizes.side, OUTPUTS["cifar10"])
     pairs = min(ipc * (1 + options["selected"]), options["max_pairs"])
-    return max(peak(Step("real", model, sizes.real, precision)), peak(Step("synthetic", model, pairs, precision))) / MB
+    compiled = way["compile"] == "always"
+    found = (Step(kind, model, images, way["precision"], compiled) for kind, images in (("real", sizes.real), ("synthetic", pairs)))
+    return max(taken(step, settings.device) for step in found) / MB
 
 
 def row(sizes: Size, ipc: int, name: str, way: dict[str, str] | None, settings: Settings) -> Row:
     """One way of taking the step."""
     say(f"IPC {ipc}, {name}")
-    peak, expected = measured(ipc, way, settings), foretold(sizes, ipc, way["precision"]) if way else None
+    peak, expected = measured(ipc, way, settings), foretold(sizes, ipc, way, settings) if way else None
     return {"IPC": ipc, "way": name, "peak MB": peak, "estimate MB": expected, "estimate / peak": expected / peak if expected else None}
 
 

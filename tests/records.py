@@ -21,7 +21,7 @@ def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:
     config = plan.evaluation_config(params, record)
     stored = 10 * (record.cell.ipc if isinstance(record.cell.ipc, int) else 500)
     distill = config["set"].get("distill")
-    decoded = 1 if not distill else distill["factor"] ** 2 if distill["decode"] == "grid" else 1 + distill["selected"]
+    decoded = 1 if not distill else distill["factor"] ** 2 if distill["decode"] == "grid" else (distill["decode"] == "regions") + distill["selected"]
     sizes = {"stored_images": stored, "decoded_images": stored * decoded, "stored_bytes": stored * 3072}
     found = {"accuracy": accuracy, "accuracy_best4": accuracy + 0.3, "checkups": [[1, accuracy]], "seconds": 12.5}
     return {"format": 1, "config": config, "provenance": MADE} | sizes | found

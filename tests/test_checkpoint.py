@@ -50,7 +50,7 @@ def test_a_truncated_checkpoint_is_refused_in_one_line(saved, share):
     _, path = saved
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(UserError, match="not a whole checkpoint .*; delete it to start this run again") as error:
-        checkpoint.read(path, CPU)
+        checkpoint.read(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -66,13 +66,14 @@ def test_another_format_and_another_device_are_refused(saved):
     _, path = saved
     with_metadata(path, device="cuda")
     with pytest.raises(UserError, match="begun on cuda cannot go on on cpu; use --device cuda or delete it"):
-        checkpoint.read(path, CPU)
+        run = Run([config()], dataset())
+        checkpoint.restore(path, run.trajectory, run.sets)
     with_metadata(path, format=0)
     with pytest.raises(UserError, match="found a checkpoint of format 0, expected 1"):
-        checkpoint.read(path, CPU)
+        checkpoint.read(path)
     save_file({"images": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="format None"):
-        checkpoint.read(path, CPU)
+        checkpoint.read(path)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(saved, monkeypatch):

@@ -179,7 +179,9 @@ def test_the_end_of_a_network_moves_on_to_the_next():
     assert (run.trajectory.outer, run.trajectory.inner) == (1, 0)
 
 
-@pytest.mark.parametrize(("changes", "images"), [({}, 9), ({"policy": "all"}, 13), ({"decode": "grid"}, 4), ({"selected": 2}, 3)])
+@pytest.mark.parametrize(
+    ("changes", "images"), [({}, 9), ({"policy": "all"}, 13), ({"decode": "grid"}, 4), ({"decode": "windows"}, 8), ({"selected": 2}, 3)]
+)
 def test_a_finished_set_decodes_to_its_training_images(changes, images):
     data = dataset()
     run = Run([config(**changes)], data)

@@ -34,9 +34,14 @@ def chosen(distill: dict[str, Any], side: int = 8) -> Engine:
     return engine(distill, network(side=side).float(), torch.zeros(1, 3, side, side, dtype=torch.uint8), 3)
 
 
+def functions(how: Engine) -> list[Any]:
+    """What an engine executes."""
+    return [how.loss, how.image_gradient]
+
+
 def compiles(distill: dict[str, Any]) -> bool:
     """Whether its two functions are compiled."""
-    found = {function.func is not plain for function, plain in zip(chosen(distill), EAGER, strict=True)}  # type: ignore[attr-defined]
+    found = {function.func is not plain for function, plain in zip(functions(chosen(distill)), functions(EAGER), strict=True)}
     assert len(found) == 1
     return found.pop()
 
@@ -81,8 +86,8 @@ def test_the_decision_rests_on_nothing_in_which_sets_in_lockstep_may_differ(comp
 
 def test_a_trajectory_has_the_engine_of_its_configuration():
     plain, rounded = (start(dataset(), options(precision=precision), 0).engine for precision in ("float32", "bfloat16"))
-    assert [function.keywords["precision"] for function in plain] == [None, None]
-    assert [function.keywords["precision"] for function in rounded] == [torch.bfloat16, torch.bfloat16]
+    assert [function.keywords["precision"] for function in functions(plain)] == [None, None]
+    assert [function.keywords["precision"] for function in functions(rounded)] == [torch.bfloat16, torch.bfloat16]
     assert plain.loss.func is batch_loss
 
 

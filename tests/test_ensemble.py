@@ -1,18 +1,20 @@
 """Networks trained at once go the way that each goes alone; in float64 on the CPU with the same bits, however many go beside it."""
 
+import argparse
+import json
 from typing import Any
 
 import pytest
 import torch
-from test_evaluate import CONFIG, RECIPE, a_set, dataset
+from test_evaluate import CONFIG, a_set, dataset
 from tiny import captured, network, noise
 
-from udd import ensemble, evaluate, evaluation_job
+from udd import ensemble, evaluate, evaluation_job, shelf
 from udd.cli import UserError
 from udd.networks import Network
 from udd.plan import canonical
 from udd.seeds import stream
-from udd.synthetic import training_images
+from udd.synthetic import save, training_images
 from udd.train import accuracy, train
 
 FULL_RECIPE = {
@@ -36,7 +38,7 @@ def alone(seed: int, recipe: dict[str, Any], name: str = "convnet3") -> Network:
 def together(seeds: list[int], recipe: dict[str, Any], name: str = "convnet3", run=ensemble.losses) -> tuple[ensemble.Weights, list[int]]:
     seen: list[ensemble.Weights] = []
     networks, generators = [start(seed, name) for seed in seeds], [stream("cpu", "train", seed) for seed in seeds]
-    broken = ensemble.train(networks, IMAGES, LABELS, recipe, MEAN, STD, generators, lambda _, weights: seen.append(weights), run)
+    broken = ensemble.train(networks, IMAGES, LABELS, recipe, MEAN, STD, generators, lambda _, weights, broken: seen.append(weights), run)
     return seen[-1], broken.tolist()
 
 
@@ -69,7 +71,7 @@ def test_bytes_are_trained_on_in_float32():
     images, networks = (IMAGES * 255).byte(), [start(seed).float() for seed in (0, 1)]
     last: list[ensemble.Weights] = []
     streams = [stream("cpu", "train", seed) for seed in (0, 1)]
-    ensemble.train(networks, images, LABELS, FULL_RECIPE, MEAN.tolist(), STD.tolist(), streams, lambda _, weights: last.append(weights))
+    ensemble.train(networks, images, LABELS, FULL_RECIPE, MEAN.tolist(), STD.tolist(), streams, lambda _, weights, broken: last.append(weights))
     for number in (0, 1):
         made = start(number).float()
         train(made, images, LABELS, FULL_RECIPE, MEAN.tolist(), STD.tolist(), stream("cpu", "train", number))
@@ -84,7 +86,7 @@ def test_a_network_that_breaks_does_not_touch_the_others():
         networks[0].classifier.weight.fill_(torch.inf)
     last: list[ensemble.Weights] = []
     streams = [stream("cpu", "train", seed) for seed in (0, 1)]
-    broken = ensemble.train(networks, IMAGES, LABELS, FULL_RECIPE, MEAN, STD, streams, lambda _, weights: last.append(weights))
+    broken = ensemble.train(networks, IMAGES, LABELS, FULL_RECIPE, MEAN, STD, streams, lambda _, weights, broken: last.append(weights))
     assert broken.tolist() == [1, 0] and len(last) == 3
     for key, weight in alone(1, FULL_RECIPE).named_parameters():
         near(last[-1][key][1], weight)
@@ -113,9 +115,52 @@ def test_records_made_at_once_are_those_made_one_by_one():
     images, labels = training_images(a_set(), "stored")
     found = evaluate.evaluate_together(configs, data, images, labels, cpu)
     assert found == [evaluate.evaluate(config, data, images, labels, cpu) for config in configs]
-    hopeless = [config | {"evaluate": RECIPE | {"lr": 1e30}} for config in configs]
-    errors = evaluate.evaluate_together(hopeless, data, images, labels, cpu)
-    assert all(isinstance(error, UserError) and "the loss is not finite (epoch " in str(error) for error in errors)
+
+
+def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """From now on the network of this number starts with a weight that is no number."""
+    build = evaluate.begin
+
+    def begin(config, *rest):
+        network, generator = build(config, *rest)
+        if config["network"] == number:
+            with torch.no_grad():
+                network.classifier.weight[0, 0] = torch.nan
+        return network, generator
+
+    monkeypatch.setattr(evaluate, "begin", begin)
+
+
+def test_one_network_that_fails_leaves_the_others_their_records(tmp_path, monkeypatch, capsys):
+    save(tmp_path / "set.safetensors", a_set())
+    configs = [CONFIG | {"network": number} for number in (4, 7)]
+    args = argparse.Namespace(manifest="m", root="r", set=tmp_path / "set.safetensors", shelf=tmp_path / "shelf")
+    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
+    monkeypatch.setattr(evaluation_job, "at_once", lambda configs, device: [configs])
+    broken_network(monkeypatch, 7)
+    evaluation_job.make_company(configs, args, torch.device("cpu"))
+    first, second = (evaluation_job.shelved(config, args.shelf) for config in configs)
+    assert json.loads(first.read_text())["config"] == configs[0] and json.loads(first.read_text())["together"] == 2
+    assert not second.exists()
+    with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
+        shelf.take(second, tmp_path / "out.json")
+    assert "network4 epoch 8/8" in (said := capsys.readouterr().err) and "network7" not in said
+
+
+def test_networks_that_do_not_fit_together_go_in_halves(monkeypatch):
+    asked: list[list[int]] = []
+
+    def records(configs, *rest):
+        asked.append([config["network"] for config in configs])
+        if len(configs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [{"config": config} for config in configs]
+
+    monkeypatch.setattr(evaluation_job, "records", records)
+    configs = [{"network": number} for number in range(5)]
+    found = evaluation_job.attempted(configs, dataset(), None, torch.device("cpu"))
+    assert found == [{"config": config} for config in configs]
+    assert asked == [[0, 1, 2, 3, 4], [0, 1], [2, 3, 4], [2], [3, 4]]
 
 
 def test_on_a_gpu_the_networks_of_a_cell_are_evaluated_at_once():

@@ -63,7 +63,7 @@ def test_the_papers_sizes_are_those_of_the_analysis():
     assert flop(Step("synthetic", PAPER, 90)) / 90 == pytest.approx(0.8e9, rel=0.02)
     cifar10 = sizes(params(), "cifar10", "nowhere")
     job = workload.distillation(params(), Cell("cifar10", 10, "udd"), 0, cifar10, CPU)
-    assert alone([job], paid(job)).flop == pytest.approx(300e15, rel=0.1)
+    assert alone([job], paid(job), CPU).flop == pytest.approx(300e15, rel=0.1)
 
 
 def paid(*found: workload.Job) -> dict[Step, Pace]:
@@ -109,7 +109,14 @@ def test_a_forward_pass_needs_the_two_largest_maps():
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"decode": "grid", "cfc": False}, {"policy": "vote"}, {"policy": "all", "max_pairs": 7, "networks": "pool"}, {"pretrain_epochs": 2}],
+    [
+        {},
+        {"decode": "grid", "cfc": False},
+        {"decode": "windows"},
+        {"policy": "vote"},
+        {"policy": "all", "max_pairs": 7, "networks": "pool"},
+        {"pretrain_epochs": 2},
+    ],
 )
 def test_a_distillation_takes_the_operations_that_are_foretold(changes):
     config, data = tiny.config(**changes), tiny.dataset()
@@ -161,7 +168,7 @@ def test_what_a_group_shares_is_paid_once_in_lockstep():
     other = workload.distillation(params(), Cell("mnist", 1, "udd"), 1, sizes(params(), "mnist"), CPU)
     assert made[0].group == made[1].group != other.group
     found = [*made, other]
-    single, joint = alone(found, paid(*found)), in_lockstep(found, paid(*found))
+    single, joint = alone(found, paid(*found), CPU), in_lockstep(found, paid(*found), CPU)
     assert (single.jobs, joint.jobs) == (3, 2)
     assert single.flop - joint.flop == total(made[0].shared) > 0
     assert single.seconds - joint.seconds == sum(count * (1 + 2 * step.images) for step, count in made[0].shared.items())
@@ -182,14 +189,14 @@ def test_a_pools_networks_are_jobs_of_their_own():
 
 def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
     monkeypatch.setattr("udd.estimate.costs.flop", lambda step: step.images)
-    monkeypatch.setattr("udd.estimate.costs.peak", lambda step: step.images)
+    monkeypatch.setattr("udd.estimate.costs.taken", lambda step, device: step.images)
     found = params()
     made = workload.jobs(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
     kinds = Counter(job.kind for job in made)
     assert kinds["evaluate"] == len(workload.plan.all_records(found))
     cells = [cell for cell in workload.plan.all_cells(found) if cell.ipc != "all"]
     assert kinds["distil"] + kinds["coreset"] == 3 * len(cells)
-    priced = costs(made, paid(*made))
+    priced = costs(made, paid(*made), CPU)
     assert {kind for kind, _ in priced} > {"distil", LOCKSTEP, "coreset", "evaluate", "proxies", "utilization"}
     one, joint = list(priced.values())[-2:]
     assert one.jobs == len(made) and joint.flop < one.flop

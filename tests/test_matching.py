@@ -8,7 +8,8 @@ from references import class_loss, enlarged, standardised
 from tiny import network, noise, options
 from torch import Tensor
 
-from udd import augment, policies
+from udd import augment, matching, policies
+from udd.engine import engine
 from udd.matching import Matched, Work, matching_step, mean_features
 from udd.regions import candidate_windows, training_pairs
 
@@ -34,6 +35,11 @@ class Problem:
     @property
     def work(self) -> Work:
         return Work(self.images, self.pairs, self.among, self.averages, self.distill)
+
+    @property
+    def rest(self) -> tuple[Any, ...]:
+        """What the sets of a step share beside the network."""
+        return self.real, self.draws, self.mean, self.std
 
     def step(self, parts: bool = False) -> Matched:
         (found,) = matching_step(self.network, [self.work], self.real, self.draws, self.mean, self.std, parts)
@@ -160,6 +166,19 @@ def test_asking_for_the_parts_changes_no_bit_of_the_rest():
         close(split.gradient_cfc[label], expected)
 
 
+def test_in_chunks_the_step_is_the_same():
+    problem = Problem(cfc_weight=2.0)
+    whole = problem.step(parts=True)
+    how = engine(problem.distill | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
+    (parted,) = matching_step(problem.network, [problem.work], *problem.rest, True, how)
+    assert problem.pairs.shape[1] > 5 and not torch.equal(parted.gradient, whole.gradient)
+    for a, b in zip(parted, whole, strict=True):
+        assert a is not None and b is not None
+        close(a, b)
+    roomy = engine(problem.distill | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
+    assert same_bits(problem.step(), matching_step(problem.network, [problem.work], *problem.rest, engine=roomy)[0])
+
+
 def test_bytes_and_floats_are_the_same_real_batch():
     problem = Problem()
     real = (problem.real * 255).byte()
@@ -179,8 +198,9 @@ def test_a_step_leaves_network_images_and_averages_alone():
 
 
 @pytest.mark.parametrize("decode", ["regions", "grid"])
-def test_averages_start_from_the_mean_features_of_the_training_images(decode):
+def test_averages_start_from_the_mean_features_of_the_training_images(decode, monkeypatch):
     problem = Problem(decode=decode)
+    monkeypatch.setattr(matching, "portion", lambda side: 3)
     found = mean_features(problem.network, problem.images, problem.pairs, problem.among, problem.mean, problem.std)
     assert not found.requires_grad
     for label in range(CLASSES):

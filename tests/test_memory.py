@@ -8,7 +8,7 @@ from tiny import config, dataset
 
 from udd import memory, running
 from udd.distill import begin
-from udd.estimate.memory import followed, peak
+from udd.estimate.memory import followed, peak, taken
 from udd.estimate.steps import Model, Step
 from udd.trajectory import class_index
 
@@ -29,19 +29,26 @@ def test_what_is_foretold_is_what_the_tensors_take(kind):
 
 
 def test_as_many_images_go_at_once_as_fit():
-    needed = peak(STEP)
-    assert memory.fitting(STEP, int(needed / memory.USED) + 1) == 32
-    assert memory.fitting(STEP, int(needed / memory.USED) - 1) == 16
-    assert memory.fitting(STEP, needed // 4) in (4, 8)
-    assert memory.fitting(STEP, 0) == 1
+    needed = taken(STEP, CPU)
+    assert memory.fitting(STEP, int(needed / memory.USED) + 1, CPU) == 32
+    assert memory.fitting(STEP, int(needed / memory.USED) - 1, CPU) == 16
+    assert memory.fitting(STEP, needed // 4, CPU) in (4, 8)
+    assert memory.fitting(STEP, 0, CPU) == 1
+
+
+def test_a_compiled_step_takes_less_than_one_that_is_not_and_a_cpu_more_than_what_lives():
+    compiled = STEP._replace(compiled=True)
+    assert taken(compiled, CPU) < peak(STEP) == taken(STEP, torch.device("cuda")) < taken(STEP, CPU)
 
 
 def test_a_group_grants_what_the_tightest_limit_leaves(tmp_path: Path):
     (tmp_path / "queue/job").mkdir(parents=True)
-    for folder, limit, used in [("queue", "1000", "400"), ("queue/job", "max", "10")]:
+    for folder, limit, used in [("queue", "1000", "700"), ("queue/job", "max", "10")]:
         (tmp_path / folder / "memory.max").write_text(f"{limit}\n")
         (tmp_path / folder / "memory.current").write_text(f"{used}\n")
-    assert memory.granted(tmp_path / "queue/job") == [600]
+    assert memory.granted(tmp_path / "queue/job") == [300]
+    (tmp_path / "queue/memory.stat").write_text("anon 350\ninactive_file 200\nactive_file 50\nfile 300\n")
+    assert memory.granted(tmp_path / "queue/job") == [550]
     assert memory.granted(tmp_path / "elsewhere") == []
 
 
@@ -53,7 +60,7 @@ def test_the_free_memory_is_part_of_all():
 
 def test_a_small_run_says_nothing():
     data = dataset()
-    assert memory.chunk([begin(config(), data)], data, 8) == (None, "")
+    assert memory.chunk([begin(config(), data)], data) == (None, "")
 
 
 def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatch, capsys):
@@ -67,12 +74,41 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
         return run.sets[0].images
 
     whole, said = first_step(), capsys.readouterr().err
-    assert said.startswith("memory: about ") and "GB are free" in said and "at a time" not in said
+    assert said.startswith("memory: about ") and "GB beside the data; " in said and "GB are free" in said and "at a time" not in said
     monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
     chunked, said = first_step(), capsys.readouterr().err
-    assert "so a class's 27 training images go 1 at a time, twice" in said
+    assert "a class's 27 training images go 1 at a time, twice, which may still be too much" in said
     start = begin(config(ipc=3), data).images
     assert not torch.equal(whole, start)
     torch.testing.assert_close(chunked - start, whole - start, rtol=0, atol=1e-3 * (whole - start).abs().max().item())
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
     assert torch.equal(first_step(), whole) and "free" not in capsys.readouterr().err
+
+
+def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, monkeypatch):
+    data, path = dataset(), tmp_path / "checkpoint"
+    monkeypatch.setattr(memory, "SMALL", 0)
+    configs = [config(ipc=3, matched="all"), config(ipc=1, matched="all")]
+    found = {}
+    for free in (None, 0):
+        for resumed in (None, 0, 10**12):
+            monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+            run = running.Run(configs, data, path, None)
+            run.step(False)
+            run.keep()
+            monkeypatch.setattr(memory, "free_bytes", lambda device, free=resumed: free)
+            again = running.Run(configs, data, path, None)
+            assert again.trajectory.engine.chunk == run.trajectory.engine.chunk == (1 if free == 0 else None)
+            again.step(False)
+            found[free, resumed] = again.sets[0].images
+            path.unlink()
+    for free in (None, 0):
+        assert torch.equal(found[free, None], found[free, 0]) and torch.equal(found[free, None], found[free, 10**12])
+    assert not torch.equal(found[None, 0], found[0, 0])
+
+
+def test_the_largest_step_of_each_kind_is_counted():
+    data = dataset()
+    sets = [begin(config(ipc=ipc, policy=policy), data) for ipc, policy in ((1, "jitter"), (3, "gradient"))]
+    found = {step.kind: step.images for step in memory.steps(sets, data)}
+    assert found == {"real": 5, "synthetic": 27, "train": 4, "forward": 27, "saliency": 9}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from udd import policies
 from udd.cli import UserError
+from udd.networks import portion
 from udd.regions import corner_boxes, grid_boxes
 
 ALL = ["third", "half", "two_thirds"]
@@ -246,3 +247,17 @@ def test_search_leaves_images_and_network_without_gradients():
 def test_an_unknown_policy_is_an_error():
     with pytest.raises(ValueError, match="policy nearest: expected jitter"):
         search(options(policy="nearest"), corner_boxes(16, ALL))
+
+
+@pytest.mark.parametrize("policy", ["activation", "gradient", "jitter", "vote"])
+def test_portions_change_nothing(policy, monkeypatch):
+    model, boxes, found = network(side=16), corner_boxes(16, ALL), []
+    for each in (100, 3):
+        monkeypatch.setattr(policies, "portion", lambda side, each=each: each)
+        found.append(policies.scores(model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, options(policy=policy), generator()))
+    assert found[0].shape == (7, 12) and found[0].std() > 0
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-12)
+
+
+def test_a_portion_holds_as_many_pixels_whatever_the_side():
+    assert (portion(32), portion(16), portion(224), portion(5000)) == (512, 2048, 10, 1)

@@ -115,7 +115,7 @@ def chosen_windows(classes: int, images: int, of: int, take: int) -> torch.Tenso
     return torch.rand(classes, images, of, generator=generator()).argsort(-1)[..., :take]
 
 
-@pytest.mark.parametrize("decode_by", ["regions", "grid"])
+@pytest.mark.parametrize("decode_by", ["regions", "windows", "grid"])
 def test_pairs_are_every_image_with_its_chosen_windows_and_for_udd_itself(decode_by):
     among = among_of(decode=decode_by)
     N = len(among.boxes)
@@ -178,6 +178,14 @@ def test_decoding_a_class_is_cropping_pair_by_pair():
 
 
 def test_candidates_follow_the_configuration():
-    udd, idc = among_of(scales=["half"]), among_of(decode="grid", factor=3)
+    udd, alone, idc = among_of(scales=["half"]), among_of(decode="windows", scales=["half"]), among_of(decode="grid", factor=3)
     assert torch.equal(udd.boxes, corner_boxes(12, ["half"])) and udd.whole
+    assert torch.equal(alone.boxes, udd.boxes) and not alone.whole
     assert torch.equal(idc.boxes, grid_boxes(12, 3)) and not idc.whole
+
+
+@pytest.mark.parametrize("side", [s for s in SIDES if s % 2 == 0])
+def test_all_windows_of_half_the_side_alone_are_idcs_grid(side):
+    images = noise(1, 1, side, side)
+    alone, idc = (candidate_windows(options(scales=["half"], **changes), side, images) for changes in ({"decode": "windows"}, {"decode": "grid"}))
+    assert all(torch.equal(a, b) for a, b in zip(alone[:3], idc[:3], strict=True)) and alone.whole == idc.whole

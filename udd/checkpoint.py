@@ -47,13 +47,14 @@ def save(path: Path, trajectory: Trajectory, sets: list[Distilled], curves: list
     tensors = network_state(trajectory)
     for number, (made, curve) in enumerate(zip(sets, curves, strict=True)):
         tensors |= set_state(made, f"set{number}") | {f"set{number}/curve": curve}
-    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "seconds": seconds, "device": sets[0].images.device.type}
+    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": seconds}
+    metadata |= {"device": sets[0].images.device.type}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))
 
 
-def read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A checkpoint's tensors and metadata. Raises UserError if it is truncated, of another format, or of another kind of device."""
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A checkpoint's tensors and metadata. Raises UserError if it is truncated or of another format."""
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
@@ -62,15 +63,23 @@ def read(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str,
         raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); delete it to start this run again") from None
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path}: found a checkpoint of format {metadata.get('format')}, expected {FORMAT}; delete it to start this run again")
-    if metadata["device"] != device.type:
-        raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
     return tensors, metadata
 
 
+def chunk(path: Path) -> int | None:
+    """How many training images the run passed at once (udd.engine). Raises UserError as `read`."""
+    return read(path)[1].get("chunk")
+
+
 def restore(path: Path, trajectory: Trajectory, sets: list[Distilled]) -> tuple[list[Tensor], float]:
-    """Bring a trajectory and its sets, as they are at the start, to the checkpoint's state. Returns the curves and the seconds spent."""
+    """Bring a trajectory and its sets, as they are at the start, to the checkpoint's state. Returns the curves and the seconds spent.
+
+    Raises UserError if the checkpoint is truncated, of another format, or of another kind of device.
+    """
     device = sets[0].images.device
-    tensors, metadata = read(path, device)
+    tensors, metadata = read(path)
+    if metadata["device"] != device.type:
+        raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
     on_device = {name: value.to(device) for name, value in tensors.items() if "random" not in name}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])

@@ -1,4 +1,5 @@
-"""How a distillation executes its two heavy functions: in which precision, as they are or compiled. Decided once, from its configuration."""
+"""How a distillation executes its two heavy functions: in which precision, as they are or compiled. Decided once, from its configuration;
+only where memory is short also from what is free."""
 
 from __future__ import annotations
 
@@ -17,10 +18,12 @@ from udd.train import batch_loss
 
 
 class Engine(NamedTuple):
-    """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them."""
+    """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them; how many of
+    these go through the network at once (None: all)."""
 
     loss: Callable[..., Any] = batch_loss
     image_gradient: Callable[..., Any] = image_gradient
+    chunk: int | None = None
 
 
 EAGER = Engine()
@@ -37,10 +40,16 @@ def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes:
     at the price of a second pass (udd.recomputation); None: all of a class."""
     run = compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
     rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
+    loss, whole = rounded(run(batch_loss)), rounded(run(image_gradient))
     if chunk is None:
-        return Engine(rounded(run(batch_loss)), rounded(run(image_gradient)))
+        return Engine(loss, whole)
     passes = (run(recomputation.means), run(recomputation.pulled_back))
-    return Engine(rounded(run(batch_loss)), rounded(recomputation.image_gradient, chunk=chunk, run=passes))
+    return Engine(loss, partial(in_chunks, chunk, whole, rounded(recomputation.image_gradient, chunk=chunk, run=passes)), chunk)
+
+
+def in_chunks(chunk: int, whole: Callable[..., Any], parted: Callable[..., Any], network: Any, weights: Any, inputs: Tensor, *rest: Any) -> Any:
+    """The image gradient: in one pass if the images [Q, K, H, W] are no more than a chunk."""
+    return (whole if len(inputs) <= chunk else parted)(network, weights, inputs, *rest)
 
 
 def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -53,13 +53,13 @@ def train(
     mean: Channels,
     std: Channels,
     generators: Sequence[torch.Generator],
-    after_epoch: Callable[[int, Weights], None] | None = None,
+    after_epoch: Callable[[int, Weights, Tensor], None] | None = None,
     run: Callable[..., Tensor] = losses,
 ) -> Tensor:
     """Train as many networks, from their weights and each on its own generator, as udd.train.train does one.
 
-    `after_epoch(epochs done, weights)` is called after each epoch; run: `losses`, as it is or compiled. Returns for each network the epoch,
-    from 1, whose loss was first not finite, or 0: int64 [M]. It ends early when none is finite any more.
+    `after_epoch(epochs done, weights, broken)` is called after each epoch; run: `losses`, as it is or compiled. Returns `broken`: for each
+    network the epoch, from 1, whose loss was first not finite, or 0: int64 [M]. It ends early when none is finite any more.
     """
     recipe, device = PLAIN | dict(recipe), images.device
     mean, std = (torch.as_tensor(each, device=device) for each in (mean, std))
@@ -78,7 +78,7 @@ def train(
         if broken.all():
             break
         if after_epoch:
-            after_epoch(epoch + 1, weights)
+            after_epoch(epoch + 1, weights, broken)
     return broken
 
 

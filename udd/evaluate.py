@@ -82,11 +82,12 @@ def evaluate_together(configs: list[Config], dataset: Dataset, images: Tensor, l
     run = compiled(ensemble.losses) if worth_compiling(configs[0], networks[0], images, len(configs)) else ensemble.losses
     found: list[list[tuple[int, float]]] = [[] for _ in configs]
 
-    def check_up(epoch: int, weights: ensemble.Weights) -> None:
+    def check_up(epoch: int, weights: ensemble.Weights, broken: Tensor) -> None:
         if epoch in checkup_epochs(recipe["epochs"]):
             values = ensemble.accuracies(networks[0], weights, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
-            for config, mine, value in zip(configs, found, values, strict=True):
-                mine.append(checked(config, epoch, value))
+            for config, mine, value, failed in zip(configs, found, values, broken.tolist(), strict=True):
+                if not failed:
+                    mine.append(checked(config, epoch, value))
 
     broken = ensemble.train(networks, images, labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
     return [not_finite(epoch, recipe) if epoch else results(mine) for epoch, mine in zip(broken, found, strict=True)]

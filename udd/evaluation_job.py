@@ -75,11 +75,17 @@ def make_company(configs: list[Config], args: argparse.Namespace, device: torch.
 
 
 def attempted(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> Sequence[Config | UserError]:
-    """The records, or for each the error in its place."""
+    """The records, or for each the error in its place. Where the device has no memory for all at once, in halves."""
     try:
         return records(configs, dataset, path, device)
     except UserError as error:
         return [error] * len(configs)
+    except torch.OutOfMemoryError:
+        if len(configs) == 1:
+            raise
+    torch.cuda.empty_cache()  # not in the handler, where the error still holds on to tensors
+    half = len(configs) // 2
+    return [found for part in (configs[:half], configs[half:]) for found in attempted(part, dataset, path, device)]
 
 
 def lay(lying: Path, found: Config | UserError) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from udd import augment, losses
 from udd.engine import EAGER, Engine
 from udd.gradients import Embedding
-from udd.networks import Network
+from udd.networks import Network, portion
 from udd.regions import Windows, decode
 
 
@@ -74,7 +74,7 @@ def class_step(
     )
     gradient_cfc = None
     if parts and options["cfc"]:
-        (gradient_cfc,) = torch.autograd.grad(inputs, pixels, cfc_gradient(network, inputs, label, work), retain_graph=True)
+        (gradient_cfc,) = torch.autograd.grad(inputs, pixels, cfc_gradient(network, inputs, label, work, engine.chunk), retain_graph=True)
     (gradient,) = torch.autograd.grad(inputs, pixels, found)
     return Matched(gradient, loss_gradient, loss_cfc if options["cfc"] else torch.zeros_like(loss_cfc), feature, gradient_cfc)
 
@@ -88,13 +88,15 @@ def cfc_options(work: Work) -> tuple[Tensor, Tensor, Tensor]:
     return averages, averages.new_full((), options["cfc_weight"]), temperature
 
 
-def cfc_gradient(network: Network, inputs: Tensor, label: int, work: Work) -> Tensor:
-    """The part of L_c in the gradient on the training images [Q, K, H, W] of a class, for the log."""
-    leaf = inputs.detach().requires_grad_()
-    _, embedding = network.features(leaf)
-    loss_cfc = losses.cfc(embedding.mean(0), work.averages, label, work.distill["cfc_temperature"])
-    (found,) = torch.autograd.grad(work.distill["cfc_weight"] * loss_cfc, leaf)
-    return found
+def cfc_gradient(network: Network, inputs: Tensor, label: int, work: Work, chunk: int | None = None) -> Tensor:
+    """The part of L_c in the gradient on the training images [Q, K, H, W] of a class, for the log; at most `chunk` images at once."""
+    parts = [part.detach().requires_grad_() for part in inputs.split(chunk or len(inputs))]
+    with torch.no_grad():
+        feature = torch.cat([network.features(part)[1] for part in parts]).mean(0).requires_grad_()
+    loss_cfc = work.distill["cfc_weight"] * losses.cfc(feature, work.averages, label, work.distill["cfc_temperature"])
+    (slope,) = torch.autograd.grad(loss_cfc, feature)  # of L_c by the mean feature [D]: an image's share of that is its own
+    found = (torch.autograd.grad((network.features(part)[1] @ slope).sum() / len(inputs), part)[0] for part in parts)
+    return torch.cat(list(found))
 
 
 def stacked(classes: Sequence[Matched]) -> Matched:
@@ -131,4 +133,5 @@ def matching_step(
 def mean_features(network: Network, images: Tensor, pairs: Tensor, among: Windows, mean: Tensor, std: Tensor) -> Tensor:
     """The mean feature of every class's training images, un-augmented: what F starts from with a new network (Eq. 8). [C, D]."""
     batches = (augment.normalise(decode(of_class, chosen, among), mean, std) for of_class, chosen in zip(images, pairs, strict=True))
-    return torch.stack([network.features(batch)[1].mean(0) for batch in batches])
+    each = portion(images.shape[-1])
+    return torch.stack([torch.cat([network.features(part)[1] for part in batch.split(each)]).mean(0) for batch in batches])

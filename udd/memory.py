@@ -8,6 +8,8 @@ import torch
 
 from udd.data import Dataset
 from udd.distill import Distilled
+from udd.estimate.schedule import distillation_compiles, own_steps, shared_steps, together, widest
+from udd.estimate.sizes import Sizes
 from udd.estimate.steps import Model, Step
 
 FLOAT = 4  # bytes
@@ -21,14 +23,17 @@ def bound(model: Model, images: int) -> int:
     return 64 * FLOAT * images * model.width * model.side**2
 
 
+def in_use(group: Path) -> int:
+    """The bytes that a control group cannot give back: what it uses, without files that are only kept in memory for a second reading."""
+    stat = [line.split() for line in (group / "memory.stat").read_text().splitlines()] if (group / "memory.stat").exists() else []
+    kept = sum(int(value) for name, value in stat if name in ("active_file", "inactive_file"))
+    return int((group / "memory.current").read_text()) - kept
+
+
 def granted(group: Path) -> list[int]:
-    """The bytes that a control group (a container's, a batch queue's) and those above it still grant. Linux."""
-    found = []
-    for folder in (group, *group.parents):
-        limit, used = folder / "memory.max", folder / "memory.current"
-        if limit.exists() and used.exists() and (text := limit.read_text().strip()).isdigit():
-            found.append(int(text) - int(used.read_text()))
-    return found
+    """The bytes that a control group (a container's, a batch queue's) and those above it still grant. Linux, version 2 of control groups."""
+    limits = [(folder, folder / "memory.max") for folder in (group, *group.parents)]
+    return [int(text) - in_use(folder) for folder, limit in limits if limit.exists() and (text := limit.read_text().strip()).isdigit()]
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -43,42 +48,45 @@ def free_bytes(device: torch.device) -> int | None:
     return min([available, *(left for name in named for left in granted(Path("/sys/fs/cgroup", name)))])
 
 
-def fitting(step: Step, free: int) -> int:
+def fitting(step: Step, free: int, device: torch.device) -> int:
     """How many of the step's images may go at once: all, or half of them, a quarter, ... until that fits into the free bytes; at least one."""
-    from udd.estimate.memory import peak
+    from udd.estimate.memory import taken
 
     count = step.images
-    while count > 1 and peak(step._replace(images=count)) > USED * free:
+    while count > 1 and taken(step._replace(images=count), device) > USED * free:
         count = -(-count // 2)
     return count
 
 
-def model_of(made: Distilled, data: Dataset) -> Model:
-    """The network of a set's distillation."""
-    _, channels, side, _ = data.train_images.shape
-    return Model(made.options["network"], made.options["width"], channels, side, len(data.classes))
+def steps(sets: list[Distilled], data: Dataset) -> list[Step]:
+    """The largest step of each kind that the sets take together."""
+    options, (_, channels, side, _) = sets[0].options, data.train_images.shape
+    sizes = Sizes(channels, side, len(data.classes), len(data.train_images), len(data.test_images))
+    compiled = distillation_compiles(options, sizes, data.train_images.device)
+    own = (own_steps(made.options, made.config["ipc"], sizes, compiled) for made in sets)
+    return widest(together(shared_steps(options, sizes, compiled), *own))
 
 
-def held(sets: list[Distilled], data: Dataset) -> int:
-    """The bytes that lie there throughout: of the data set, a real batch of every class, and the sets (as images, velocity, gradient, update)."""
-    options, image = sets[0].options, data.train_images[0].nbytes
-    tensors = (data.train_images, data.train_labels, data.test_images, data.test_labels)
-    return sum(tensor.nbytes for tensor in tensors) + len(data.classes) * options["batch_real"] * image + sum(4 * made.images.nbytes for made in sets)
+def to_come(sets: list[Distilled], data: Dataset) -> int:
+    """The bytes that join the data and the images for good: a real batch of every class; of each set velocity, gradient and update."""
+    real = len(data.classes) * sets[0].options["batch_real"] * data.train_images[0].nbytes
+    return real + sum(3 * made.images.nbytes for made in sets)
 
 
-def chunk(sets: list[Distilled], data: Dataset, pairs: int) -> tuple[int | None, str]:
-    """How many of a class's training images, of which there are at most `pairs`, go through the network at once (None: all), and a line that says
-    what memory is expected to be taken. The line is empty where that is little."""
-    from udd.estimate.memory import peak
+def chunk(sets: list[Distilled], data: Dataset) -> tuple[int | None, str]:
+    """How many training images of a class go through the network at once (None: all), and a line that says what memory will be taken beyond
+    what the data take already. The line is empty where that is little."""
+    from udd.estimate.memory import taken
 
-    model, options, free = model_of(sets[0], data), sets[0].options, free_bytes(data.train_images.device)
-    if max(bound(model, max(pairs, options["batch_real"])), held(sets, data)) < SMALL:
+    found, device = steps(sets, data), data.train_images.device
+    if max(bound(step.model, step.images) for step in found) < SMALL:
         return None, ""
-    step = Step("synthetic", model, pairs, options["precision"])
-    count = pairs if free is None else fitting(step, max(0, free - held(sets, data)))
-    largest = max(peak(step._replace(images=count)), peak(step._replace(kind="real", images=options["batch_real"])))
-    there = "" if free is None else f"; {free / GB:.1f} GB are free"
-    said = f"memory: about {(held(sets, data) + largest) / GB:.2f} GB, {largest / GB:.2f} of them for the largest step{there}"
-    if count == pairs:
+    free, lasting = free_bytes(device), to_come(sets, data)
+    matched = next(step for step in found if step.kind == "synthetic")
+    count = matched.images if free is None else fitting(matched, max(0, free - lasting), device)
+    total = lasting + max(taken(step._replace(images=count) if step is matched else step, device) for step in found)
+    said = f"memory: about {total / GB:.2f} GB beside the data" + ("" if free is None else f"; {free / GB:.1f} GB are free")
+    if count == matched.images:
         return None, said
-    return count, f"{said}; so a class's {pairs} training images go {count} at a time, twice"
+    lacking = "" if free is None or total < free else ", which may still be too much: lower batch_real or net_batch, or take a larger device"
+    return count, f"{said}: a class's {matched.images} training images go {count} at a time, twice{lacking}"

@@ -65,6 +65,11 @@ class Average(nn.Module):
         return x.mean((2, 3))
 
 
+def portion(side: int) -> int:
+    """How many images of a side a search passes forward at once: 512 of 32 pixels. The same on all devices: the bits may depend on it."""
+    return max(1, 2**19 // side**2)
+
+
 def norm(width: int) -> nn.GroupNorm:
     """Instance norm: each channel of each image by itself, with a learnt scale and shift."""
     return nn.GroupNorm(width, width)

@@ -140,5 +140,5 @@ def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
 def too_many_windows(key: str, distill: dict[str, Any]):
     """Yield if P > N: more windows to be chosen than there are candidates."""
     candidates = 4 * len(distill["scales"])
-    if distill["decode"] == "regions" and distill["selected"] > candidates:
+    if distill["decode"] != "grid" and distill["policy"] != "all" and distill["selected"] > candidates:
         yield f"{key}.distill.selected", f"P = {distill['selected']} windows of N = {candidates} candidates; lower selected or add scales"

@@ -12,10 +12,8 @@ from torch import Tensor
 
 from udd.augment import normalise
 from udd.cli import UserError
-from udd.networks import Network
+from udd.networks import Network, portion
 from udd.regions import area_weights
-
-SEARCHED = 500  # images that a search passes at once, whatever the device: the bits must not depend on the memory that is free
 
 
 def activation_map(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
@@ -31,7 +29,7 @@ def window_means(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
 @torch.no_grad()
 def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Lambda_n: the mean activation in the window (Eq. 1). [B, N]."""
-    maps = torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(SEARCHED)])
+    maps = torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(portion(images.shape[-1]))])
     return window_means(maps, boxes, images.shape[-1])
 
 
@@ -46,7 +44,8 @@ def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor,
 
 def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
     """Lambda_n: the mean of the gradient's map in the window (Sec. 2.3). [B, N]."""
-    parts = zip(images.split(SEARCHED), labels.split(SEARCHED), strict=True)
+    each = portion(images.shape[-1])
+    parts = zip(images.split(each), labels.split(each), strict=True)
     maps = torch.cat([gradient_map(network, part, own, mean, std, layer) for part, own in parts])
     return window_means(maps, boxes, images.shape[-1])
 

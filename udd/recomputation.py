@@ -70,9 +70,11 @@ def image_gradient(
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """As udd.gradients.image_gradient, with at most `chunk` images at a time; `run`: the two passes, as they are or compiled."""
     parts = [(part, len(part) / len(inputs)) for part in inputs.split(chunk)]
-    passed = [run[0](network, weights, part, label, matched, share, precision) for part, share in parts]
-    found = [torch.stack(each).sum(0).requires_grad_() for each in zip(*(gradients for gradients, _ in passed), strict=True)]
-    feature = torch.stack([each for _, each in passed]).sum(0).requires_grad_()
+    sums: list[Tensor] = []
+    for part, share in parts:
+        gradients, mean = run[0](network, weights, part, label, matched, share, precision)
+        sums = [a + b for a, b in zip(sums, (*gradients, mean), strict=True)] if sums else [*gradients, mean]
+    *found, feature = (each.requires_grad_() for each in sums)
     loss_gradient = losses.gradient_distance(target, found, distance)  # Eq. 9
     loss_cfc = losses.cfc(feature, averages, label, temperature)  # Eq. 7
     slopes = torch.autograd.grad(loss_gradient + cfc_weight * loss_cfc, [*found, feature])

@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     """Windows of an image of one side, and the whole image behind them.
 
     boxes: int64 [N, 4]; rows, columns: [N + 1, H, H] resizing matrices, of which the last is the identity (the whole image);
-    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC).
+    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC, and `decode: windows`).
     """
 
     boxes: Tensor
@@ -67,10 +67,10 @@ def windows(boxes: Tensor, side: int, whole: bool, like: Tensor) -> Windows:
 
 
 def candidate_windows(distill: dict, side: int, like: Tensor) -> Windows:
-    """The windows of a distillation's configuration: UDD's corners and the whole image, or IDC's grid alone."""
+    """The windows of a distillation's configuration: UDD's corners, with the whole image (`regions`) or without, or IDC's grid alone."""
     if distill["decode"] == "grid":
         return windows(grid_boxes(side, distill["factor"]), side, False, like)
-    return windows(corner_boxes(side, distill["scales"]), side, True, like)
+    return windows(corner_boxes(side, distill["scales"]), side, distill["decode"] == "regions", like)
 
 
 def crop_resize(images: Tensor, window: Tensor, among: Windows) -> Tensor:

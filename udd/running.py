@@ -72,7 +72,8 @@ class Run:
     def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None):
         self.data, self.path, self.begun, self.before = data, path, time.monotonic(), 0.0
         self.sets = [begin(config, data) for config in configs]
-        chunk, said = memory.chunk(self.sets, data, max(map(pairs_a_class, self.sets)))
+        chunk, said = memory.chunk(self.sets, data)
+        chunk = checkpoint.chunk(path) if path.exists() else chunk  # it goes on as it began: so do its bits
         self.trajectory = start(data, configs[0]["distill"], configs[0]["seed"], chunk)
         self.trajectory.pool = pool
         self.curves = [torch.zeros(0, len(progress.COLUMNS), dtype=torch.float64) for _ in configs]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
+
 from udd.estimate.calibration import Pace, pace_key
 from udd.estimate.flops import flop
-from udd.estimate.memory import peak
-from udd.estimate.schedule import Steps, together
+from udd.estimate.memory import taken
+from udd.estimate.schedule import Steps, together, widest
 from udd.estimate.steps import Step
 from udd.estimate.workload import Job
 from udd.plan import unique
@@ -31,26 +33,22 @@ def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int) -> Cost
     return Cost(number, sum(count * flop(step) for step, count in steps.items()), seconds, most)
 
 
-def largest(job: Job) -> int:
+def largest(job: Job, device: torch.device) -> int:
     """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at."""
-    most: dict[Step, int] = {}
-    for step in job.own | job.shared:
-        kind = step._replace(images=0)
-        most[kind] = max(step.images, most.get(kind, 0))
-    return max((peak(kind._replace(images=images)) for kind, images in most.items()), default=0)
+    return max((taken(step, device) for step in widest(together(job.own, job.shared))), default=0)
 
 
-def alone(found: list[Job], speeds: dict[Step, Pace]) -> Cost:
+def alone(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
     """The cost of jobs, each by itself."""
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
-    return cost(len(found), steps, speeds, max(largest(job) + job.data + job.held for job in found))
+    return cost(len(found), steps, speeds, max(largest(job, device) + job.data + job.held for job in found))
 
 
-def in_lockstep(found: list[Job], speeds: dict[Step, Pace]) -> Cost:
+def in_lockstep(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
     """The cost of distillations of which those of a group are one job, that trains the networks and finds the real gradients once."""
     groups = [[job for job in found if job.group == group] for group in unique(job.group for job in found)]
     steps = together(*(job.own for job in found), *(group[0].shared for group in groups))
-    needed = [max(largest(job) + job.data for job in group) + sum(job.held for job in group) for group in groups]
+    needed = [max(largest(job, device) + job.data for job in group) + sum(job.held for job in group) for group in groups]
     return cost(len(groups), steps, speeds, max(needed))
 
 
@@ -60,12 +58,12 @@ def total(costs: Iterable[Cost]) -> Cost:
     return Cost(sum(number), sum(flops), sum(seconds), max(most))
 
 
-def costs(found: list[Job], speeds: dict[Step, Pace]) -> dict[tuple[str, str], Cost]:
+def costs(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> dict[tuple[str, str], Cost]:
     """The costs by kind and data set; of distillations also in lockstep. Last the two totals, of no data set."""
     kinds = unique((job.kind, job.dataset) for job in found)
     groups = {key: [job for job in found if (job.kind, job.dataset) == key] for key in kinds}
-    single = {key: alone(group, speeds) for key, group in groups.items()}
-    joint = {(LOCKSTEP, dataset): in_lockstep(group, speeds) for (kind, dataset), group in groups.items() if kind == "distil"}
+    single = {key: alone(group, speeds, device) for key, group in groups.items()}
+    joint = {(LOCKSTEP, dataset): in_lockstep(group, speeds, device) for (kind, dataset), group in groups.items() if kind == "distil"}
     others = [value for (kind, _), value in single.items() if kind != "distil"]
     totals = {("total, each set alone", ""): total(single.values()), ("total, sets in lockstep", ""): total([*joint.values(), *others])}
     return dict(sorted((single | joint).items(), key=lambda item: item[0][0])) | totals

@@ -88,7 +88,7 @@ def estimate(args: argparse.Namespace) -> dict[str, Any]:
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
     speeds = paces(steps, device, args.recalibrate, lambda line: print(line, file=sys.stderr))
     said = [speed(*item) for item in speeds.items()]
-    return {"conditions": conditions(device), "costs": costs(found, speeds), "speeds": said, "uncompiled": found != planned}
+    return {"conditions": conditions(device), "costs": costs(found, speeds, device), "speeds": said, "uncompiled": found != planned}
 
 
 def as_json(found: dict[str, Any]) -> str:

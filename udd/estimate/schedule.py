@@ -11,7 +11,7 @@ from udd.compilation import pays
 from udd.estimate.flops import flop
 from udd.estimate.sizes import Sizes
 from udd.estimate.steps import Model, Step
-from udd.policies import SEARCHED
+from udd.networks import portion
 from udd.train import forward_batch
 
 Steps = dict[Step, int]  # how many of which
@@ -24,6 +24,14 @@ def together(*parts: Steps) -> Steps:
     for part in parts:
         total.update(part)
     return {step: count for step, count in total.items() if count}
+
+
+def widest(steps: Steps) -> list[Step]:
+    """Of each kind of step the one on most images."""
+    most: dict[Step, Step] = {}
+    for step in sorted(steps, key=lambda step: step.images):
+        most[step._replace(images=0)] = step
+    return list(most.values())
 
 
 def eager(steps: Steps) -> Steps:
@@ -53,20 +61,21 @@ def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
 
 
 def images_of_one(distill: Section, policy: str) -> int:
-    """The training images that one stored image gives: IDC's grid, or itself and P windows (all of them for policy `all`)."""
+    """The training images that one stored image gives: IDC's grid, or P windows (all of them for policy `all`), and itself or not."""
     if distill["decode"] == "grid":
         return distill["factor"] ** 2
-    return 1 + (4 * len(distill["scales"]) if policy == "all" else distill["selected"])
+    return (distill["decode"] == "regions") + (4 * len(distill["scales"]) if policy == "all" else distill["selected"])
 
 
 def search(distill: Section, network: Model, images: int) -> Steps:
     """One search of the windows of so many images."""
     if distill["decode"] == "grid":
         return {}
+    each = portion(network.side)
     policies: dict[str, Steps] = {
-        "jitter": batched("forward", network, (1 + distill["jitter_copies"]) * images, SEARCHED),
-        "activation": batched("forward", network, images, SEARCHED),
-        "gradient": batched("saliency", network, images, SEARCHED),  # at most: from a block's map there is less to go back
+        "jitter": batched("forward", network, (1 + distill["jitter_copies"]) * images, each),
+        "activation": batched("forward", network, images, each),
+        "gradient": batched("saliency", network, images, each),  # at most: from a block's map there is less to go back
     }
     return together(*policies.values()) if distill["policy"] == "vote" else policies.get(distill["policy"], {})
 
@@ -76,7 +85,7 @@ def own_steps(distill: Section, ipc: int, sizes: Sizes, compiled: bool) -> Steps
     network, outer, inner, classes = model(distill, sizes), distill["outer"], distill["inner"], sizes.classes
     pairs = min(ipc * images_of_one(distill, distill["policy"]), distill["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
-    started = {Step("forward", network, pairs): outer * classes}  # F, with every network
+    started = times(batched("forward", network, pairs, portion(network.side)), outer * classes)  # F, with every network
     return together(matched, started, times(search(distill, network, ipc * classes), outer * (inner + 1)))
 
 

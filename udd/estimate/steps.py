@@ -16,11 +16,12 @@ from torch import Tensor
 from udd.augment import Draws, draw, normalise
 from udd.compilation import compiled
 from udd.engine import EAGER, Engine
+from udd.gradients import image_gradient
 from udd.matching import Work, class_step, real_gradient
 from udd.networks import BUILDERS, Network
 from udd.precision import PRECISIONS
 from udd.regions import Windows
-from udd.train import SGD, sgd, sgd_step
+from udd.train import SGD, batch_loss, sgd, sgd_step
 
 # Choices that hardly change what a step costs: one for all.
 OPERATIONS = ("color", "crop", "cutout")
@@ -77,13 +78,15 @@ def new_network(model: Model, device: torch.device) -> Network:
 def bench(step: Step, device: torch.device) -> Bench:
     """All that the step needs, on the device."""
     model, network = step.model, new_network(step.model, device)
-    how = Engine(*(partial(compiled(each) if step.compiled else each, precision=PRECISIONS[step.precision]) for each in EAGER))
+    loss, gradient = (
+        partial(compiled(each) if step.compiled else each, precision=PRECISIONS[step.precision]) for each in (batch_loss, image_gradient)
+    )
     with torch.device(device):
         images, labels = torch.rand(step.images, *model.shape), torch.zeros(step.images, dtype=torch.int64)
         mean, std = torch.full((model.channels,), 0.5), torch.full((model.channels,), 0.5)
     draws = draw(OPERATIONS, 1, model.side, torch.Generator(device))
     target = tuple(torch.zeros_like(weight) for weight in network.parameters() if weight.ndim == 4)
-    made = Bench(network, sgd(network, TRAINING), how, images, labels, draws, target, mean, std)
+    made = Bench(network, sgd(network, TRAINING), Engine(loss, gradient), images, labels, draws, target, mean, std)
     train(made._replace(images=images[:1], labels=labels[:1], engine=EAGER))  # from here on there is momentum
     return made
 

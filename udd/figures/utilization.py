@@ -1,4 +1,4 @@
-"""Accuracy against utilisation, over P for UDD and over the factor for IDC (Fig. 7)."""
+"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC (Fig. 7)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from udd.reporting.measured import Key, read
 from udd.reporting.names import ARCHITECTURES
 from udd.reporting.statistics import summary
 
-FAMILIES = {"regions": ("UDD, over P", "P", "selected", "o"), "grid": ("IDC, over the factor", "factor", "factor", "s")}
+FAMILIES = {
+    "regions": ("UDD, over P", "P", "selected", "o"),
+    "windows": ("windows alone, over P", "P", "selected", "^"),
+    "grid": ("IDC, over the factor", "factor", "factor", "s"),
+}
 
 
 class Point(NamedTuple):
@@ -57,7 +61,7 @@ def read_mues(path: Path) -> dict[tuple[str, str, str], list[float]]:
 
 
 def points(config: dict[str, Any], mues: dict, groups: dict) -> dict[str, list[Point]]:
-    """The points of each family (regions: UDD, grid: IDC) that were both measured and evaluated, in the order of what is varied."""
+    """The points of each family (a way to decode) that were both measured and evaluated, in the order of what is varied."""
     families: dict[str, dict[str, Point]] = {}
     for found in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), found["variant"])
