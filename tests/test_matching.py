@@ -37,7 +37,7 @@ class Problem:
         return Work(self.images, self.pairs, self.among, self.averages, self.distill)
 
     @property
-    def rest(self) -> tuple[Any, ...]:
+    def rest(self) -> tuple[Tensor, augment.Draws, Tensor, Tensor]:
         """What the sets of a step share beside the network."""
         return self.real, self.draws, self.mean, self.std
 
@@ -170,7 +170,7 @@ def test_in_chunks_the_step_is_the_same():
     problem = Problem(cfc_weight=2.0)
     whole = problem.step(parts=True)
     how = engine(problem.distill | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
-    (parted,) = matching_step(problem.network, [problem.work], *problem.rest, True, how)
+    (parted,) = matching_step(problem.network, [problem.work], *problem.rest, parts=True, engine=how)
     assert problem.pairs.shape[1] > 5 and not torch.equal(parted.gradient, whole.gradient)
     for a, b in zip(parted, whole, strict=True):
         assert a is not None and b is not None
