@@ -12,7 +12,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake --cores 2 --directory results/demo --configfile demo.yaml
+	CUDA_VISIBLE_DEVICES= $(BIN)/snakemake --cores 2 --directory results/demo --configfile demo.yaml
 
 test: setup
 	$(BIN)/pytest

@@ -297,6 +297,22 @@ def test_the_first_class_that_broke_is_named_and_the_last_good_checkpoint_kept(a
         job.run(later)
 
 
+def test_of_sets_in_lockstep_the_one_that_fails_is_named_and_the_others_are_written(argv, tmp_path, monkeypatch):
+    advance = running.advance
+
+    def breaking(trajectory, sets, *rest):
+        sets[0].images[1, 0] = float("nan")
+        return advance(trajectory, sets, *rest)
+
+    monkeypatch.setattr(running, "advance", breaking)
+    with pytest.raises(UserError, match="not finite at iteration 1, class .; no checkpoint is kept of it, as others in lockstep went on; lower"):
+        job.run(argv([CONFIG, config(policy="random")], "pair", "--checkpoint-seconds", "0"))
+    assert not (tmp_path / "pair.safetensors").exists() and not list((tmp_path / "checkpoints").rglob("*.safetensors"))
+    monkeypatch.undo()
+    job.run(argv(config(policy="random"), "alone"))
+    same_sets(tmp_path, "alone", "pair1")
+
+
 # --- by hand ---
 
 

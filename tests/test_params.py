@@ -184,3 +184,8 @@ def test_an_error_after_an_overlay_names_the_files(tmp_path):
 def test_numbers_that_are_not_finite_are_refused(value):
     assert f"distill.image_lr: found {value}, expected a finite number" in refused({"distill": {"image_lr": value}})
     assert f"datasets.svhn.evaluate.decay_at.1: found {value}, expected" in refused({"datasets": {"svhn": {"evaluate": {"decay_at": [0.5, value]}}}})
+
+
+@pytest.mark.parametrize("over", ["demo.yaml", "cpu.yaml"])
+def test_the_files_that_are_laid_over_are_sound(over):
+    assert load([ROOT / "params.yaml", ROOT / over])["tables"]["main"]

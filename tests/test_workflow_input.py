@@ -140,10 +140,12 @@ def test_the_conda_environment_and_the_constraints_agree() -> None:
     assert {name: pinned[name] for name, _ in (line.split("==") for line in wanted)} == dict(line.split("==") for line in wanted)
 
 
-def test_dvc_keeps_the_folders_that_the_workflow_makes() -> None:
-    """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run."""
-    outs = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]["results"]["outs"]
-    kept = {name: options for out in outs for name, options in out.items()}
-    assert set(kept) == {f"results/{folder}" for folder in flow.VERSIONED} | {".snakemake/metadata"}
-    assert all(options["persist"] for options in kept.values())
+@pytest.mark.parametrize(("file", "stage", "below"), [("dvc.yaml", "results", "results/"), ("results/cpu/dvc.yaml", "cpu", "")])
+def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, below: str) -> None:
+    """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first asks whether they are here."""
+    found = yaml.safe_load((REPOSITORY / file).read_text())["stages"][stage]
+    kept = {name: options for out in found["outs"] for name, options in out.items()}
+    assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED} | {".snakemake/metadata"}
+    assert all(options == {"persist": True} for options in kept.values())  # pushed, too: else a pull would want what nobody has
+    assert found["cmd"][0] == "python -m udd.workflow"
     assert "dvc.yaml" in COPIED

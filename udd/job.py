@@ -15,7 +15,6 @@ from udd.cli import UserError, setup
 from udd.data import load, read_manifest
 from udd.distill import finished
 from udd.files import lock
-from udd.provenance import provenance
 from udd.request import Task, check_data, check_pool, checkpoint_path, parser, requested
 from udd.running import Run, complete, failure
 
@@ -38,7 +37,7 @@ def write(run: Run, number: int, task: Task) -> str:
     if failed := failure(made, data):
         return str(run.stopped_by(failed))
     progress.write_curve(task.curve, run.curves[number])
-    synthetic.save(task.out, finished(made, data, made.options["outer"], provenance("udd.distill", data.train_images.device)))
+    synthetic.save(task.out, finished(made, data, made.options["outer"], run.origin()))
     print(f"{task.out}: {len(data.classes)} classes x {made.config['ipc']} images")
     return ""
 

@@ -116,8 +116,9 @@ class Run:
             raise self.stopped_by(failures[0])
 
     def stopped_by(self, failure: str) -> UserError:
-        """The error that says what failed, and what is left."""
+        """The error that says what failed, and what is left. Sets in lockstep share a checkpoint, which goes on with those that are sound."""
         kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
+        kept = "no checkpoint is kept of it, as others in lockstep went on" if len(self.sets) > 1 else kept
         return UserError(f"{failure}; {kept}; lower image_lr and run again")
 
     def keep(self) -> None:
@@ -125,9 +126,14 @@ class Run:
         self.check_finite()
         checkpoint.save(self.path, self.trajectory, self.sets, self.curves, self.seconds)
 
+    def origin(self) -> dict[str, Any]:
+        """The provenance of this run's sets; where memory was short, with the number of training images that went at once."""
+        chunk = self.trajectory.engine.chunk
+        return provenance("udd.distill", self.data.train_images.device) | ({} if chunk is None else {"chunk": chunk})
+
     def snapshot(self, outs: list[Path]) -> None:
         """Write the sets as they are between two networks, those of a schedule that ends here, and their curves, as OUT-outerN.*."""
-        origin, outer = provenance("udd.distill", self.data.train_images.device), self.trajectory.outer
+        origin, outer = self.origin(), self.trajectory.outer
         for made, curve, out in zip(self.sets, self.curves, outs, strict=True):
             named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
             progress.write_curve(named.with_suffix(".csv"), curve)
@@ -140,10 +146,8 @@ def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
     with Alarm(args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
-            bar.update()
             if said:
                 run.check_finite()
-                bar.write(said, file=sys.stderr)
             if run.trajectory.inner == 0 and run.trajectory.outer in args.snapshots:
                 run.snapshot(outs)
             if (reason := alarm.reason()) and run.done < run.total:
@@ -152,3 +156,6 @@ def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
             if time.monotonic() - saved >= args.checkpoint_seconds:
                 run.keep()
                 saved = time.monotonic()
+            bar.update()
+            if said:  # last: a signal may have ended who listens, and the checkpoint comes first
+                bar.write(said, file=sys.stderr)

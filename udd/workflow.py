@@ -227,7 +227,8 @@ def last_line(logs: Iterable[str]) -> str:
     return lines[-1] if lines else "it said nothing; it may have been killed"
 
 
-VERSIONED = ("synthetic", "proxies", "pool", "curves", "accuracy", "utilization")  # what DVC keeps, below results
+# What DVC keeps, below results. A pool's networks are no result, but large and soon trained again.
+VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")
 
 
 def wanted(params: Params) -> list[str]:
@@ -281,7 +282,7 @@ def make_folders(params: Params) -> None:
 def absent(lock: dict[str, Any]) -> list[str]:
     """The folders of dvc.lock that hold fewer files than it lists, each with both counts."""
     lines = []
-    for out in lock["stages"]["results"]["outs"]:
+    for out in (out for stage in lock["stages"].values() for out in stage["outs"]):
         found = sum(path.is_file() and path.suffix not in (".lock", ".part") for path in Path(out["path"]).rglob("*"))
         if found < out.get("nfiles", 0):
             lines.append(f"{out['path']} has {found} of {out['nfiles']} files")
