@@ -27,6 +27,7 @@ CFC = {
 REGIONS = {
     "udd-third": "4: 1/3", "udd-half": "4: 1/2", "udd-two-thirds": "4: 2/3", "udd-third-half": "8: 1/3, 1/2",
     "udd-third-two-thirds": "8: 1/3, 2/3", "udd-half-two-thirds": "8: 1/2, 2/3", "udd": "12: 1/3, 1/2, 2/3 (default)",
+    "udd-plus": "4: 1/2, all of them, from mix (udd-plus)",
 }  # fmt: skip
 
 
