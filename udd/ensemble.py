@@ -1,7 +1,7 @@
 """Several networks of one architecture trained at once: their weights are stacked, and every operation is batched over networks.
 
-Each takes its batches, augmentation and CutMix from a random stream of its own, and so goes the way it would go alone (udd.train). On a
-GPU, where one small network leaves most of the device idle, many cost little more than one. On a CPU nothing is won.
+Each takes its batches, augmentation and CutMix from a random stream of its own, and so goes the way it would go alone (udd.train). Meant
+for GPUs, most of which one small network leaves idle; what that wins is not measured yet. A CPU loses by it (benchmarks/README.md).
 """
 
 from __future__ import annotations

@@ -227,8 +227,7 @@ def last_line(logs: Iterable[str]) -> str:
     return lines[-1] if lines else "it said nothing; it may have been killed"
 
 
-# What DVC keeps, below results. A pool's networks are no result, but large and soon trained again.
-VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")
+VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; a pool is soon trained again
 
 
 def wanted(params: Params) -> list[str]:
