@@ -1,5 +1,39 @@
-"""What all tests share: one thread each."""
+"""What all tests share: one thread each, and a distillation's command line on a tiny data set."""
 
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
+from fakes import write_npz
+from prepared import manifest_of
+from tiny import config
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> tuple[Path, Path]:
+    """The data set `tiny` (three classes of four images): manifest and root."""
+    root = tmp_path_factory.mktemp("raw")
+    write_npz(root / "tiny.npz")
+    return manifest_of(root, config()["dataset"]), root
+
+
+@pytest.fixture
+def argv(made, tmp_path) -> Callable[..., list[str]]:
+    """The command line of `python -m udd.distill` for one or more configurations; outputs are OUT.safetensors and OUT.csv."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def compose(configs: Any = None, out: str = "set", *more: str) -> list[str]:
+        count = len(configs) if isinstance(configs, list) else 1
+        outs = [str(tmp_path / f"{out}{i or ''}.safetensors") for i in range(count)]
+        files = ["--manifest", str(made[0]), "--root", str(made[1]), "--checkpoints", str(tmp_path / "checkpoints" / out)]
+        return ["--config", json.dumps(configs or config()), *files, "--out", *outs, "--device", "cpu", *more]
+
+    yield compose
+    for number, handler in before.items():
+        signal.signal(number, handler)

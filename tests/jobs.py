@@ -1,4 +1,4 @@
-"""Jobs on the tiny npz data set, called as the command line calls them, and whether two sets are the same."""
+"""Jobs on the tiny npz data set, called as the command line calls them; how they end, and whether two sets are the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prepared import manifest_of
 from tiny import config
 
 from udd import job, pool, synthetic
-from udd.cli import Stopped
+from udd.cli import Stopped, main
 
 Config = dict[str, Any]
 
@@ -56,3 +56,31 @@ class Bench:
         sets = [synthetic.load(self.folder / f"{name}.safetensors") for name in (one, two)]
         curves = [[line.split(",")[:7] for line in (self.folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)]
         return all(torch.equal(getattr(sets[0], name), getattr(sets[1], name)) for name in synthetic.NAMES) and curves[0] == curves[1]
+
+
+def same_sets(folder: Path, one: str, two: str) -> None:
+    """The two sets are the same bit for bit, and so are their curves up to the time that things took."""
+    a, b = (synthetic.load(folder / f"{name}.safetensors") for name in (one, two))
+    assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in synthetic.NAMES)
+    assert a.metadata["config"] == b.metadata["config"]
+    curves = [[line.split(",")[:7] for line in (folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)]
+    assert curves[0] == curves[1]
+
+
+def in_order(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def refusal(arguments: list[str], capsys) -> str:
+    """The one line on which the command ends."""
+    with pytest.raises(SystemExit) as ended:
+        main(lambda _argv: job.run(arguments))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1, error
+    return error
+
+
+def stopped_once(arguments: list[str]) -> None:
+    with pytest.raises(Stopped):
+        job.run([*arguments, "--time-limit", "0"])

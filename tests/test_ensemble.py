@@ -125,7 +125,7 @@ def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         network, generator = build(config, *rest)
         if config["network"] == number:
             with torch.no_grad():
-                network.classifier.weight[0, 0] = torch.nan
+                network.network.classifier.weight[0, 0] = torch.nan
         return network, generator
 
     monkeypatch.setattr(evaluate, "begin", begin)

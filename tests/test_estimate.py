@@ -151,6 +151,8 @@ def test_an_evaluation_takes_the_operations_that_are_foretold():
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
     assert {step.images for step in job.own} == {4, 2, 6}
+    found["evaluate"]["precision"] = "bfloat16"
+    assert {step.precision for step in workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU).own} == {"bfloat16"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ TINY = {"name": "tiny", "kind": "npz"}
 SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": {"policy": "jitter"}}
 RECIPE = {
     "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
-    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5, "regions": "stored", "compile": "never",
+    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
+    "precision": "float32", "regions": "stored", "compile": "never",
 }  # fmt: skip
 CONFIG = {"set": SET, "architecture": "convnet3", "protocol": "idc", "network": 0, "evaluate": RECIPE}
 
@@ -105,7 +106,7 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
     seen, data = [], dataset()
 
     def note(network, images, labels, recipe, mean, std, generator, after_epoch):
-        seen.append(network.classifier.weight.sum().item())
+        seen.append(network.network.classifier.weight.sum().item())
         after_epoch(recipe["epochs"])
 
     monkeypatch.setattr(evaluate, "train", note)
@@ -117,6 +118,25 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
     ):
         evaluate.evaluate(config, data, data.train_images, data.train_labels, torch.device("cpu"))
     assert seen[0] == seen[1] and len(set(seen)) == 3
+
+
+def test_bfloat16_rounds_what_convolutions_and_products_take_and_nothing_else():
+    recipe, pixels = RECIPE | {"precision": "bfloat16"}, images(6, 3)[0]
+    rounding, _ = evaluate.begin(CONFIG | {"evaluate": recipe}, dataset(), torch.device("cpu"))
+    plain, _ = evaluate.begin(CONFIG, dataset(), torch.device("cpu"))
+    assert all(torch.equal(*pair) and pair[0].dtype == torch.float32 for pair in zip(rounding.parameters(), plain.parameters(), strict=True))
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = plain.network(pixels).float()
+    found = rounding(pixels)
+    assert found.dtype == torch.float32 and torch.equal(found, expected) and not torch.equal(found, plain(pixels))
+    torch.testing.assert_close(found, plain(pixels), rtol=0.05, atol=0.05)
+    assert torch.equal(plain(pixels), plain.network(pixels))
+
+
+def test_a_network_learns_in_bfloat16_as_well(run):
+    full = {"dataset": SET["dataset"], "ipc": "all", "variant": "full", "seed": 0, "method": "full"}
+    record = run(CONFIG | {"set": full, "evaluate": RECIPE | {"epochs": 20, "precision": "bfloat16"}})
+    assert record["accuracy"] >= 90
 
 
 def test_checkups_are_evenly_spaced_and_end_at_the_end():

@@ -109,6 +109,22 @@ def test_a_variants_values_go_before_a_data_sets_before_the_defaults():
     assert set_config(found, Cell("mnist", 1, "own"), 0)["distill"]["inner"] == 1
 
 
+def test_what_an_ipc_changes_goes_after_the_data_set_and_before_the_variant():
+    at_ten = {"distill": {"outer": 7, "image_lr": 3.0}, "evaluate": {"epochs": 5, "precision": "bfloat16"}, "coreset": {"epochs": 2}}
+    found = overlay(params(), {
+        "datasets": {"svhn": {"distill": {"outer": 2, "inner": 2}, "evaluate": {"epochs": 4}, "ipc": {10: at_ten}}},
+        "variants": {"own": {"distill": {"image_lr": 4.0}}},
+    })  # fmt: skip
+    ten = set_config(found, Cell("svhn", 10, "own"), 0)["distill"]
+    assert (ten["outer"], ten["inner"], ten["image_lr"]) == (7, 2, 4.0)
+    for other in (Cell("svhn", 1, "udd"), Cell("svhn", 50, "udd")):
+        assert set_config(found, other, 0)["distill"]["outer"] == 2
+    assert set_config(found, Cell("svhn", 10, "herding"), 0)["coreset"]["epochs"] == 2
+    recipes = [plan.evaluation_config(found, Record(Cell("svhn", ipc, "udd"), 0, "epochs300", "vgg11", 0))["evaluate"] for ipc in (10, 1)]
+    assert [(recipe["epochs"], recipe["precision"]) for recipe in recipes] == [(5, "bfloat16"), (4, "float32")]
+    assert "ipc" not in plan.dataset_config(found, "svhn")
+
+
 def test_an_evaluation_adds_its_protocol_after_the_defaults():
     changes = {"datasets": {"svhn": {"evaluate": {"lr": 0.25}}}, "variants": {"udd": {"evaluate": {"batch": 7}}}}
     found = overlay(params(), changes | {"protocols": {"short": {"epochs": 9, "lr": 0.5, "batch": 3}}})

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from udd import ensemble, plan
 from udd.cli import UserError
 from udd.compare import difference
 from udd.compilation import compiled, pays, training_flop
 from udd.data import Dataset
-from udd.networks import Network, build
+from udd.networks import build
+from udd.precision import PRECISIONS, Precision, rounded
 from udd.provenance import provenance
 from udd.seeds import stream
 from udd.synthetic import SyntheticSet, training_images
@@ -32,18 +33,33 @@ FORMAT = 1
 CHECKUPS = 4
 
 
-def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Network, torch.Generator]:
-    """A new network on `device`, and the random stream that made it and trains it.
+class Rounding(nn.Module):
+    """A network whose convolutions and products take a precision; its weights and logits keep their own type."""
+
+    def __init__(self, network: nn.Module, precision: Precision):
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [n, C] of images [n, K, H, W]."""
+        with rounded(inputs, self.precision):
+            return self.network(inputs).to(inputs.dtype)
+
+
+def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Rounding, torch.Generator]:
+    """A new network on `device` in the recipe's precision, and the random stream that made it and trains it.
 
     The random numbers follow from data set, set seed, architecture, width and network seed: variants meet the same networks.
     """
-    width, architecture = config["evaluate"]["width"], config["architecture"]
+    recipe, architecture = config["evaluate"], config["architecture"]
+    width = recipe["width"]
     generator = stream(device, "evaluate", dataset.name, config["set"]["seed"], architecture, width, config["network"])
     _, channels, side, _ = dataset.test_images.shape
-    return build(architecture, channels, side, len(dataset.classes), width, generator), generator
+    network = build(architecture, channels, side, len(dataset.classes), width, generator)
+    return Rounding(network, PRECISIONS[recipe["precision"]]), generator
 
 
-def worth_compiling(config: Config, network: Network, images: Tensor, networks: int = 1) -> bool:
+def worth_compiling(config: Config, network: nn.Module, images: Tensor, networks: int = 1) -> bool:
     """Whether to compile the training of so many such networks on images [n, K, H, W]."""
     recipe = config["evaluate"]
     return pays(recipe["compile"], networks * training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)

@@ -80,6 +80,8 @@ def explain(error: Any) -> str:
     if error.validator == "enum":
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
     if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
+        if error.validator_value == "integer":
+            return f"{key}: found the text '{found}', expected a whole number; write it without quotes, as {float(found):.0f}"
         return f"{key}: found the text '{found}', expected a number; YAML needs a point: write {float(found):.1e}"
     return f"{key}: found {found!r}, expected {expectation(error)}" if error.validator != "required" else f"{key}: {error.message}"
 
@@ -113,8 +115,10 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
-        for variant, changes in params["variants"].items():
-            yield from too_many_windows(f"variants.{variant}", params["distill"] | dataset.get("distill", {}) | changes.get("distill", {}))
+        for here in ({}, *dataset.get("ipc", {}).values()):
+            distill = params["distill"] | dataset.get("distill", {}) | here.get("distill", {})
+            for variant, changes in params["variants"].items():
+                yield from too_many_windows(f"variants.{variant}", distill | changes.get("distill", {}))
 
 
 def not_finite(value: Any, key: str = ""):

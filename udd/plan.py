@@ -1,13 +1,15 @@
 """params.yaml -> cells -> resolved configurations. Knows nothing of torch or Snakemake.
 
 A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
-architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's <- its variant's.
+architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its IPC) <- its variant's.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import operator
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,8 +117,10 @@ def all_records(params: Params) -> list[Record]:
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- its variant's."""
-    return params[section] | params["datasets"][cell.dataset].get(section, {}) | params["variants"][cell.variant].get(section, {})
+    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's."""
+    dataset = params["datasets"][cell.dataset]
+    laid_over = dataset, dataset.get("ipc", {}).get(cell.ipc, {}), params["variants"][cell.variant]
+    return functools.reduce(operator.or_, (changes.get(section, {}) for changes in laid_over), params[section])
 
 
 def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of one evaluation: `evaluate` <- protocol <- data set <- variant."""
+    """The resolved configuration of one evaluation: `evaluate` <- protocol <- data set <- IPC <- variant."""
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
     return {

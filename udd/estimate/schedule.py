@@ -44,15 +44,15 @@ def times(steps: Steps, count: int) -> Steps:
     return {step: each * count for step, each in steps.items()}
 
 
-def batched(kind: str, network: Model, images: int, batch: int, compiled: bool = False) -> Steps:
+def batched(kind: str, network: Model, images: int, batch: int, precision: str = "float32", compiled: bool = False) -> Steps:
     """The steps that take so many images in batches, the last of which may be smaller."""
     whole, rest = divmod(images, batch)
-    return {Step(kind, network, size, compiled=compiled): count for size, count in ((batch, whole), (rest, 1)) if size * count}
+    return {Step(kind, network, size, precision, compiled): count for size, count in ((batch, whole), (rest, 1)) if size * count}
 
 
-def passed(network: Model, images: int, device: torch.device) -> Steps:
+def passed(network: Model, images: int, device: torch.device, precision: str = "float32") -> Steps:
     """So many images, passed forward in batches that suit the device."""
-    return batched("forward", network, images, forward_batch(device))
+    return batched("forward", network, images, forward_batch(device), precision)
 
 
 def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:

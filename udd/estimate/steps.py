@@ -19,7 +19,7 @@ from udd.engine import EAGER, Engine
 from udd.gradients import image_gradient
 from udd.matching import Work, class_step, real_gradient
 from udd.networks import BUILDERS, Network
-from udd.precision import PRECISIONS
+from udd.precision import PRECISIONS, Precision, rounded
 from udd.regions import Windows
 from udd.train import SGD, batch_loss, sgd, sgd_step
 
@@ -56,7 +56,7 @@ class Step(NamedTuple):
 
 class Bench(NamedTuple):
     """What a step works on: a network, its optimiser as after a first step, how it is executed, images [n, K, H, W] in [0, 1], labels, all of
-    class 0, an augmentation, a target of matching, and a mean and standard deviation of the channels."""
+    class 0, an augmentation, a target of matching, a mean and standard deviation of the channels, and the step's precision."""
 
     network: Network
     optimizer: SGD
@@ -67,6 +67,7 @@ class Bench(NamedTuple):
     target: tuple[Tensor, ...]
     mean: Tensor
     std: Tensor
+    precision: Precision
 
 
 def new_network(model: Model, device: torch.device) -> Network:
@@ -86,7 +87,7 @@ def bench(step: Step, device: torch.device) -> Bench:
         mean, std = torch.full((model.channels,), 0.5), torch.full((model.channels,), 0.5)
     draws = draw(OPERATIONS, 1, model.side, torch.Generator(device))
     target = tuple(torch.zeros_like(weight) for weight in network.parameters() if weight.ndim == 4)
-    made = Bench(network, sgd(network, TRAINING), Engine(loss, gradient), images, labels, draws, target, mean, std)
+    made = Bench(network, sgd(network, TRAINING), Engine(loss, gradient), images, labels, draws, target, mean, std, PRECISIONS[step.precision])
     train(made._replace(images=images[:1], labels=labels[:1], engine=EAGER))  # from here on there is momentum
     return made
 
@@ -115,7 +116,8 @@ def train(at: Bench) -> None:
 @torch.no_grad()
 def forward(at: Bench) -> None:
     """What a network makes of images, and nothing more: test accuracy, most search policies."""
-    at.network(normalise(at.images, at.mean, at.std))
+    with rounded(at.images, at.precision):
+        at.network(normalise(at.images, at.mean, at.std))
 
 
 def saliency(at: Bench) -> None:

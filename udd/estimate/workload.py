@@ -88,8 +88,8 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     recipe = config["evaluate"]
     network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["regions"], sizes)
     compiled = compiles(recipe["compile"], network, recipe["epochs"] * images, device)
-    trained = times(batched("train", network, images, recipe["batch"], compiled), recipe["epochs"])
-    tested = times(passed(network, sizes.test, device), len(checkup_epochs(recipe["epochs"])))
+    trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), recipe["epochs"])
+    tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(recipe["epochs"])))
     held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
     return Job("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
 
