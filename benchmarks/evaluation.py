@@ -1,4 +1,5 @@
-"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluate`, its start included), or all of a set's in one.
+"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluate`, its start included), or all of a set's in one,
+in float32 and in bfloat16.
 
 Measured on two schedules, of which one is four times the other, epochs and test images alike; the whole schedule lies on the line
 through both. So what does not depend on the length (start, reading, compiling with a warm cache) stays as it is.
@@ -24,6 +25,7 @@ from udd.compilation import pays, training_flop
 from udd.data import read_manifest
 from udd.evaluate import title
 from udd.networks import build
+from udd.precision import PRECISIONS
 from udd.regions import corner_boxes
 from udd.synthetic import SyntheticSet, save
 
@@ -49,12 +51,12 @@ class Place(NamedTuple):
         return self.folder / "set.safetensors"
 
 
-def configuration(ipc: int, network: int, parts: int, settings: Settings) -> Config:
+def configuration(ipc: int, network: int, parts: int, settings: Settings, precision: str = "float32") -> Config:
     """An evaluation of a UDD set of `ipc`, its schedule shortened; compiled if the whole schedule would be."""
     params = planned() | {"datasets": {"random": {"kind": "npz"}}}
     config = plan.evaluation_config(params, plan.Record(plan.Cell("random", ipc, "udd"), 0, plan.DEFAULT_PROTOCOL, "convnet3", network))
     recipe, side = config["evaluate"], size(settings).side
-    recipe |= {"width": size(settings).width}
+    recipe |= {"width": size(settings).width, "precision": precision}
     whole = build("convnet3", 3, side, CLASSES, recipe["width"], torch.Generator())
     flop = training_flop(whole, torch.zeros(1, 3, side, side), recipe["epochs"] * CLASSES * ipc * (1 + SELECTED))
     worth = not settings.eager and pays(recipe["compile"], flop, settings.device)
@@ -105,7 +107,7 @@ def seconds(config: Config, place: Place, settings: Settings, shelf: Path | None
 
 def together(configs: list[Config], place: Place, settings: Settings) -> tuple[float, float]:
     """The time of the process that evaluates all of them, and the mean time of those that then take their records from the shelf."""
-    shelf = place.folder / "shelf"
+    shelf = place.folder / f"shelf-{configs[0]['evaluate']['precision']}"
     shelf.mkdir()
     lockstep.write_plan(shelf / "evaluate.json", configs, lambda _: "all", 1)
     made, *taken = [seconds(config, place, settings, shelf) for config in configs]
@@ -118,25 +120,37 @@ def whole(measured: list[float], parts: int) -> float:
     return longer + (longer - shorter) * (parts - 1) / 0.75
 
 
+class Taken(NamedTuple):
+    """Seconds: of one network's process, of the process of all, of one that takes its record."""
+
+    alone: float
+    together: float
+    taking: float
+
+
+def taken(configs: list[Config], place: Place, settings: Settings) -> Taken:
+    """All ways on one schedule."""
+    seconds(configs[0], place, settings)  # not counted: it fills the compiler's cache
+    return Taken(seconds(configs[0], place, settings), *together(configs, place, settings))
+
+
 def rows(ipc: int, parts: int, settings: Settings, folder: Path) -> list[Row]:
-    """Both ways, on sets of one IPC."""
-    networks = planned()["seeds"]["evaluate"]
-    alone, joint, taking = [], [], 0.0
-    for share in (4 * parts, parts):
-        place = prepared(folder, share, ipc, settings)
-        configs = [configuration(ipc, network, share, settings) for network in networks]
-        seconds(configs[0], place, settings)  # not counted: it fills the compiler's cache
-        alone.append(seconds(configs[0], place, settings))
-        made, taking = together(configs, place, settings)
-        joint.append(made)
-    single, several = whole(alone, parts), whole(joint, parts) / len(networks)
-    about = {"IPC": ipc, "whole / measured": parts}
-    counts = {"a process each": (1, alone[1], single), "one process": (len(networks), joint[1], several)}
-    counts["one process, and one each that takes its record"] = (len(networks), joint[1] + taking * (len(networks) - 1), several + taking)
-    return [
-        about | {"way": way, "networks": count, "seconds": measured, "networks a minute, whole": 60 / each, "ratio": single / each}
-        for way, (count, measured, each) in counts.items()
-    ]
+    """All ways, on sets of one IPC, in each precision; the ratio is to a process each in float32."""
+    networks, found, reference = planned()["seeds"]["evaluate"], [], 0.0
+    places = [prepared(folder, share, ipc, settings) for share in (4 * parts, parts)]
+    for precision in PRECISIONS:
+        both = [taken([configuration(ipc, network, place.parts, settings, precision) for network in networks], place, settings) for place in places]
+        longer, count = both[-1], len(networks)
+        single, several = whole([each.alone for each in both], parts), whole([each.together for each in both], parts) / count
+        reference = reference or single  # float32, which comes first
+        ways = {"a process each": (1, longer.alone, single), "one process": (count, longer.together, several)}
+        ways["one process, and one each that takes its record"] = (count, longer.together + longer.taking * (count - 1), several + longer.taking)
+        found += [
+            {"IPC": ipc, "whole / measured": parts, "precision": precision, "way": way, "networks": many, "seconds": measured}
+            | {"networks a minute, whole": 60 / each, "ratio": reference / each}
+            for way, (many, measured, each) in ways.items()
+        ]
+    return found
 
 
 def run(settings: Settings) -> Tables:

@@ -140,7 +140,10 @@ def test_the_conda_environment_and_the_constraints_agree() -> None:
     assert {name: pinned[name] for name, _ in (line.split("==") for line in wanted)} == dict(line.split("==") for line in wanted)
 
 
-@pytest.mark.parametrize(("file", "stage", "below"), [("dvc.yaml", "results", "results/"), ("results/cpu/dvc.yaml", "cpu", "")])
+@pytest.mark.parametrize(
+    ("file", "stage", "below"),
+    [("dvc.yaml", "results", "results/"), ("results/cpu/dvc.yaml", "cpu", ""), ("results/cpu-ipc10/dvc.yaml", "cpu-ipc10", "")],
+)
 def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, below: str) -> None:
     """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first asks whether they are here."""
     found = yaml.safe_load((REPOSITORY / file).read_text())["stages"][stage]

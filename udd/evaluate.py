@@ -20,7 +20,7 @@ from udd.cli import UserError
 from udd.compare import difference
 from udd.compilation import compiled, pays, training_flop
 from udd.data import Dataset
-from udd.networks import build
+from udd.networks import Network, build
 from udd.precision import PRECISIONS, Precision, rounded
 from udd.provenance import provenance
 from udd.seeds import stream
@@ -36,7 +36,9 @@ CHECKUPS = 4
 class Rounding(nn.Module):
     """A network whose convolutions and products take a precision; its weights and logits keep their own type."""
 
-    def __init__(self, network: nn.Module, precision: Precision):
+    network: Network
+
+    def __init__(self, network: Network, precision: Precision):
         super().__init__()
         self.network, self.precision = network, precision
 
