@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def made(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def argv(made, tmp_path) -> Callable[..., list[str]]:
+def argv(made, tmp_path) -> Iterator[Callable[..., list[str]]]:
     """The command line of `python -m udd.distill` for one or more configurations; outputs are OUT.safetensors and OUT.csv."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
