@@ -95,10 +95,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.distill; did you mean 'policy'?"),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
-    ({"datasets": {"svhn": {"ipc": {10: {"distill": {"oter": 3}}}}}}, "unknown key 'oter' in datasets.svhn.ipc.10.distill; did you mean 'outer'?"),
+    ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),
     # types and ranges
-    ({"datasets": {"svhn": {"ipc": {"10": {}}}}}, "datasets.svhn.ipc: found the text '10', expected a whole number; write it without quotes, as 10"),
-    ({"datasets": {"svhn": {"ipc": {0: {}}}}}, "datasets.svhn.ipc: found 0, expected at least 1"),
+    ({"distill": {"outer": "1000"}}, "distill.outer: found the text '1000', expected a whole number; write it without quotes, as 1000"),
+    ({"datasets": {"svhn": {"ipc10": {}, "ipc01": {}}}}, "unknown key 'ipc01' in datasets.svhn"),
     ({"distill": {"image_lr": "1e-4"}}, "distill.image_lr: found the text '1e-4', expected a number; YAML needs a point: write 1.0e-04"),
     ({"datasets": {"svhn": {"evaluate": {"lr": "1e-4"}}}}, "datasets.svhn.evaluate.lr: found the text '1e-4', expected a number"),
     ({"distill": {"outer": 1.5}}, "distill.outer: found 1.5, expected a value of type integer"),
@@ -131,7 +131,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"distill": {"scales": ["half"]}}}}, "variants.own.distill.selected: P = 8 windows of N = 4 candidates"),
     ({"datasets": {"svhn": {"distill": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),
-    ({"datasets": {"svhn": {"ipc": {1: {"distill": {"scales": ["half"], "selected": 5}}}}}}, "P = 5 windows of N = 4 candidates"),
+    ({"datasets": {"svhn": {"ipc1": {"distill": {"scales": ["half"], "selected": 5}}}}}, "P = 5 windows of N = 4 candidates"),
     ({"datasets": {"own": {"kind": "folder"}}}, "datasets.own: key 'size' is missing"),
     ({"datasets": {"own": {"path": "x"}}}, "datasets.own: 'kind' is a required property"),
 ]

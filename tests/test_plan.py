@@ -112,7 +112,7 @@ def test_a_variants_values_go_before_a_data_sets_before_the_defaults():
 def test_what_an_ipc_changes_goes_after_the_data_set_and_before_the_variant():
     at_ten = {"distill": {"outer": 7, "image_lr": 3.0}, "evaluate": {"epochs": 5, "precision": "bfloat16"}, "coreset": {"epochs": 2}}
     found = overlay(params(), {
-        "datasets": {"svhn": {"distill": {"outer": 2, "inner": 2}, "evaluate": {"epochs": 4}, "ipc": {10: at_ten}}},
+        "datasets": {"svhn": {"distill": {"outer": 2, "inner": 2}, "evaluate": {"epochs": 4}, "ipc10": at_ten}},
         "variants": {"own": {"distill": {"image_lr": 4.0}}},
     })  # fmt: skip
     ten = set_config(found, Cell("svhn", 10, "own"), 0)["distill"]
@@ -122,7 +122,7 @@ def test_what_an_ipc_changes_goes_after_the_data_set_and_before_the_variant():
     assert set_config(found, Cell("svhn", 10, "herding"), 0)["coreset"]["epochs"] == 2
     recipes = [plan.evaluation_config(found, Record(Cell("svhn", ipc, "udd"), 0, "epochs300", "vgg11", 0))["evaluate"] for ipc in (10, 1)]
     assert [(recipe["epochs"], recipe["precision"]) for recipe in recipes] == [(5, "bfloat16"), (4, "float32")]
-    assert "ipc" not in plan.dataset_config(found, "svhn")
+    assert "ipc10" not in plan.dataset_config(found, "svhn")
 
 
 def test_an_evaluation_adds_its_protocol_after_the_defaults():

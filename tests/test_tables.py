@@ -30,7 +30,7 @@ QUOTED = Quoted(68.9, 0.5, "", "", "")
 
 
 def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
-    return Run(seed, network, accuracy, accuracy + 1, 1000, 10, 90, 1.0, schedule, "cpu")
+    return Run(seed, network, accuracy, accuracy + 1, 1000, 10, 90, 1.0, 1000, "float32", schedule, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
@@ -197,6 +197,14 @@ def test_the_share_of_the_schedule_is_told_where_it_was_cut():
 def test_captions_state_n_and_the_kind_of_deviation():
     text = caption(config("main"), tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67])))
     assert "n = 4 (2 sets, 2 networks on each)" in text and "sample standard deviation" in text
+
+
+def test_captions_say_how_the_networks_were_trained():
+    made = groups(udd=[64])
+    assert "Networks trained for 1000 epochs. " in caption(config("main"), tables.table(config("main"), made))
+    short = {key: [run._replace(epochs=60, precision="bfloat16") for run in runs] for key, runs in made.items()}
+    assert "Networks trained for 60 epochs in bfloat16. " in caption(config("main"), tables.table(config("main"), short))
+    assert "Networks trained" not in caption(config("main"), tables.table(config("main"), {}))
 
 
 def test_networks_are_rows_where_there_are_several():

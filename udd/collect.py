@@ -31,8 +31,9 @@ WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; f
 WHOLE_SCHEDULE = 2000 * 100
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
 FOUND = ["accuracy", "accuracy_best4", "stored_bytes", "stored_images", "decoded_images", "seconds"]
+TRAINED = ["epochs", "precision"]  # of the evaluated network
 MADE = ["schedule_percent", "device", "code", "git"]
-ACCURACY = KEYS + FOUND + MADE
+ACCURACY = KEYS + FOUND + TRAINED + MADE
 MEASURED = ["mue", "mue_std", "mue_printed", "mue_printed_letter", "images"]
 UTILIZATION = KEYS[:4] + MEASURED + MADE[1:]
 
@@ -72,7 +73,8 @@ def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
         if path.exists():
             result = read_result(path, plan.evaluation_config(params, record), FOUND)
             made = {"schedule_percent": schedule_percent(result["config"]["set"])} | origin(result)
-            rows.append(dict(zip(KEYS, [*record.cell, *record[1:]], strict=True)) | {name: result[name] for name in FOUND} | made)
+            trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
+            rows.append(dict(zip(KEYS, [*record.cell, *record[1:]], strict=True)) | {name: result[name] for name in FOUND} | trained | made)
     return rows
 
 

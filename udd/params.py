@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,8 @@ def explain(error: Any) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the file"
     found = error.instance
     if error.validator == "additionalProperties" and isinstance(found, dict):
-        known = list(error.schema.get("properties", {}))
-        unknown = next(name for name in found if name not in known)
+        known, patterns = list(error.schema.get("properties", {})), error.schema.get("patternProperties", {})
+        unknown = next(name for name in found if name not in known and not any(re.search(pattern, name) for pattern in patterns))
         return f"unknown key '{unknown}' in {key}; {suggestion(unknown, known)}"
     if error.validator == "enum":
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
@@ -115,7 +116,7 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
-        for here in ({}, *dataset.get("ipc", {}).values()):
+        for here in ({}, *(changes for key, changes in dataset.items() if key.startswith("ipc"))):
             distill = params["distill"] | dataset.get("distill", {}) | here.get("distill", {})
             for variant, changes in params["variants"].items():
                 yield from too_many_windows(f"variants.{variant}", distill | changes.get("distill", {}))

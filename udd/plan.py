@@ -1,7 +1,8 @@
 """params.yaml -> cells -> resolved configurations. Knows nothing of torch or Snakemake.
 
 A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
-architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its IPC) <- its variant's.
+architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
+IPC) <- its variant's.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def all_records(params: Params) -> list[Record]:
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's."""
     dataset = params["datasets"][cell.dataset]
-    laid_over = dataset, dataset.get("ipc", {}).get(cell.ipc, {}), params["variants"][cell.variant]
+    laid_over = dataset, dataset.get(f"ipc{cell.ipc}", {}), params["variants"][cell.variant]
     return functools.reduce(operator.or_, (changes.get(section, {}) for changes in laid_over), params[section])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from udd.plan import FULL
 from udd.reporting.cells import Measured
 from udd.reporting.layouts import LAYOUTS, Table
 from udd.reporting.measured import Run
@@ -15,7 +16,7 @@ from udd.reporting.quoted import notes
 def caption(config: Mapping[str, Any], table: Table) -> str:
     """The caption, in plain text, without the table's number."""
     layout = LAYOUTS[config["table"]]
-    sentences = [f"{layout.title}.", what(config), size(table), schedule(table), *marks(config, table)]
+    sentences = [f"{layout.title}.", what(config), size(table), trained(table), schedule(table), *marks(config, table)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -43,6 +44,13 @@ def size(table: Table) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 set`, `2 sets`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def trained(table: Table) -> str:
+    """For how long, and in what precision if not in float32, the evaluated networks were trained; the full data set has its own protocol."""
+    runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
+    epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs} - {"float32"})
+    return f"Networks trained for {'/'.join(map(str, epochs))} epochs{' in ' if precisions else ''}{', '.join(precisions)}." if runs else ""
 
 
 def schedule(table: Table) -> str:

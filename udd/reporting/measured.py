@@ -21,7 +21,8 @@ class Key(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One evaluation: accuracies in %, sizes of the set, seconds, the share of the schedule in % (None: not distilled), device."""
+    """One evaluation: accuracies in %, sizes of the set, seconds, how the network was trained, the share of the schedule in % (None: not
+    distilled), device."""
 
     seed: int
     network: int
@@ -31,6 +32,8 @@ class Run(NamedTuple):
     stored_images: int
     decoded_images: int
     seconds: float
+    epochs: int
+    precision: str
     schedule: float | None
     device: str
 
@@ -63,6 +66,8 @@ def run_of(row: Mapping[str, str]) -> Run:
         stored_images=int(row["stored_images"]),
         decoded_images=int(row["decoded_images"]),
         seconds=float(row["seconds"]),
+        epochs=int(row["epochs"]),
+        precision=row["precision"],
         schedule=float(row["schedule_percent"]) if row["schedule_percent"] else None,
         device=row["device"],
     )
