@@ -102,6 +102,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"distill": {"image_lr": "1e-4"}}, "distill.image_lr: found the text '1e-4', expected a number; YAML needs a point: write 1.0e-04"),
     ({"datasets": {"svhn": {"evaluate": {"lr": "1e-4"}}}}, "datasets.svhn.evaluate.lr: found the text '1e-4', expected a number"),
     ({"distill": {"outer": 1.5}}, "distill.outer: found 1.5, expected a value of type integer"),
+    ({"distill": {"outer": 2.0}}, "distill.outer: found 2.0, expected a value of type integer"),
+    ({"seeds": {"distill": [1.0]}}, "seeds.distill.0: found 1.0, expected a value of type integer"),
     ({"distill": {"outer": True}}, "distill.outer: found True, expected a value of type integer"),
     ({"distill": {"cfc": 1}}, "distill.cfc: found 1, expected a value of type boolean"),
     ({"distill": {"outer": 0}}, "distill.outer: found 0, expected at least 1"),
@@ -127,6 +129,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "figures.maps.variants: 'udd-nocf' is not declared under variants; did you mean 'udd-nocfc'?",
     ),
     ({"tables": {"main": {"protocol": "epochs30"}}}, "tables.main.protocol: 'epochs30' is not declared under protocols; did you mean 'epochs300'?"),
+    ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
     ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"distill": {"scales": ["half"]}}}}, "variants.own.distill.selected: P = 8 windows of N = 4 candidates"),

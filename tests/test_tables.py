@@ -19,7 +19,7 @@ from udd.analysis import table_config
 from udd.cli import UserError
 from udd.params import load
 from udd.reporting import cells, quoted, render
-from udd.reporting.captions import caption
+from udd.reporting.captions import caption, footnotes
 from udd.reporting.cells import Measured, mark_best
 from udd.reporting.layouts import LAYOUTS
 from udd.reporting.measured import Key, Run, read
@@ -197,6 +197,13 @@ def test_the_share_of_the_schedule_is_told_where_it_was_cut():
 def test_captions_state_n_and_the_kind_of_deviation():
     text = caption(config("main"), tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67])))
     assert "n = 4 (2 sets, 2 networks on each)" in text and "sample standard deviation" in text
+
+
+def test_footnotes_say_what_a_set_takes():
+    made = groups(idc=[60], udd=[64])
+    assert "Stored, in kB a set: CIFAR-10 IPC 10 1." in footnotes(config("main"), tables.table(config("main"), made))
+    sizes = {key: [run._replace(stored_bytes=123000 + 400 * (key.variant == "udd")) for run in runs] for key, runs in made.items()}
+    assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(config("main"), tables.table(config("main"), sizes))
 
 
 def test_captions_say_how_the_networks_were_trained():

@@ -113,6 +113,26 @@ def test_fresh_clone_and_pull_need_nothing_then_what_an_edit_asks(built: Workspa
     assert clone.planned() == {}
 
 
+def test_a_number_that_changed_is_told(workspace: Workspace) -> None:
+    """In a table that a person can read: file, metric, before, after, change."""
+    workspace.replace("results/metrics.json", '"n": 1', '"n": 3')
+    (line,) = [line for line in workspace.run("dvc", "metrics", "diff").splitlines() if "results/metrics.json" in line]
+    assert line.split()[-3:] == ["1", "3", "2"] and ".ipc1." in line
+
+
+def test_figures_of_networks_and_the_report(workspace: Workspace) -> None:
+    """Activation maps and utilisation ask for networks trained on real images; the report holds every table and figure."""
+    request = {"datasets": ["digits"], "ipc": [1], "variants": ["udd"]}
+    workspace.edit(figures={"utilization": request, "maps": request})
+    assert workspace.planned() == {"proxies": 1, "utilization": 1, "figures": 2, "collect": 1, "collect_request": 1}
+    workspace.run("snakemake", "--cores", "2")
+    assert workspace.planned() == {}
+    workspace.run("snakemake", "--report", "report.html")
+    report = (workspace.path / "report.html").read_text()
+    for name in ("maps-digits-ipc1.png", "utilization-digits-ipc1.png", "spread.png", "main.csv", "cfc.tex"):
+        assert any((workspace.path / "results").rglob(name)) and name in report, name
+
+
 def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> None:
     """`dvc pull` is content with a dvc.lock of empty folders; then one cell is made, committed, pulled, and not made again."""
     author = built.clone(tmp_path / "author")

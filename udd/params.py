@@ -46,17 +46,25 @@ def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]
     Raises UserError naming the key.
     """
     import yaml
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
     schema = yaml.safe_load(SCHEMA.read_text())
-    error = best_match(Draft202012Validator(schema).iter_errors(params))
+    error = best_match(strict_validator()(schema).iter_errors(params))
     if error is not None:
         raise UserError(f"{source}: {explain(error)}")
     for key, problem in problems(params, schema):
         raise UserError(f"{source}: {key}: {problem}")
     return params
+
+
+def strict_validator() -> Any:
+    """The validator of JSON schemas for which 1.0 is no integer: it would be no seed, path or count."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool))
+    return extend(Draft202012Validator, type_checker=whole)
 
 
 def without_null(requests: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +121,9 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
     for kind in ("tables", "figures"):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
+    for name in params["figures"].get("curves", {}).get("variants", []):
+        if params["variants"][name].get("method", "distill") not in ("distill", "full"):  # the full data set is left out of figures
+            yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-# How a result is asked for, refused, logged, interrupted and written (tests hold that to the same bits), and how raw data is read (its
-# manifest, which pins the bytes, already counts).
+# How a result is asked for, refused, logged, interrupted and written (tests hold that to the same bits), how raw data is read (its
+# manifest, which pins the bytes, already counts), and what goes at once where memory is short (the set's provenance says it).
 UNCOUNTED = (
     "udd.cli",
     "udd.provenance",

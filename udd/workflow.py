@@ -231,10 +231,10 @@ VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # wha
 
 
 def wanted(params: Params) -> list[str]:
-    """All that `snakemake` makes, below results: CSV, metrics, tables, the PDF or its source, figures."""
+    """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
-    return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, "tables/all.tex", *figures]
+    return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
 
 
 def limit(workflow: Any, resource: str) -> int:

@@ -82,8 +82,8 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
-    """Sentences below the table: what was decoded, where it ran, what to doubt in the quoted figures."""
-    found = [decoded(table)] if LAYOUTS[config["table"]].methods else []
+    """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
+    found = [stored(table), *([decoded(table)] if LAYOUTS[config["table"]].methods else [])]
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []
     if not table.quoted:
@@ -92,6 +92,17 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     doubts = list(dict.fromkeys(figure.note for _, figure in table.quoted if figure.note))
     found += ["To doubt in the paper's figures†: " + " ".join(texts[name] for name in doubts)] if doubts else []
     return [line for line in found if line]
+
+
+def stored(table: Table) -> str:
+    """How large a set is, with labels and region masks, for each data set and IPC."""
+    found: dict[str, list[int]] = {}
+    for key, runs in table.shown:
+        if key.ipc != FULL:
+            found.setdefault(f"{dataset(key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
+    ends = {name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float) for name, sizes in found.items() if sizes}
+    ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())
+    return f"Stored, in kB a set: {ranges}." if ranges else ""
 
 
 def decoded(table: Table) -> str:
