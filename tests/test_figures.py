@@ -12,7 +12,7 @@ from udd import collect
 from udd.analysis import Drawing, drawings, figure_config, inputs, proxies_config
 from udd.cli import UserError
 from udd.data import Dataset
-from udd.figures import curves, features, gallery, maps, spread, utilization
+from udd.figures import curves, features, gallery, maps, schedule, spread, utilization
 from udd.figures.__main__ import run
 from udd.figures.style import Sources, mosaic, save, set_path, variant_name
 from udd.params import load
@@ -32,8 +32,10 @@ def params():
     torch.set_num_threads(1)
     found = load(["params.yaml", "demo.yaml"])
     request = {"datasets": ["digits"], "ipc": [2], "variants": ["idc", "udd"]}
-    figures = dict.fromkeys(("utilization", "maps", "features", "gallery", "curves"), request)
-    return found | {"tables": {}, "figures": figures, "utilization": found["utilization"] | LOOKING}
+    figures: dict = dict.fromkeys(("utilization", "maps", "features", "gallery", "curves"), request)
+    figures["schedule"] = request | {"variants": ["random", "idc", "udd-short", "udd"]}
+    variants = found["variants"] | {"udd-short": {"distill": found["variants"]["udd"].get("distill", {}) | {"outer": 1}}}
+    return found | {"tables": {}, "figures": figures, "variants": variants, "utilization": found["utilization"] | LOOKING}
 
 
 def digits() -> Dataset:
@@ -47,7 +49,7 @@ def digits() -> Dataset:
 def sources(params, tmp_path_factory) -> Sources:
     """A tree of results with sets, curves and proxies of made-up images."""
     results = tmp_path_factory.mktemp("results")
-    for name in ("idc", "udd"):
+    for name in ("idc", "udd", "udd-short"):
         made = set_config(params, Cell("digits", 2, name), 0)
         boxes = grid_boxes(12, 2) if name == "idc" else corner_boxes(12, ["third", "half", "two_thirds"])
         regions = (torch.arange(6 * len(boxes)).view(6, -1) % 3 > 0 if name == "udd" else torch.ones(6, len(boxes))).to(torch.uint8)
@@ -73,7 +75,7 @@ def made_up_data(monkeypatch):
         monkeypatch.setattr(module, "dataset_of", lambda *_: digits())
 
 
-@pytest.mark.parametrize("module", [gallery, maps, features, curves, utilization, spread], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [gallery, maps, features, curves, schedule, utilization, spread], ids=lambda module: module.__name__)
 def test_a_figure_has_the_same_bytes_each_time(module, params, sources, tmp_path):
     name = module.__name__.split(".")[-1]
     config = figure_config(params, next(drawing for drawing in drawings(params) if drawing.name == name))
@@ -113,6 +115,19 @@ def test_a_figure_without_points_is_one_line(params, sources):
     config = figure_config(params, Drawing("utilization", "digits", 2))
     with pytest.raises(UserError, match="no variant with both mUE and accuracy"):
         utilization.draw(config | {"dataset": "mnist"}, sources)
+
+
+def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minutes(params, sources):
+    config, groups = figure_config(params, Drawing("schedule", "digits", 2)), schedule.read(sources.results / "accuracy.csv")
+    coreset, idc, udd = schedule.lines(config, groups, sources)
+    whole = params["distill"]["outer"] * params["distill"]["inner"]
+    assert [point.iterations for point in udd] == [params["distill"]["inner"], whole] and [point.variant for point in udd] == ["udd-short", "udd"]
+    assert [point.minutes for point in udd] == [39 / 60, 39 / 60]  # the last row of the curve
+    assert [(point.iterations, point.minutes, point.variant) for point in coreset] == [(0, 0, "random")] and len(idc) == 1
+    runs = [run.accuracy for run in groups[schedule.Key("digits", "2", "udd", "idc", "convnet3")]]
+    assert (udd[1].mean, udd[1].n) == (pytest.approx(np.mean(runs)), len(runs)) and udd[1].std == pytest.approx(np.std(runs, ddof=1))
+    with pytest.raises(UserError, match="no evaluation of MNIST, 2 images per class that the figure asks for"):
+        schedule.draw(config | {"dataset": "mnist"}, sources)
 
 
 def test_curves_are_averaged_over_spans():

@@ -75,8 +75,11 @@ def drawn_cells(params: Params, drawing: Drawing) -> list[Cell]:
 
 def inputs(params: Params, drawing: Drawing) -> list[str]:
     """The files below results that a drawing needs."""
-    if drawing.name in ACCURACY_FIGURES:
-        return ["accuracy.csv", *(["utilization.csv"] if drawing.name == "utilization" else [])]
+    if drawing.name == "utilization":
+        return ["accuracy.csv", "utilization.csv"]
+    if drawing.name == "schedule":  # beside the accuracies, how long the sets took
+        distilled = [cell for cell in drawn_cells(params, drawing) if method(params, cell.variant) == "distill"]
+        return ["accuracy.csv", *(shown_file("curves", cell, seed) for cell in distilled for seed in shown_seeds(params, drawing.name, cell))]
     found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     if drawing.name in WITH_DATA:
         found.append(f"data/{drawing.dataset}.json")
