@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from tiny import network, noise
+from torch.utils.flop_counter import FlopCounterMode
 
 from udd.compilation import WORTH_COMPILING, compiled, forward_flop, pays, training_flop
 
@@ -56,6 +57,15 @@ def test_a_convnet_does_three_convolutions_and_a_linear_layer(channels, side, ma
     model = network(channels, side, classes, width)
     assert forward_flop(model, noise(1, channels, side, side)) == expected
     assert forward_flop(model.float(), torch.zeros(1, channels, side, side, dtype=torch.uint8)) == expected
+
+
+@pytest.mark.parametrize("name", ["convnet3", "resnet18", "vgg11", "alexnet", "resnetap10"])
+def test_operations_are_those_that_torch_counts(name):
+    model, image = network(3, 32, 5, 8, name), noise(1, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(image)
+    assert forward_flop(model, image) == counter.get_total_flops()
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_training_goes_through_the_network_three_times_an_image():

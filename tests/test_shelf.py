@@ -1,13 +1,15 @@
 """Sets that were made elsewhere take their place in the workflow, if the present code made them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import config
+from tiny import ROOT, config
 
-from udd import shelf
+from udd import shelf, take
 from udd.cli import UserError
 from udd.provenance import code_digest
 from udd.synthetic import SyntheticSet, save
@@ -30,6 +32,36 @@ def test_a_set_made_elsewhere_is_taken_with_its_curve(tmp_path, capsys):
     assert lying.with_suffix(".csv").read_text() == "iteration\n"
     assert shelf.take(lying, wanted) and wanted.read_bytes() == path.read_bytes()
     assert not lying.exists() and not shelf.take(lying, wanted)
+
+
+def taking(folder: Path, wanted: Path) -> list[str]:
+    """The command line of udd.take for that set and its curve."""
+    outs = [str(wanted), str(wanted.with_suffix(".csv"))]
+    return ["--module", "udd.distill", "--config", json.dumps(config()), "--shelf", str(folder), "--out", *outs]
+
+
+def test_a_job_takes_what_lies_there_and_otherwise_has_to_make_it(tmp_path):
+    path, folder, wanted = a_set(tmp_path / "udd.safetensors"), tmp_path / "shelf", tmp_path / "results" / "seed0.safetensors"
+    with pytest.raises(SystemExit) as absent:
+        take.run(taking(folder, wanted))
+    assert absent.value.code == 1 and not wanted.parent.exists()
+    shelf.run([str(folder), str(path)])
+    take.run(taking(folder, wanted))
+    assert wanted.read_bytes() == path.read_bytes() and wanted.with_suffix(".csv").read_text() == "iteration\n"
+    assert not list(folder.iterdir())
+
+
+def test_a_note_that_it_failed_is_left_for_the_job_to_say(tmp_path):
+    lying = shelf.place(tmp_path, config(), "udd.distill", ".safetensors")
+    shelf.fail(lying, "why")
+    with pytest.raises(SystemExit) as failed:
+        take.run(taking(tmp_path, tmp_path / "set.safetensors"))
+    assert failed.value.code == 1 and lying.with_suffix(".failed").read_text() == "why"
+
+
+def test_taking_needs_no_torch():
+    code = "import sys, udd.take; assert not {'torch', 'numpy'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_another_configuration_or_code_has_another_place(tmp_path, monkeypatch):

@@ -23,5 +23,6 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q} --out {output:q}'
-        " --threads {threads} 2>&1 | tee -i {log:q}"
+        "{{ python -m udd.take --module udd.evaluate --config {params.config:q} --shelf {params.shelf:q} --out {output:q} ||"
+        ' python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q}'
+        " --out {output:q} --threads {threads}; }} 2>&1 | tee -i {log:q}"
