@@ -40,4 +40,4 @@ def test_a_pull_finds_all_that_is_listed(pipeline: str):
 def test_every_pipeline_names_its_metrics(pipeline: str):
     """So that `dvc metrics diff` has something to say in a fresh clone."""
     (metrics,) = yaml.safe_load((ROOT / pipeline).read_text())["metrics"]
-    assert str(Path(pipeline).with_name(metrics)) in tracked("*metrics.json")
+    assert str(Path(pipeline).parent / metrics) in tracked("*metrics.json")
