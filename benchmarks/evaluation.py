@@ -51,7 +51,7 @@ class Place(NamedTuple):
         return self.folder / "set.safetensors"
 
 
-def configuration(ipc: int, network: int, parts: int, settings: Settings, precision: str = "float32") -> Config:
+def configuration(ipc: int, network: int, parts: int, settings: Settings, precision: str) -> Config:
     """An evaluation of a UDD set of `ipc`, its schedule shortened; compiled if the whole schedule would be."""
     params = planned() | {"datasets": {"random": {"kind": "npz"}}}
     config = plan.evaluation_config(params, plan.Record(plan.Cell("random", ipc, "udd"), 0, plan.DEFAULT_PROTOCOL, "convnet3", network))

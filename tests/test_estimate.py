@@ -143,16 +143,14 @@ def tiny_params(**changes):
 
 
 def test_an_evaluation_takes_the_operations_that_are_foretold():
-    found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4})
+    found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4, "precision": "bfloat16"})
     record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3", 0)
     config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
     with FlopCounterMode(display=False) as counter:
         evaluate(config, data, data.train_images[:6], data.train_labels[:6], CPU)
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
-    assert {step.images for step in job.own} == {4, 2, 6}
-    found["evaluate"]["precision"] = "bfloat16"
-    assert {step.precision for step in workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU).own} == {"bfloat16"}
+    assert {step.images for step in job.own} == {4, 2, 6} and {step.precision for step in job.own} == {"bfloat16"}
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,8 @@ def test_captions_say_how_the_networks_were_trained():
     assert "Networks trained for 1000 epochs. " in caption(config("main"), tables.table(config("main"), made))
     short = {key: [run._replace(epochs=60, precision="bfloat16") for run in runs] for key, runs in made.items()}
     assert "Networks trained for 60 epochs in bfloat16. " in caption(config("main"), tables.table(config("main"), short))
+    both = {key: [runs[0], *short[key][1:], short[key][0]] for key, runs in made.items()}
+    assert "Networks trained for 60/1000 epochs in bfloat16 and float32. " in caption(config("main"), tables.table(config("main"), both))
     assert "Networks trained" not in caption(config("main"), tables.table(config("main"), {}))
 
 

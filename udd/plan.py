@@ -8,9 +8,7 @@ IPC) <- its variant's.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
-import operator
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -119,9 +117,9 @@ def all_records(params: Params) -> list[Record]:
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's."""
-    dataset = params["datasets"][cell.dataset]
-    laid_over = dataset, dataset.get(f"ipc{cell.ipc}", {}), params["variants"][cell.variant]
-    return functools.reduce(operator.or_, (changes.get(section, {}) for changes in laid_over), params[section])
+    dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
+    at_ipc = dataset.get(f"ipc{cell.ipc}", {})
+    return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
 
 
 def dataset_config(params: Params, dataset: str) -> dict[str, Any]:

@@ -47,10 +47,11 @@ def plural(count: int, noun: str) -> str:
 
 
 def trained(table: Table) -> str:
-    """For how long, and in what precision if not in float32, the evaluated networks were trained; the full data set has its own protocol."""
+    """For how long, and in what precision unless all in float32, the evaluated networks were trained; the full data set has its own protocol."""
     runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
-    epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs} - {"float32"})
-    return f"Networks trained for {'/'.join(map(str, epochs))} epochs{' in ' if precisions else ''}{', '.join(precisions)}." if runs else ""
+    epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs})
+    rounded = "" if precisions == ["float32"] else f" in {' and '.join(precisions)}"
+    return f"Networks trained for {'/'.join(map(str, epochs))} epochs{rounded}." if runs else ""
 
 
 def schedule(table: Table) -> str:
