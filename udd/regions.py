@@ -100,17 +100,18 @@ def decode(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
     return crop_resize(images[pairs[:, 0]], pairs[:, 1], among)
 
 
-def overlap(start: float, length: float, cells: int) -> Tensor:
-    """How much of each of `cells` unit cells in a row lies in [start, start + length]. float64 [cells]."""
-    left = torch.arange(cells, dtype=torch.float64)
-    return ((left + 1).clamp(max=start + length) - left.clamp(min=start)).clamp(min=0)
+def overlap(start: Tensor, length: Tensor, cells: int) -> Tensor:
+    """How much of each of `cells` unit cells in a row lies in [start, start + length]. float64 [N], [N] -> [N, cells]."""
+    left = torch.arange(cells, dtype=torch.float64, device=start.device)
+    end = (start + length).unsqueeze(1)
+    return (torch.minimum(left + 1, end) - torch.maximum(left, start.unsqueeze(1))).clamp(min=0)
 
 
 def area_weights(boxes: Tensor, side: int, cells: int, like: Tensor) -> Tensor:
-    """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b). [N, cells ** 2], rows sum to 1."""
-    scale = cells / side
-    weights = []
-    for top, left, height, width in boxes.tolist():
-        area = torch.outer(overlap(top * scale, height * scale, cells), overlap(left * scale, width * scale, cells))
-        weights.append((area / area.sum()).flatten())
-    return torch.stack(weights).to(like)
+    """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b). [N, cells ** 2], rows sum to 1.
+
+    All windows at once, where they lie: asking for a window's place would make a GPU wait at every search.
+    """
+    top, left, height, width = (boxes.double() * (cells / side)).unbind(1)
+    areas = overlap(top, height, cells).unsqueeze(2) * overlap(left, width, cells).unsqueeze(1)  # [N, cells, cells]
+    return (areas / areas.sum((1, 2), keepdim=True)).flatten(1).to(like)

@@ -95,7 +95,8 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
         return
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
-    options = (recipe(distill), data.mean, data.std, generator, trajectory.engine.loss)
+    mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))  # once, not at every step
+    options = (recipe(distill), mean, std, generator, trajectory.engine.loss)
     for index in order[: steps * batch].split(batch):
         sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
 

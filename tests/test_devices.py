@@ -1,0 +1,110 @@
+"""What would stop a GPU, seen without one: tensors that carry no values, on a device that is not the CPU.
+
+On them an operation that mixes devices fails, and so does asking for a value, for which a GPU would have to finish all its work first.
+"""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from tiny import config, dataset, options
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from udd import distill, ensemble, trajectory
+from udd.networks import build
+from udd.regions import Windows, candidate_windows
+from udd.seeds import seed_of
+from udd.trajectory import recipe
+
+ELSEWHERE = torch.device("meta")
+SIDE, CLASSES, COUNT = 16, 3, 21
+
+
+class Generator(torch.Generator):
+    """A CPU's generator that says it lies elsewhere, as what draws from it then asks for its numbers to do."""
+
+    device = property(lambda self: ELSEWHERE)  # type: ignore[assignment]
+
+
+def stream(device: torch.device, *parts: str | int) -> torch.Generator:
+    return Generator().manual_seed(seed_of(*parts))
+
+
+def moved(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """`Module.to`, which does not know tensors without values."""
+    for part in module.modules():
+        for name, weight in part.named_parameters(recurse=False):
+            setattr(part, name, torch.nn.Parameter(weight.detach().to(device)))
+    return module
+
+
+@pytest.fixture
+def elsewhere(monkeypatch) -> FakeTensorMode:
+    monkeypatch.setattr(trajectory, "stream", stream)
+    monkeypatch.setattr(torch.nn.Module, "to", moved)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows real devices alone
+    monkeypatch.setattr(torch, "_standard_gamma", lambda shape, generator: torch.rand_like(shape))  # torch 2.11's gives values or nothing
+    return FakeTensorMode(allow_non_fake_inputs=True)  # torch.tensor(numbers) does not know of it
+
+
+def data_elsewhere():
+    data = dataset(side=SIDE)
+    images = torch.empty(data.train_images.shape, dtype=torch.uint8, device=ELSEWHERE)
+    return data._replace(train_images=images, train_labels=torch.empty(COUNT, dtype=torch.int64, device=ELSEWHERE))
+
+
+def begun(made: dict, among: Windows) -> distill.Distilled:
+    """A set as `udd.distill.begin` gives it, which looks for real images of every class and so at values."""
+    images = torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
+    broken = torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
+    return distill.Distilled(made, among, images, torch.zeros_like(images), stream(ELSEWHERE, "images"), broken=broken)
+
+
+def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.Distilled:
+    """A whole network of a distillation, one step of it with the parts of the loss for the log."""
+    among = candidate_windows(made["distill"], SIDE, torch.zeros(()))
+    with mode:
+        boxes, rows, columns = (mode.from_tensor(each).to(ELSEWHERE) for each in among[:3])
+        data, sets = data_elsewhere(), [begun(made, Windows(boxes, rows, columns, among.whole))]
+        index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
+        state = trajectory.start(data, made["distill"], 0, chunk)
+        for parts in (False, True):
+            distill.advance(state, sets, data, index, parts)
+        return sets[0]
+
+
+@pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "gradient", "activation", "vote", "random", "all")] + [
+    {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"decode": "grid"}, {"decode": "windows", "cfc": False},
+    {"networks": "pool", "max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
+])  # fmt: skip
+def test_a_distillation_stays_on_its_device_and_asks_it_for_nothing(elsewhere, changes):
+    found = steps(elsewhere, config(**changes), None)
+    assert found.images.device == found.velocity.device == found.broken.device == ELSEWHERE
+
+
+def test_neither_does_one_that_takes_its_images_a_few_at_a_time_ask_for_anything(elsewhere):
+    assert steps(elsewhere, config(), 4).images.device == ELSEWHERE
+
+
+def test_asking_for_a_value_is_seen(elsewhere, monkeypatch):
+    monkeypatch.setattr(distill, "update", lambda made, got, *_: float(got.loss_gradient.sum()))
+    with pytest.raises(DataDependentOutputException):
+        steps(elsewhere, config(), None)
+
+
+def test_another_device_is_seen(elsewhere, monkeypatch):
+    monkeypatch.setattr(distill, "moving_average", lambda averages, features, _: features + torch.zeros(averages.shape))
+    with pytest.raises(RuntimeError, match="two (different )?devices"):
+        steps(elsewhere, config(), None)
+
+
+def test_networks_trained_at_once_stay_on_their_device_and_ask_it_for_nothing(elsewhere):
+    with elsewhere:
+        how, generators = recipe(options()), [stream(ELSEWHERE, "train", number) for number in range(2)]
+        networks = [build("convnet3", 3, SIDE, CLASSES, 4, generator) for generator in generators]
+        weights, _ = torch.func.stack_module_state(networks)
+        images, labels = torch.empty(2, 5, 3, SIDE, SIDE, device=ELSEWHERE), torch.zeros(2, 5, dtype=torch.int64, device=ELSEWHERE)
+        mean = torch.zeros(3, device=ELSEWHERE)
+        found = ensemble.losses(networks[0], weights, *ensemble.prepared(images, labels, how, mean, mean + 1, generators))
+        gradients = torch.autograd.grad(found.sum(), list(weights.values()))
+    assert {each.device for each in (found, *gradients)} == {ELSEWHERE}
