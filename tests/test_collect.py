@@ -109,6 +109,11 @@ def test_orphans_are_listed_and_left_alone(params, results):
     assert len(list((results / "accuracy/digits/ipc1/idc").rglob("*.json"))) == 4
 
 
+def test_what_one_table_does_not_ask_for_is_no_orphan(params, results, tmp_path):
+    asked = params | {"tables": {"main": params["tables"]["main"] | {"variants": ["udd", "full"]}}}
+    assert "orphan" not in collect.collect(asked, results, tmp_path / "collected")
+
+
 def test_the_command_takes_all_parameters_as_json(params, results, tmp_path, capsys):
     collect.run(["--config", json.dumps(params), "--results", str(results), "--out", str(tmp_path / "out")])
     assert "10 of 10" in capsys.readouterr().out

@@ -1,12 +1,14 @@
 """Whether to compile, decided from work and device; the work of a network counted by hand."""
 
 import shutil
+import sysconfig
 
 import pytest
 import torch
 from tiny import network, noise
 from torch.utils.flop_counter import FlopCounterMode
 
+from udd.cli import UserError
 from udd.compilation import WORTH_COMPILING, compiled, forward_flop, pays, training_flop
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -17,16 +19,24 @@ def without_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
 
 
+@pytest.fixture
+def with_everything(monkeypatch, tmp_path):
+    """Every compiler, and Python's headers."""
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    return tmp_path
+
+
 @pytest.mark.parametrize("flop", [0.0, 1e13, 1e30])
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
-def test_always_and_never_are_kept_to_whatever_the_work_and_the_machine(flop, device, without_compiler):
+def test_always_and_never_are_kept_to_whatever_the_work(flop, device, with_everything):
     assert pays("always", flop, device)
     assert not pays("never", flop, device)
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
-def test_by_itself_it_pays_from_some_amount_of_work_on(device, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+def test_by_itself_it_pays_from_some_amount_of_work_on(device, with_everything):
     first = WORTH_COMPILING[device.type]
     assert [pays("auto", share * first, device) for share in (0, 0.5, 0.999, 1, 1.5, 1e9)] == [False] * 3 + [True] * 3
 
@@ -37,9 +47,24 @@ def test_on_the_cpu_any_compiler_will_do(compiler, monkeypatch):
     assert pays("auto", 1e30, CPU)
 
 
-def test_without_a_compiler_it_never_pays_on_the_cpu_and_a_gpu_needs_none(without_compiler):
-    assert not pays("auto", 1e30, CPU)
-    assert pays("auto", 1e30, CUDA)
+@pytest.mark.parametrize(("device", "variable"), [(CPU, "CXX"), (CUDA, "CC")], ids=str)
+def test_without_a_compiler_it_never_pays_and_always_is_refused_in_one_line(device, variable, without_compiler):
+    assert not pays("auto", 1e30, device) and not pays("never", 1e30, device)
+    with pytest.raises(UserError, match=rf"compile: always: found no compiler \(.*{variable} names\); install it"):
+        pays("always", 1e30, device)
+
+
+def test_a_compiler_that_the_environment_names_will_do(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "/opt/c++15" else None)
+    monkeypatch.setenv("CXX", "/opt/c++15")
+    assert pays("auto", 1e30, CPU)
+
+
+def test_a_gpu_also_needs_the_headers_of_python(with_everything):
+    (with_everything / "Python.h").unlink()
+    assert pays("auto", 1e30, CPU) and not pays("auto", 1e30, CUDA)
+    with pytest.raises(UserError, match=r"found no Python's headers \(.*Python\.h\)"):
+        pays("always", 1e30, CUDA)
 
 
 def test_on_an_unknown_kind_of_device_it_never_pays():

@@ -52,7 +52,7 @@ def compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name in COMPILERS else None)
 
 
-def test_the_configuration_decides_if_it_does_not_leave_it_open():
+def test_the_configuration_decides_if_it_does_not_leave_it_open(compiler):
     assert compiles(options(compile="always", outer=1))
     assert not compiles(options(compile="never", outer=10**9))
 
@@ -67,7 +67,8 @@ def test_left_open_nothing_is_compiled_on_a_cpu_without_a_compiler(monkeypatch):
     long = options(compile="auto", outer=10**9)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert not compiles(long)
-    assert compiles(long | {"compile": "always"})
+    with pytest.raises(UserError, match="compile: always: found no compiler"):
+        compiles(long | {"compile": "always"})
 
 
 def test_the_planned_work_is_that_on_real_images():

@@ -11,6 +11,7 @@ from tiny import captured, network, noise
 
 from udd import ensemble, evaluate, evaluation_job, shelf
 from udd.cli import UserError
+from udd.files import write_json
 from udd.networks import Network
 from udd.plan import canonical
 from udd.seeds import stream
@@ -134,12 +135,13 @@ def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 def test_one_network_that_fails_leaves_the_others_their_records(tmp_path, monkeypatch, capsys):
     save(tmp_path / "set.safetensors", a_set())
     configs = [CONFIG | {"network": number} for number in (4, 7)]
-    args = argparse.Namespace(manifest="m", root="r", set=tmp_path / "set.safetensors", shelf=tmp_path / "shelf")
+    write_json(tmp_path / "manifest.json", {})
+    args = argparse.Namespace(manifest=tmp_path / "manifest.json", root="r", set=tmp_path / "set.safetensors", shelf=tmp_path / "shelf")
     monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
     monkeypatch.setattr(evaluation_job, "at_once", lambda configs, device: [configs])
     broken_network(monkeypatch, 7)
     evaluation_job.make_company(configs, args, torch.device("cpu"))
-    first, second = (evaluation_job.shelved(config, args.shelf) for config in configs)
+    first, second = (evaluation_job.shelved(config, args) for config in configs)
     assert json.loads(first.read_text())["config"] == configs[0] and json.loads(first.read_text())["together"] == 2
     assert not second.exists()
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):

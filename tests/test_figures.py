@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,8 +109,39 @@ def test_features_show_at_most_so_many_of_each_class():
 def test_points_are_in_the_order_of_what_is_varied(params, sources):
     config = figure_config(params, Drawing("utilization", "digits", 2))
     mues, groups = utilization.read_mues(sources.results / "utilization.csv"), utilization.read(sources.results / "accuracy.csv")
-    families = utilization.points(config, mues, groups)
-    assert list(families) == ["grid", "regions"] and families["regions"][0].value == params["distill"]["selected"]
+    families = utilization.families(config, mues, groups)
+    assert [family.decode for family in families] == ["grid", "regions"] and families[1].points[0].value == params["distill"]["selected"]
+
+
+def sets_of(params: dict[str, Any], **changes: dict[str, Any]) -> dict[str, Any]:
+    """The configurations of sets by name, each the default with its changes, as a figure's configuration has them."""
+    return {"dataset": "digits", "ipc": 1, "protocol": "idc", "architecture": "convnet3"} | {
+        "sets": [{"variant": name, "distill": params["distill"] | own} for name, own in changes.items()]
+    }
+
+
+def test_only_variants_that_differ_in_p_alone_are_joined(params):
+    real = {"init": "real", "selected": 8}
+    made = {
+        "udd": real,
+        "udd-p2": real | {"selected": 2},
+        "udd-mix": {"init": "mix"},
+        "udd-plus": {"init": "mix", "scales": ["half"], "policy": "all"},
+    }
+    config = sets_of(params, **made)
+    mues = {("digits", "1", name): [0.5] for name in made}
+    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made}
+    found = utilization.families(config, mues, groups)
+    assert [[point.variant for point in family.points] for family in found] == [["udd-p2", "udd"], ["udd-mix"], ["udd-plus"]]
+    assert [utilization.label(family) for family in found] == ["UDD, over P", variant_name("udd-mix"), variant_name("udd-plus")]
+
+
+@pytest.mark.parametrize("name", ["gallery", "maps", "features"])
+def test_a_set_of_another_configuration_is_not_drawn(params, sources, name):
+    config = figure_config(params, Drawing(name, "digits", 2))
+    planned = [made | {"distill": made["distill"] | {"image_lr": 9.0}} for made in config["sets"]]
+    with pytest.raises(UserError, match=r"idc/seed0.safetensors: made with another configuration: distill.image_lr is .*, planned 9.0"):
+        {"gallery": gallery, "maps": maps, "features": features}[name].draw(config | {"sets": planned}, sources)
 
 
 def test_a_figure_without_points_is_one_line(params, sources):

@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 from udd.cli import UserError, main
 from udd.files import atomic_path, lock, read_json, sha256, write_atomic, write_json
 
+
+class OutOfMemoryError(RuntimeError):
+    """What torch raises, by its name."""
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -63,6 +68,18 @@ def test_a_folder_that_is_a_file_ends_in_one_line(tmp_path, capsys):
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and "file" in error
+
+
+def test_a_device_without_memory_ends_in_one_line_and_another_error_does_not(capsys):
+    def fail(error: RuntimeError) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        main(lambda _argv: fail(OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: the device has too little free memory: CUDA out of memory. Tried to allocate 2 GiB\n"
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(lambda _argv: fail(RuntimeError("a bug")))
 
 
 @settings(deadline=None, max_examples=30)

@@ -25,7 +25,7 @@ def test_a_job_writes_set_and_curve_and_removes_its_checkpoint(argv, tmp_path, c
         assert loss == pytest.approx(gradient + cfc) and min(norms) > 0
     stored = synthetic.load(tmp_path / "set.safetensors")
     assert stored.metadata["config"] == CONFIG
-    assert stored.metadata["provenance"].keys() == {"module", "code", "git", "versions", "device", "threads"}
+    assert stored.metadata["provenance"].keys() == {"module", "code", "git", "versions", "device", "threads", "inputs"}
     log = capsys.readouterr().err.splitlines()
     assert len(log) == 4 and all("images/s" in line and "to go" in line and "L_g" in line for line in log)
 
@@ -38,13 +38,18 @@ def test_sets_in_lockstep_are_those_of_jobs_of_their_own(argv, tmp_path):
         same_sets(tmp_path, f"alone-{name}", name)
 
 
-def test_a_checkpoint_is_of_one_configuration_and_one_code(argv, tmp_path, monkeypatch):
-    one, other = config(), config(image_lr=0.01)
-    names = {request.checkpoint_path(Path("folder"), [c]) for c in (one, other, config(ipc=1), config(seed=1))}
-    assert len(names) == 4
-    assert request.checkpoint_path(Path("folder"), [one]) == request.checkpoint_path(Path("folder"), [dict(reversed(one.items()))])
+def test_a_checkpoint_is_of_one_configuration_one_code_and_one_data_set(made, tmp_path, monkeypatch):
+    one, changed = config(), tmp_path / "manifest.json"
+    changed.write_text(made[0].read_text() + " ")
+
+    def path(asked: dict, manifest: Path = made[0]) -> Path:
+        return request.checkpoint_path(Path("folder"), [asked], manifest)
+
+    names = {*map(path, (one, config(image_lr=0.01), config(ipc=1), config(seed=1))), path(one, changed)}
+    assert len(names) == 5
+    assert path(one) == path(dict(reversed(one.items())))
     monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
-    assert request.checkpoint_path(Path("folder"), [one]) not in names
+    assert path(one) not in names
 
 
 def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):

@@ -78,10 +78,10 @@ def killed(arguments: list[str], checkpoint: Path, source: random.Random) -> Non
     assert process.exitcode == -signal.SIGKILL
 
 
-def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, tmp_path, capsys):
+def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, made, tmp_path, capsys):
     long = [config(outer=8, inner=10, ipc=1, policy="vote", max_pairs=5), config(outer=8, inner=10, ipc=1, decode="grid", init="mix")]
     arguments, source = argv(long, "cut", "--checkpoint-seconds", "0", "--log-every", "20", "--threads", "1"), random.Random()
-    checkpoint = request.checkpoint_path(tmp_path / "checkpoints" / "cut", long)
+    checkpoint = request.checkpoint_path(tmp_path / "checkpoints" / "cut", long, made[0])
     multiprocessing.get_context("forkserver").set_forkserver_preload(["udd.job", "torch.utils.flop_counter"])  # imported once
     for _ in range(10):
         killed(arguments, checkpoint, source)
@@ -93,9 +93,9 @@ def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, tmp_pa
         same_sets(tmp_path, one, other)
 
 
-def test_a_truncated_checkpoint_is_refused_and_kept(argv, tmp_path, capsys):
+def test_a_truncated_checkpoint_is_refused_and_kept(argv, made, tmp_path, capsys):
     stopped_once(argv())
-    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG], made[0])
     path.write_bytes(path.read_bytes()[:-100])
     size = path.stat().st_size
     capsys.readouterr()
@@ -105,10 +105,10 @@ def test_a_truncated_checkpoint_is_refused_and_kept(argv, tmp_path, capsys):
     job.run(argv())
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_can_go_on(argv, tmp_path, capsys, monkeypatch):
+def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_can_go_on(argv, made, tmp_path, capsys, monkeypatch):
     job.run(argv(CONFIG, "whole"))
     stopped_once(argv())
-    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG], made[0])
     before = path.read_bytes()
 
     def full(*_args):
@@ -133,10 +133,10 @@ def test_a_loss_that_is_not_finite_names_iteration_class_and_last_good_checkpoin
     assert not (tmp_path / "wild.safetensors").exists()
 
 
-def test_the_first_class_that_broke_is_named_and_the_last_good_checkpoint_kept(argv, tmp_path, monkeypatch):
+def test_the_first_class_that_broke_is_named_and_the_last_good_checkpoint_kept(argv, made, tmp_path, monkeypatch):
     arguments = argv(CONFIG, "set", "--log-every", "4", "--checkpoint-seconds", "0")
     stopped_once(arguments)
-    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])
+    path = request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG], made[0])
     before, advance = path.read_bytes(), running.advance
 
     def breaking(trajectory, sets, *rest):

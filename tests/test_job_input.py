@@ -50,8 +50,8 @@ def test_paths_and_texts_that_are_not_what_they_should_be_are_refused(argv, made
     job.run(replaced("--config", str(tmp_path / "config.json")))
 
 
-def test_two_runs_on_one_output_are_one_too_many(argv, tmp_path, capsys):
-    with lock(request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG])):
+def test_two_runs_on_one_output_are_one_too_many(argv, made, tmp_path, capsys):
+    with lock(request.checkpoint_path((tmp_path / "checkpoints" / "set"), [CONFIG], made[0])):
         assert "another run is writing this output; wait for it or stop it first" in refusal(argv(), capsys)
     job.run(argv())
 

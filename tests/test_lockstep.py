@@ -32,7 +32,7 @@ class Workshop:
         self.folder, self.plan, self.made = folder, folder / "plan.json", []
 
     def place(self, config: dict) -> Path:
-        return shelf.place(self.folder, config, MODULE, ".txt")
+        return shelf.place(self.folder, config, MODULE, "data", ".txt")
 
     def make(self, configs: list[dict]) -> None:
         self.made.append([config["number"] for config in configs])
@@ -82,6 +82,23 @@ def test_a_result_that_was_taken_is_made_again_alone(workshop):
     assert workshop.made == [[0, 1], [0]]
 
 
+def test_a_result_that_is_made_between_two_looks_is_not_made_again(workshop):
+    """Another process lays it down and says so after this one has looked for it, and before it asks whether its company is done."""
+    configs, looks = pending(0, 0), []
+    lockstep.write_plan(workshop.plan, configs, key, 1)
+    company = lockstep.read_plan(workshop.plan)[0]
+
+    def take() -> bool:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            company.done.touch()
+            return False
+        return len(looks) == 2
+
+    lockstep.share(configs[0], workshop.plan, take, workshop.make)
+    assert workshop.made == [] and looks == [0, 1]
+
+
 def test_a_new_plan_forgets_what_the_last_one_did(workshop):
     configs = pending(0, 0)
     for _ in range(2):
@@ -117,7 +134,7 @@ def test_a_failure_is_said_once_to_the_job_that_asks_for_it(workshop):
 
 def test_a_company_is_found_again_by_its_checkpoint(tmp_path):
     configs, gone = pending(0, 0), pending(1)
-    lockstep.checkpoint_path(tmp_path, configs, MODULE).write_text("state")
-    lockstep.checkpoint_path(tmp_path, gone, MODULE)
+    lockstep.checkpoint_path(tmp_path, configs, MODULE, "data").write_text("state")
+    lockstep.checkpoint_path(tmp_path, gone, MODULE, "data")
     assert lockstep.begun(tmp_path, MODULE) == [configs]
     assert lockstep.begun(tmp_path, "udd.evaluate") == []

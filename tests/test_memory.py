@@ -68,7 +68,7 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
     monkeypatch.setattr(memory, "SMALL", 0)
 
     def first_step() -> torch.Tensor:
-        run = running.Run([config(ipc=3, matched="all")], data, tmp_path / "checkpoint", None)
+        run = running.Run([config(ipc=3, matched="all")], data, tmp_path / "checkpoint", None, "")
         run.index = class_index(data.train_labels, 3)
         run.step(False)
         return run.sets[0].images
@@ -93,11 +93,11 @@ def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, mo
     for free in (None, 0):
         for resumed in (None, 0, 10**12):
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-            run = running.Run(configs, data, path, None)
+            run = running.Run(configs, data, path, None, "")
             run.step(False)
             run.keep()
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=resumed: free)
-            again = running.Run(configs, data, path, None)
+            again = running.Run(configs, data, path, None, "")
             assert again.trajectory.engine.chunk == run.trajectory.engine.chunk == (1 if free == 0 else None)
             again.step(False)
             found[free, resumed] = again.sets[0].images

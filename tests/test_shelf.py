@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,22 @@ from udd.provenance import code_digest
 from udd.synthetic import SyntheticSet, save
 
 
-def a_set(path: Path, code: str = "") -> Path:
+def manifest(folder: Path, content: str = "{}") -> Path:
+    """A data set's manifest, as far as the shelf looks at it: its bytes."""
+    path = folder / "manifest.json"
+    path.write_text(content)
+    return path
+
+
+def place(folder: Path, raw: Path) -> Path:
+    """Where the set lies that is made of the data of a manifest."""
+    return shelf.place(folder, config(), "udd.distill", shelf.inputs_digest([raw]), ".safetensors")
+
+
+def a_set(path: Path, code: str = "", inputs: bool = True) -> Path:
     """A set with its curve, as a run elsewhere leaves them."""
-    metadata = {"config": config(), "provenance": {"code": code or code_digest("udd.distill")}}
+    made_of = {"inputs": shelf.inputs_digest([manifest(path.parent)])} if inputs else {}
+    metadata = {"config": config(), "provenance": {"code": code or code_digest("udd.distill")} | made_of}
     nothing = torch.zeros(1, 0, dtype=torch.uint8)
     save(path, SyntheticSet(torch.zeros(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), nothing, torch.zeros(0, 4, dtype=torch.int64), metadata))
     path.with_suffix(".csv").write_text("iteration\n")
@@ -27,7 +41,7 @@ def a_set(path: Path, code: str = "") -> Path:
 def test_a_set_made_elsewhere_is_taken_with_its_curve(tmp_path, capsys):
     path, folder, wanted = a_set(tmp_path / "udd.safetensors"), tmp_path / "shelf", tmp_path / "results" / "seed0.safetensors"
     shelf.run([str(folder), str(path)])
-    lying = shelf.place(folder, config(), "udd.distill", ".safetensors")
+    lying = place(folder, manifest(tmp_path))
     assert str(lying) in capsys.readouterr().out
     assert lying.with_suffix(".csv").read_text() == "iteration\n"
     assert shelf.take(lying, wanted) and wanted.read_bytes() == path.read_bytes()
@@ -37,7 +51,8 @@ def test_a_set_made_elsewhere_is_taken_with_its_curve(tmp_path, capsys):
 def taking(folder: Path, wanted: Path) -> list[str]:
     """The command line of udd.take for that set and its curve."""
     outs = [str(wanted), str(wanted.with_suffix(".csv"))]
-    return ["--module", "udd.distill", "--config", json.dumps(config()), "--shelf", str(folder), "--out", *outs]
+    inputs = ["--inputs", str(folder.parent / "manifest.json")]
+    return ["--module", "udd.distill", "--config", json.dumps(config()), *inputs, "--shelf", str(folder), "--out", *outs]
 
 
 def test_a_job_takes_what_lies_there_and_otherwise_has_to_make_it(tmp_path):
@@ -52,10 +67,10 @@ def test_a_job_takes_what_lies_there_and_otherwise_has_to_make_it(tmp_path):
 
 
 def test_a_note_that_it_failed_is_left_for_the_job_to_say(tmp_path):
-    lying = shelf.place(tmp_path, config(), "udd.distill", ".safetensors")
+    lying = place(tmp_path / "shelf", manifest(tmp_path))
     shelf.fail(lying, "why")
     with pytest.raises(SystemExit) as failed:
-        take.run(taking(tmp_path, tmp_path / "set.safetensors"))
+        take.run(taking(tmp_path / "shelf", tmp_path / "set.safetensors"))
     assert failed.value.code == 1 and lying.with_suffix(".failed").read_text() == "why"
 
 
@@ -64,17 +79,38 @@ def test_taking_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_another_configuration_or_code_has_another_place(tmp_path, monkeypatch):
-    places = {shelf.place(tmp_path, each, module, ".json") for each in (config(), config(seed=1)) for module in ("udd.distill", "udd.evaluate")}
-    assert len(places) == 4
+def test_another_configuration_code_or_data_has_another_place(tmp_path, monkeypatch):
+    asked = list(product((config(), config(seed=1)), ("udd.distill", "udd.evaluate"), ("data", "others")))
+    places = {shelf.place(tmp_path, *each, ".json") for each in asked}
+    assert len(places) == 8
     monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
-    assert shelf.place(tmp_path, config(), "udd.distill", ".json") not in places
+    assert shelf.place(tmp_path, config(), "udd.distill", "data", ".json") not in places
+
+
+def test_what_was_made_of_other_data_is_not_taken(tmp_path):
+    """The data set was replaced while its result lay on the shelf, or a set was made again while an evaluation of the old one did."""
+    shelf.run([str(tmp_path / "shelf"), str(a_set(tmp_path / "udd.safetensors"))])
+    manifest(tmp_path, '{"other": "files"}')
+    with pytest.raises(SystemExit):
+        take.run(taking(tmp_path / "shelf", tmp_path / "set.safetensors"))
+    assert not (tmp_path / "set.safetensors").exists()
+
+
+def test_inputs_are_known_by_all_their_contents(tmp_path):
+    files = [tmp_path / name for name in "abc"]
+    for file, content in zip(files, "xyx", strict=True):
+        file.write_text(content)
+    a, b, c = files
+    assert shelf.inputs_digest([a, b]) == shelf.inputs_digest([c, b]) == shelf.inputs_digest([a, None, b])
+    assert len({shelf.inputs_digest(some) for some in ([a], [a, b], [b, a], [a, a], [])}) == 5
 
 
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path):
     folder = str(tmp_path / "shelf")
     with pytest.raises(UserError, match="made by the code 0123, expected .*check out the revision"):
         shelf.run([folder, str(a_set(tmp_path / "old.safetensors", "0123"))])
+    with pytest.raises(UserError, match="does not say of which data it was made"):
+        shelf.run([folder, str(a_set(tmp_path / "silent.safetensors", inputs=False))])
     alone = a_set(tmp_path / "alone.safetensors")
     alone.with_suffix(".csv").unlink()
     with pytest.raises(UserError, match=r"alone\.csv: no such file"):

@@ -176,8 +176,8 @@ def test_an_ablation_shows_the_paired_difference_to_udd():
 
 
 def test_the_loss_is_compared_with_its_absence():
-    asked = config("cfc", variants=["idc", "idc-cfc", "udd-nocfc", "udd"])
-    made = tables.table(asked, groups(idc=[60, 60], idc_cfc=[61, 62], udd_nocfc=[63, 63], udd=[64, 65]))
+    asked = config("cfc", variants=["idc", "idc-cfc", "udd-nocfc", "udd", "udd-plus"])  # the last is compared with nothing: both have CFC
+    made = tables.table(asked, groups(idc=[60, 60], idc_cfc=[61, 62], udd_nocfc=[63, 63], udd=[64, 65], udd_plus=[66, 67]))
     assert {key.variant: partner for key, (partner, _) in made.differences.items()} == {"idc-cfc": "idc", "udd": "udd-nocfc"}
 
 
@@ -278,6 +278,13 @@ def test_without_latex_there_is_a_message_and_no_pdf(written, monkeypatch, capsy
 def test_no_tables_no_pdf(tmp_path):
     with pytest.raises(UserError, match="no tables there"):
         pdf.run(["--tables", str(tmp_path)])
+
+
+def test_the_pdf_has_the_named_tables_only(written, monkeypatch):
+    """One that the parameters ask for no longer may lie there still."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    pdf.run(["--tables", str(written), "--names", "cfc", "main"])
+    assert re.findall(r"input\{(.*)\.tex}", (written / "all.tex").read_text()) == ["main", "cfc"]
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")

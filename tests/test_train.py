@@ -206,3 +206,9 @@ def test_streams_depend_on_every_part_and_nothing_else():
     assert seed_of("a", 1) == seed_of("a", 1)
     assert len({seed_of("a", 1), seed_of("a", 2), seed_of("b", 1), seed_of("a", "1"), seed_of("a1"), seed_of(1, "a")}) == 6
     assert torch.equal(torch.rand(3, generator=stream("cpu", "a")), torch.rand(3, generator=stream("cpu", "a")))
+
+
+def test_a_gpu_passes_fewer_large_images_at_once_and_a_cpu_always_as_many():
+    gpu = torch.device("cuda")
+    assert [module.forward_batch(gpu, side) for side in (8, 28, 32, 64, 224, 5000)] == [1000, 1000, 1000, 250, 20, 1]
+    assert {module.forward_batch(torch.device("cpu"), side) for side in (8, 32, 224)} == {50}

@@ -107,17 +107,20 @@ def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_data_root_is_no_parameter_of_a_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It reaches jobs by the environment; UDD_DATA wins over params.yaml."""
+    """It reaches jobs by the environment; UDD_DATA wins over params.yaml. Relative, it counts from the repository, not from --directory."""
     monkeypatch.chdir(tmp_path)
     for name in ("PATH", "PYTHONPATH", "UDD_DATA", "UDD_DISTILL_OPTIONS"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setenv("UDD_DATA", "")
-    flow.prepare_environment({"data_root": "raw"}, "base")
-    assert os.environ["UDD_DATA"] == str(tmp_path / "raw")
-    assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == "base"
+    flow.prepare_environment({"data_root": "raw"}, str(tmp_path / "base"))
+    assert os.environ["UDD_DATA"] == str(tmp_path / "base" / "raw")
+    assert os.environ["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path / "base")
     monkeypatch.setenv("UDD_DATA", "elsewhere")
-    flow.prepare_environment({"data_root": "raw"}, "base")
-    assert os.environ["UDD_DATA"] == str(tmp_path / "elsewhere")
+    flow.prepare_environment({"data_root": "raw"}, str(tmp_path / "base"))
+    assert os.environ["UDD_DATA"] == str(tmp_path / "base" / "elsewhere")
+    monkeypatch.setenv("UDD_DATA", "/elsewhere")
+    flow.prepare_environment({"data_root": "raw"}, str(tmp_path / "base"))
+    assert os.environ["UDD_DATA"] == "/elsewhere"
 
 
 def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

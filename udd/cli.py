@@ -18,7 +18,7 @@ class Stopped(Exception):
 
 
 def main(run: Callable[[list[str] | None], None]) -> None:
-    """Run a module's entry. Exit code 2 with one line on stderr for a user's error or a full disk, 75 when stopped at a checkpoint."""
+    """Run a module's entry. Exit code 2 with one line on stderr for a user's error, a full disk or GPU, 75 when stopped at a checkpoint."""
     try:
         run(None)
     except Stopped as stopped:
@@ -26,6 +26,11 @@ def main(run: Callable[[list[str] | None], None]) -> None:
         sys.exit(STOPPED)
     except (UserError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+            raise
+        print(f"error: the device has too little free memory: {one_line(error)}", file=sys.stderr)
         sys.exit(2)
 
 

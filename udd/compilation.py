@@ -5,12 +5,17 @@ A run that goes on from its checkpoint, or advances in lockstep with others, dec
 
 from __future__ import annotations
 
+import os
 import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from udd.cli import UserError
 
 # The smallest work for which compiling pays, in FLOP. On 2 CPU cores a cold compiler takes 45 s, and eager code does 90 GFLOP/s of which
 # it saves two thirds: 6 TFLOP break even. For a GPU the figure is a guess.
@@ -40,12 +45,26 @@ def training_flop(network: nn.Module, image: Tensor, images: float) -> float:
     return 3.0 * images * forward_flop(network, image)
 
 
+def lacking(device: torch.device) -> str:
+    """What torch's compiler lacks here, in words: it builds kernels for the CPU in C++, and what starts a GPU's in C, with Python's headers."""
+    variable, compilers = ("CXX", ("c++", "g++", "clang++")) if device.type == "cpu" else ("CC", ("cc", "gcc", "clang"))
+    if not any(map(shutil.which, (os.environ.get(variable, ""), *compilers))):
+        return f"compiler ({', '.join(compilers)}, or the one that {variable} names)"
+    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    return "" if device.type == "cpu" or headers.exists() else f"Python's headers ({headers})"
+
+
 def pays(choice: str, flop: float, device: torch.device) -> bool:
-    """Whether to compile: `always`, `never`, or `auto`: if there is work enough, and a C++ compiler for the CPU."""
-    if choice != "auto":
-        return choice == "always"
-    found = device.type != "cpu" or any(map(shutil.which, ("c++", "g++", "clang++")))
-    return found and flop >= WORTH_COMPILING.get(device.type, float("inf"))
+    """Whether to compile: `always`, `never`, or `auto`: if there is work enough, and all that it takes.
+
+    Raises UserError if `always` cannot be done.
+    """
+    if choice == "never" or (choice == "auto" and flop < WORTH_COMPILING.get(device.type, float("inf"))):
+        return False
+    lacks = lacking(device)
+    if lacks and choice == "always":
+        raise UserError(f"compile: always: found no {lacks}; install it, or say compile: auto")
+    return not lacks
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -70,7 +70,7 @@ def trained(dataset: Dataset, recipe: dict[str, Any], generator: torch.Generator
 def embeddings(network: Network, images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
     """The network's embeddings [n, E] of images [n, K, H, W]."""
     mean, std = (torch.tensor(values, device=images.device) for values in (dataset.mean, dataset.std))
-    parts = images.split(forward_batch(images.device))
+    parts = images.split(forward_batch(images.device, images.shape[-1]))
     return torch.cat([network.features(normalise(as_float(part), mean, std))[1] for part in parts])
 
 

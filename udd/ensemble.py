@@ -88,7 +88,7 @@ def accuracies(network: Network, weights: Weights, images: Tensor, labels: Tenso
     device, many = images.device, len(next(iter(weights.values())))
     mean, std = (torch.as_tensor(each, device=device) for each in (mean, std))
     right = torch.zeros(many, dtype=torch.int64, device=device)
-    each = max(1, forward_batch(device) // many)
+    each = max(1, forward_batch(device, images.shape[-1]) // many)
     for part, truth in zip(images.split(each), labels.split(each), strict=True):
         inputs = normalise(as_float(part), mean, std)
         logits = vmap(functional_call, in_dims=(None, 0, None))(network, weights, (inputs,))  # [M, B, C]

@@ -50,9 +50,9 @@ def config_of(args: argparse.Namespace) -> Config:
     return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture, args.network_seed))
 
 
-def shelved(config: Config, folder: Path) -> Path:
+def shelved(config: Config, args: argparse.Namespace) -> Path:
     """Where a record lies on the shelf."""
-    return shelf.place(folder, config, "udd.evaluate", ".json")
+    return shelf.place(args.shelf, config, "udd.evaluate", shelf.inputs_digest([args.manifest, args.set]), ".json")
 
 
 def at_once(configs: list[Config], device: torch.device) -> list[list[Config]]:
@@ -68,10 +68,10 @@ def at_once(configs: list[Config], device: torch.device) -> list[list[Config]]:
 def make_company(configs: list[Config], args: argparse.Namespace, device: torch.device) -> None:
     """Evaluate several networks on the set and lay the records on the shelf; the data are read once."""
     dataset = load(args.manifest, args.root).to(device)
-    wanted = [config for config in configs if not shelved(config, args.shelf).exists()]  # some may be left by a run that was cut
+    wanted = [config for config in configs if not shelved(config, args).exists()]  # some may be left by a run that was cut
     for group in at_once(wanted, device):
         for config, found in zip(group, attempted(group, dataset, args.set, device), strict=True):
-            lay(shelved(config, args.shelf), found)
+            lay(shelved(config, args), found)
 
 
 def attempted(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> Sequence[Config | UserError]:
@@ -102,7 +102,7 @@ def run(argv: list[str] | None = None) -> None:
     device, config = setup(args), config_of(args)
     with lock(args.out):
         if args.shelf:
-            take = partial(shelf.take, shelved(config, args.shelf), args.out)
+            take = partial(shelf.take, shelved(config, args), args.out)
             lockstep.share(config, args.shelf / "evaluate.json", take, partial(make_company, args=args, device=device))
         else:
             write_json(args.out, record(config, load(args.manifest, args.root).to(device), args.set, device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ def make(tasks: list[Task], path: Path, args: argparse.Namespace, device: torch.
     with ExitStack() as locks:
         for written in (path, *(task.out for task in tasks)):
             locks.enter_context(lock(written))
-        run = Run([task.config for task in tasks], load(args.manifest, args.root).to(device), path, args.pool)
+        run = Run([task.config for task in tasks], load(args.manifest, args.root).to(device), path, args.pool, shelf.inputs_digest([args.manifest]))
         complete(run, [task.out for task in tasks], args)
         failures = [write(run, number, task) for number, task in enumerate(tasks)]
         path.unlink(missing_ok=True)
@@ -44,7 +45,7 @@ def write(run: Run, number: int, task: Task) -> str:
 
 def shelved(config: dict[str, Any], args: argparse.Namespace) -> Task:
     """A set as it lies on the shelf."""
-    place = shelf.place(args.shelf, config, "udd.distill", ".safetensors")
+    place = shelf.place(args.shelf, config, "udd.distill", shelf.inputs_digest([args.manifest]), ".safetensors")
     return Task(config, place, place.with_suffix(".csv"))
 
 
@@ -72,7 +73,7 @@ def make_company(configs: list[dict[str, Any]], args: argparse.Namespace, device
     configs = [task.config for task in tasks]
     if not tasks:
         return
-    path = lockstep.checkpoint_path(args.shelf / "checkpoints", configs, "udd.distill")
+    path = lockstep.checkpoint_path(args.shelf / "checkpoints", configs, "udd.distill", shelf.inputs_digest([args.manifest]))
     for task, failed in zip(tasks, make(tasks, path, args, device), strict=True):
         if failed:
             shelf.fail(task.out, failed)
@@ -82,6 +83,7 @@ def make_company(configs: list[dict[str, Any]], args: argparse.Namespace, device
 def run(argv: list[str] | None = None) -> None:
     """Make the sets that the command line asks for."""
     args = parser().parse_args(argv)
+    args.begun = time.monotonic()  # a time limit counts from here: waiting for another job's company is part of it
     tasks = requested(args)
     configs = [task.config for task in tasks]
     check_data(configs, read_manifest(args.manifest), args.manifest)
@@ -95,5 +97,5 @@ def run(argv: list[str] | None = None) -> None:
                 lockstep.share(task.config, args.shelf / "distill.json", partial(take, task, args), company)
         return
     folder = args.checkpoints / "pool" if args.pool else args.checkpoints  # a recalled network has no momentum to go on with
-    if failed := next(filter(None, make(tasks, checkpoint_path(folder, configs), args, device)), ""):
+    if failed := next(filter(None, make(tasks, checkpoint_path(folder, configs, args.manifest), args, device)), ""):
         raise UserError(failed)

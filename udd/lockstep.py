@@ -1,8 +1,8 @@
 """Jobs that share their work: sets that meet the same networks advance in one process, though the workflow asks for them one by one.
 
 The workflow plans *companies* of the results it is about to make. The job that starts first makes its whole company and lays each result on
-a *shelf*, from which that result's own job takes it. A result on the shelf is known by the digest of its configuration and of the code that
-makes it; one that was made on another machine can be laid there too (udd.shelf). Never imports torch.
+a *shelf*, from which that result's own job takes it. A result on the shelf is known by the digest of its configuration, of the code that
+makes it and of its inputs; one that was made on another machine can be laid there too (udd.shelf). Never imports torch.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def share(config: Config, plan: Path, take: Callable[[], bool], make: Callable[[
     companies = read_plan(plan)
     own = company_of(config, companies)
     while not take():
-        if own is None or (own.done.exists() and not take()):
+        if own is None or own.done.exists():
+            if own and take():  # it was made between the two looks
+                return
             make([config])
             own = None
         elif not any(made(company, make) for company in companies if company.key == own.key):
@@ -100,15 +102,15 @@ def made(company: Company, make: Callable[[list[Config]], None]) -> bool:
         return True
 
 
-def checkpoint_path(folder: Path, configs: list[Config], module: str) -> Path:
-    """A company's checkpoint, named by its configurations and code; beside it they are written down, so that the company can be found again."""
-    path = folder / f"{digest(configs, module)}.safetensors"
+def checkpoint_path(folder: Path, configs: list[Config], module: str, inputs: str) -> Path:
+    """A company's checkpoint, named by its configurations, code and inputs; beside it they are written down, so that the company is found again."""
+    path = folder / f"{digest(configs, module, inputs)}.safetensors"
     if not path.with_suffix(".json").exists():
-        write_json(path.with_suffix(".json"), configs)
+        write_json(path.with_suffix(".json"), {"configs": configs, "inputs": inputs})
     return path
 
 
 def begun(folder: Path, module: str) -> list[list[Config]]:
     """The companies that left a checkpoint which the present code can go on from."""
-    found = (read_json(path) for path in sorted(folder.glob("*.json")) if path.with_suffix(".safetensors").exists())
-    return [configs for configs in found if (folder / f"{digest(configs, module)}.safetensors").exists()]
+    found = (read_json(path) for path in sorted(folder.glob("*.json")))
+    return [one["configs"] for one in found if (folder / f"{digest(one['configs'], module, one['inputs'])}.safetensors").exists()]

@@ -54,8 +54,9 @@ def run(argv: list[str] | None = None) -> None:
     """Make the PDF of the tables that exist."""
     parser = argparse.ArgumentParser(prog="python -m udd.pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
     parser.add_argument("--tables", type=Path, default=Path("results/tables"), help="the folder of the tables")
+    parser.add_argument("--names", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="which of them; by default all that are there")
     args = parser.parse_args(argv)
-    names = [name for name in LAYOUTS if (args.tables / f"{name}.tex").exists()]
+    names = [name for name in LAYOUTS if name in args.names and (args.tables / f"{name}.tex").exists()]
     if not names:
         raise UserError(f"{args.tables}: no tables there; make them with python -m udd.tables")
     write_atomic(args.tables / SOURCE, document(names))

@@ -12,7 +12,7 @@ from udd.compare import difference
 from udd.lockstep import networks_config, shared_part
 from udd.params import load as load_params
 from udd.plan import add_config, canonical, named_cell, read_config, set_config
-from udd.shelf import digest
+from udd.shelf import digest, inputs_digest
 
 
 class Task(NamedTuple):
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by python -m udd.pool; without it they are trained here")
     made.add_argument("--shelf", type=Path, help="folder where a finished set may lie, or its company be planned (udd.lockstep)")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
-    made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which the run ends at a checkpoint, with exit code 75")
+    made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
     made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run")
     add_common(made)
@@ -104,6 +104,6 @@ def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
             raise UserError(f"{path}: trained for another configuration: {differing}; make it again with python -m udd.pool")
 
 
-def checkpoint_path(folder: Path, configs: list[dict[str, Any]]) -> Path:
-    """The checkpoint's file: its name holds the configuration's and the code's digest, so that no run takes another's."""
-    return Path(folder) / f"seed{configs[0]['seed']}-{digest(configs, 'udd.distill')}.safetensors"
+def checkpoint_path(folder: Path, configs: list[dict[str, Any]], manifest: Path) -> Path:
+    """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
+    return Path(folder) / f"seed{configs[0]['seed']}-{digest(configs, 'udd.distill', inputs_digest([manifest]))}.safetensors"

@@ -25,8 +25,8 @@ CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
 class Alarm:
     """Whether the run was asked to end: by SIGTERM, SIGINT, or its time limit. Listens while its block runs."""
 
-    def __init__(self, limit: float):
-        self.until, self.asked = time.monotonic() + limit, ""
+    def __init__(self, until: float):
+        self.until, self.asked = until, ""
 
     def __enter__(self) -> Alarm:
         self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -67,10 +67,10 @@ def failure(made: Distilled, data: Dataset) -> str:
 
 
 class Run:
-    """Sets in lockstep, at the start or where the checkpoint at `path` left them."""
+    """Sets in lockstep, at the start or where the checkpoint at `path` left them; `inputs` is the digest of what they are made of."""
 
-    def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None):
-        self.data, self.path, self.begun, self.before = data, path, time.monotonic(), 0.0
+    def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None, inputs: str):
+        self.data, self.path, self.inputs, self.begun, self.before = data, path, inputs, time.monotonic(), 0.0
         self.sets = [begin(config, data) for config in configs]
         chunk, said = memory.chunk(self.sets, data)
         chunk = checkpoint.chunk(path) if path.exists() else chunk  # it goes on as it began: so do its bits
@@ -129,7 +129,8 @@ class Run:
     def origin(self) -> dict[str, Any]:
         """The provenance of this run's sets; where memory was short, with the number of training images that went at once."""
         chunk = self.trajectory.engine.chunk
-        return provenance("udd.distill", self.data.train_images.device) | ({} if chunk is None else {"chunk": chunk})
+        found = provenance("udd.distill", self.data.train_images.device) | {"inputs": self.inputs}
+        return found if chunk is None else found | {"chunk": chunk}
 
     def snapshot(self, outs: list[Path]) -> None:
         """Write the sets as they are between two networks, those of a schedule that ends here, and their curves, as OUT-outerN.*."""
@@ -143,7 +144,7 @@ class Run:
 def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
     """Run Algorithm 1 to its end. Raises Stopped when it has to end early, at a checkpoint."""
     every, saved = args.log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
-    with Alarm(args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
+    with Alarm(args.begun + args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
             if said:

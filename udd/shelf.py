@@ -1,8 +1,9 @@
-"""The shelf: finished results that wait for the job that asks for them, each known by the digest of its configuration and code.
+"""The shelf: finished results that wait for the job that asks for them, each known by the digest of its configuration, code and inputs.
 
     python -m udd.shelf results/shelf FROM.safetensors [...]     # lay sets that were made on another machine, with their curves, on it
 
-The next `snakemake` takes them as if it had made them, if their configuration is still the planned one and their code the present one.
+The next `snakemake` takes them as if it had made them, if their configuration is still the planned one, their code the present one, and the
+data set the same.
 """
 
 from __future__ import annotations
@@ -12,25 +13,31 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from udd.cli import UserError, main
-from udd.files import atomic_path, write_atomic
+from udd.files import atomic_path, sha256, write_atomic
 from udd.plan import canonical
 from udd.provenance import code_digest
 
 
-def digest(config: Any, module: str) -> str:
-    """Twelve hexadecimal digits that name a configuration together with the code that `module` is made of."""
-    return hashlib.sha256((canonical(config) + code_digest(module)).encode()).hexdigest()[:12]
+def inputs_digest(files: Iterable[Path | str | None]) -> str:
+    """The digest of the contents of the files that a result is made of: the data set's manifest, and the set that is evaluated, if any."""
+    return hashlib.sha256("".join(sha256(file) for file in files if file).encode()).hexdigest()
 
 
-def place(shelf: Path, config: dict[str, Any], module: str, suffix: str) -> Path:
+def digest(config: Any, module: str, inputs: str) -> str:
+    """Twelve hexadecimal digits that name a configuration together with the code that `module` is made of and the digest of its inputs."""
+    return hashlib.sha256((canonical(config) + code_digest(module) + inputs).encode()).hexdigest()[:12]
+
+
+def place(shelf: Path, config: dict[str, Any], module: str, inputs: str, suffix: str) -> Path:
     """Where a result lies on the shelf."""
-    return shelf / f"{module.removeprefix('udd.')}-{digest(config, module)}{suffix}"
+    return shelf / f"{module.removeprefix('udd.')}-{digest(config, module, inputs)}{suffix}"
 
 
 def fail(lying: Path, message: str) -> None:
@@ -53,10 +60,12 @@ def take(lying: Path, wanted: Path) -> bool:
 
 
 def check(path: Path, metadata: dict[str, Any]) -> None:
-    """Raise UserError unless the set was made by the present code."""
+    """Raise UserError unless the set was made by the present code, and says of which data."""
     made, present = metadata["provenance"].get("code"), code_digest("udd.distill")
     if made != present:
         raise UserError(f"{path}: made by the code {made}, expected {present}; make it again, or check out the revision that made it")
+    if "inputs" not in metadata["provenance"]:
+        raise UserError(f"{path}: its provenance does not say of which data it was made (inputs); make it again")
 
 
 def set_metadata(path: Path) -> dict[str, Any]:
@@ -75,7 +84,7 @@ def lay(shelf: Path, path: Path) -> Path:
     curve = path.with_suffix(".csv")
     if not curve.exists():
         raise UserError(f"{curve}: no such file; a set's curve lies beside it")
-    lying = place(shelf, metadata["config"], "udd.distill", ".safetensors")
+    lying = place(shelf, metadata["config"], "udd.distill", metadata["provenance"]["inputs"], ".safetensors")
     for source, target in ((curve, lying.with_suffix(".csv")), (path, lying)):
         with atomic_path(target) as temporary:
             shutil.copyfile(source, temporary)

@@ -140,9 +140,10 @@ def not_finite(epoch: int, recipe: Mapping[str, Any]) -> UserError:
     return UserError(f"training: the loss is not finite ({where}), expected a number; lower lr or check the images")
 
 
-def forward_batch(device: torch.device) -> int:
-    """How many images to pass forward at once: what a CPU's cache holds (more is up to twice slower), what keeps a GPU busy."""
-    return 50 if device.type == "cpu" else 1000
+def forward_batch(device: torch.device, side: int) -> int:
+    """How many images of a side to pass forward at once: what a CPU's cache holds (more is up to twice slower); on a GPU what keeps it busy and
+    takes no more memory than 1000 of 32 pixels."""
+    return 50 if device.type == "cpu" else max(1, min(1000, 1000 * 32**2 // side**2))
 
 
 @torch.inference_mode()
@@ -151,7 +152,7 @@ def accuracy(network: torch.nn.Module, images: Tensor, labels: Tensor, mean: Cha
 
     `batch` images at once; 0 for what suits the device.
     """
-    batch = batch or forward_batch(images.device)
+    batch = batch or forward_batch(images.device, images.shape[-1])
     mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
     right = torch.zeros((), dtype=torch.int64, device=images.device)
     for part, truth in zip(images.split(batch), labels.split(batch), strict=True):

@@ -76,10 +76,10 @@ MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALL
 
 
 def prepare_environment(params: Params, base: str) -> None:
-    """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, which is no parameter of any result."""
+    """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, seen from there, which is no parameter of any result."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
-    os.environ["UDD_DATA"] = os.path.abspath(plan.data_root(params))
+    os.environ["UDD_DATA"] = os.path.abspath(Path(base, plan.data_root(params)))  # one for all --directory
     os.environ.setdefault("UDD_DISTILL_OPTIONS", "")  # --time-limit and the like: how to run, not what
     for name, value in MALLOC.items():
         os.environ.setdefault(name, value)

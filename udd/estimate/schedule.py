@@ -52,7 +52,7 @@ def batched(kind: str, network: Model, images: int, batch: int, precision: str =
 
 def passed(network: Model, images: int, device: torch.device, precision: str = "float32") -> Steps:
     """So many images, passed forward in batches that suit the device."""
-    return batched("forward", network, images, forward_batch(device), precision)
+    return batched("forward", network, images, forward_batch(device, network.side), precision)
 
 
 def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from udd.analysis import proxies_path
 from udd.figures.real import dataset_of, real_by_class
-from udd.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
+from udd.figures.style import COLOURS, Sources, place_name, read_set, start, variant_name
 from udd.proxies import Proxies, embeddings
 from udd.proxies import load as load_proxies
 from udd.seeds import stream
-from udd.synthetic import load, training_images
+from udd.synthetic import training_images
 
 MOST = 50  # images of a class
 CLASSES = 10  # classes shown
@@ -30,7 +30,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     real = torch.stack([image for row in rows for image in row]), torch.tensor([label for label, row in enumerate(rows) for _ in row])
     panels = [("Real", *real)]
     for found in config["sets"]:
-        images, labels = training_images(load(set_path(sources, found)))
+        images, labels = training_images(read_set(sources, found))
         chosen = some_of_each(labels, classes)
         panels.append((variant_name(found["variant"]), images[chosen], labels[chosen]))
     figure, axes = start(2.9 * len(panels), 3.2, 1, len(panels))

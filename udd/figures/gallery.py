@@ -9,15 +9,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from udd.figures.real import by_class, dataset_of, real_by_class
-from udd.figures.style import Sources, mosaic, place_name, set_path, start, variant_name
-from udd.synthetic import load
+from udd.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
 
 MOST = 10  # images of a class, and classes where there are several images of each
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
     """One panel of real images and one a set: a row a class, or, at one image a class, ten classes a row."""
-    sets = [(found["variant"], load(set_path(sources, found))) for found in config["sets"]]
+    sets = [(found["variant"], read_set(sources, found)) for found in config["sets"]]
     dataset = dataset_of(config["dataset"], sources)
     count, classes = min(MOST, config["ipc"]), len(dataset.classes)
     panels = [("Real", real_by_class(dataset, count))]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from udd.analysis import proxies_path
 from udd.figures.real import dataset_of, real_by_class
-from udd.figures.style import COLOURS, Sources, pixels, place_name, set_path, start, variant_name
+from udd.figures.style import COLOURS, Sources, pixels, place_name, read_set, start, variant_name
 from udd.proxies import Proxies, activation_maps
 from udd.proxies import load as load_proxies
-from udd.synthetic import SyntheticSet, load
+from udd.synthetic import SyntheticSet
 
 CLASSES = 8  # columns
 
@@ -28,7 +28,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     real = torch.stack([row[0] for row in real_by_class(dataset, 1)[:columns]])
     rows: list[tuple[str, Tensor, SyntheticSet | None, Tensor]] = [("Real", real, None, torch.arange(columns))]
     for found in config["sets"]:
-        made = load(set_path(sources, found))
+        made = read_set(sources, found)
         first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
         rows.append((variant_name(found["variant"]), made.images[first], made, first))
     figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)

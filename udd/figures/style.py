@@ -16,9 +16,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from udd.cli import UserError
+from udd.compare import difference
 from udd.files import atomic_path
 from udd.plan import Cell
 from udd.reporting.names import CFC, JITTER, METHODS, POLICY, REGIONS, dataset
+from udd.synthetic import SyntheticSet, load
 
 COLOURS = seaborn.color_palette("colorblind").as_hex()
 NO_DATES: dict[str, dict[str, Any]] = {
@@ -40,6 +43,15 @@ def set_path(sources: Sources, config: dict[str, Any], folder: str = "synthetic"
     """The file of a set's configuration below a folder of the results."""
     cell = Cell(config["dataset"]["name"], config["ipc"], config["variant"])
     return sources.results / folder / cell.folder / f"seed{config['seed']}.{suffix}"
+
+
+def read_set(sources: Sources, config: dict[str, Any]) -> SyntheticSet:
+    """The set of a configuration. Raises UserError if the one in its place was made by another."""
+    path = set_path(sources, config)
+    made = load(path)
+    if differing := difference(made.metadata["config"], config):
+        raise UserError(f"{path}: made with another configuration: {differing}; distil it again")
+    return made
 
 
 def variant_name(name: str) -> str:

@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     methods: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     heading: str = ""
-    partners: Mapping[str, str] = {}  # with what a variant is compared, where that is not `udd`
+    partners: Mapping[str, str] = {}  # with what each variant is compared, if with anything; where it is empty, all with `udd`
 
 
 COMPARED = {"idc": "", "idc-cfc": "idc", "udd": "udd-nocfc", "udd-nocfc": ""}  # Table 4 is about the effect of CFC
@@ -193,7 +193,7 @@ def ablation_headings(layout: Layout, several: bool, figures: bool, times: bool)
 
 def compared(layout: Layout, config: Mapping[str, Any], place: Place, variant: str, groups: Groups) -> tuple[str, Difference] | None:
     """The variant that this one is compared with, and the paired difference; None if there is none or not both were run."""
-    partner = layout.partners.get(variant, "" if variant == "udd" else "udd")
+    partner = layout.partners.get(variant, "" if layout.partners or variant == "udd" else "udd")
     if not partner:
         return None
     ours, theirs = (accuracies(groups.get(key_of(place, name, config), [])) for name in (variant, partner))

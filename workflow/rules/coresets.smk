@@ -19,4 +19,4 @@ rule coresets:
         "../envs/udd.yaml"
     shell:
         'python -m udd.coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
-        " --threads {threads} 2>&1 | tee -i {log:q}"
+        " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -25,6 +25,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.take --module udd.distill --config {params.config:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
+        "{{ python -m udd.take --module udd.distill --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
         ' python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | tee -i {log:q}"
+        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | (tee -i {log:q} || :)"

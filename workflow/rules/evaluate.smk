@@ -23,6 +23,6 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.take --module udd.evaluate --config {params.config:q} --shelf {params.shelf:q} --out {output:q} ||"
+        "{{ python -m udd.take --module udd.evaluate --config {params.config:q} --inputs {input:q} --shelf {params.shelf:q} --out {output:q} ||"
         ' python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q}'
-        " --out {output:q} --threads {threads}; }} 2>&1 | tee -i {log:q}"
+        " --out {output:q} --threads {threads}; }} 2>&1 | (tee -i {log:q} || :)"

@@ -21,7 +21,7 @@ rule collect:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.collect --config {params.config:q} 2>&1 | tee -i {log:q}"
+        "python -m udd.collect --config {params.config:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule collect_request:
@@ -65,7 +65,7 @@ rule tables:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        "python -m udd.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule pdf:
@@ -76,13 +76,14 @@ rule pdf:
         pdf=[results("tables/tables.pdf")] if which("pdflatex") else [],
     params:
         code=code_digest("udd.pdf"),
+        names=list(params["tables"]),
         folder=subpath(output.source, parent=True),
     log:
         results("logs/pdf.log"),
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.pdf --tables {params.folder:q} 2>&1 | tee -i {log:q}"
+        "python -m udd.pdf --tables {params.folder:q} --names {params.names} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule figures:
@@ -104,4 +105,4 @@ rule figures:
         "../envs/udd.yaml"
     shell:
         "python -m udd.figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
-        ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | tee -i {log:q}'
+        ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | (tee -i {log:q} || :)'

@@ -17,7 +17,7 @@ rule proxies:
         "../envs/udd.yaml"
     shell:
         'python -m udd.proxies --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
-        " --threads {threads} 2>&1 | tee -i {log:q}"
+        " --threads {threads} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule utilization:
@@ -40,4 +40,4 @@ rule utilization:
         "../envs/udd.yaml"
     shell:
         "python -m udd.utilization --config {params.config:q} --proxies {input.proxies:q} --manifest {input.manifest:q}"
-        ' --root "$UDD_DATA" {params.set} --out {output:q} --threads {threads} 2>&1 | tee -i {log:q}'
+        ' --root "$UDD_DATA" {params.set} --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'
