@@ -136,5 +136,6 @@ def test_a_company_is_found_again_by_its_checkpoint(tmp_path):
     configs, gone = pending(0, 0), pending(1)
     lockstep.checkpoint_path(tmp_path, configs, MODULE, "data").write_text("state")
     lockstep.checkpoint_path(tmp_path, gone, MODULE, "data")
+    (tmp_path / "earlier.json").write_text("[{}]")  # as an earlier version wrote them
     assert lockstep.begun(tmp_path, MODULE) == [configs]
     assert lockstep.begun(tmp_path, "udd.evaluate") == []

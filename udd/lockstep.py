@@ -112,5 +112,5 @@ def checkpoint_path(folder: Path, configs: list[Config], module: str, inputs: st
 
 def begun(folder: Path, module: str) -> list[list[Config]]:
     """The companies that left a checkpoint which the present code can go on from."""
-    found = (read_json(path) for path in sorted(folder.glob("*.json")))
+    found = [one for one in map(read_json, sorted(folder.glob("*.json"))) if isinstance(one, dict)]  # an earlier version wrote lists
     return [one["configs"] for one in found if (folder / f"{digest(one['configs'], module, one['inputs'])}.safetensors").exists()]
