@@ -99,6 +99,18 @@ def test_a_result_that_is_made_between_two_looks_is_not_made_again(workshop):
     assert workshop.made == [] and looks == [0, 1]
 
 
+def test_a_company_is_known_by_its_members_whatever_else_was_planned(workshop):
+    """Two runs of the workflow in one folder, each with its own plan: neither waits for the other's company, nor takes it for its own."""
+    ours, theirs = pending(0), pending(1)
+    done = []
+    for configs in (theirs, ours):
+        lockstep.write_plan(workshop.plan, configs, key, 1)
+        done += [company.done for company in lockstep.read_plan(workshop.plan)]
+    with try_lock(done[0]):
+        assert workshop.job(ours[0]) == "0"
+    assert len(set(done)) == 2 and workshop.made == [[0]]
+
+
 def test_a_new_plan_forgets_what_the_last_one_did(workshop):
     configs = pending(0, 0)
     for _ in range(2):

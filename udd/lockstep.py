@@ -7,6 +7,7 @@ makes it and of its inputs; one that was made on another machine can be laid the
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -65,8 +66,12 @@ def read_plan(path: Path) -> list[Company]:
     """The companies that were planned; none if there is no plan."""
     if not path.exists():
         return []
-    found = enumerate(read_json(path))
-    return [Company(one["key"], one["members"], path.with_name(f"{path.stem}-{number}.done")) for number, one in found]
+    return [Company(one["key"], one["members"], done_path(path, one["members"])) for one in read_json(path)]
+
+
+def done_path(plan: Path, members: list[Config]) -> Path:
+    """The file that says that a company was made, and whose lock says that it is being made; of it alone, whoever planned it."""
+    return plan.with_name(f"{plan.stem}-{hashlib.sha256(canonical(members).encode()).hexdigest()[:12]}.done")
 
 
 def company_of(config: Config, companies: Sequence[Company]) -> Company | None:

@@ -41,7 +41,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     found = families(config, mues, read(sources.collected / "accuracy.csv"))
     if not found:
         raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd.utilization and udd.evaluate")
-    figure, axes = start(5.0, 3.4)
+    figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
     for number, family in enumerate(found):
         line(axis, family, COLOURS[number % len(COLOURS)])
@@ -50,7 +50,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         axis.axvline(real[0], color="0.4", linestyle="--", linewidth=1, label="real images")
     axis.set(xlabel="mUE of the stored images (0 to 1)", ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %")
     axis.margins(0.12)
-    axis.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axis.set_title(f"{place_name(config)}\n{counts(found)}\nbars: sample standard deviation")
     return figure
 
