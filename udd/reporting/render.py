@@ -16,7 +16,8 @@ from udd.reporting.measured import Key, Run
 from udd.reporting.quoted import Quoted, QuotedKey
 from udd.reporting.statistics import Difference, summary
 
-SIZES = ((13, "scriptsize", 2), (10, "scriptsize", 3), (0, "footnotesize", 4))  # from so many columns: letters, and points between columns
+# From so many columns: letters, and points between columns
+SIZES = ((16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsize", 3), (0, "footnotesize", 4))
 HEAD = ["source", "dataset", "ipc", "variant", "protocol", "architecture"]
 VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std", "decoded_images", "stored_images", "stored_bytes", "seconds"]
 COMPARISON = ["schedule_percent", "compared_with", "difference", "low", "high", "pairs", "pairs_of", "search_time_ms", "note"]
