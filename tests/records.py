@@ -6,9 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from udd import plan
+from udd import collect, plan, tables
 from udd.analysis import measurement_path, measurements
 from udd.files import write_json
+from udd.params import load
 
 MADE = {"module": "udd.evaluate", "code": "0123456789abcdef", "git": "abc", "device": "made-up device", "versions": {}, "threads": 1}
 
@@ -36,3 +37,12 @@ def write_all(params: plan.Params, results: Path) -> None:
         numbers = {"mue": mue, "mue_std": 0.05, "mue_printed": 1 - mue, "mue_printed_letter": 1 - mue / 64, "images": 100}
         config = plan.utilization_config(params, cell, seed)
         write_json(results / "utilization" / measurement_path(cell, seed), {"format": 1, "config": config, "provenance": MADE} | numbers)
+
+
+def write_tables(folder: Path) -> Path:
+    """All tables of the demo's parameters, from made-up records; returns where they lie."""
+    params = load(["params.yaml", "demo.yaml"])
+    write_all(params, folder)
+    collect.collect(params, folder, folder)
+    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(folder / "accuracy.csv")])
+    return folder / "tables"

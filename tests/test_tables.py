@@ -1,9 +1,8 @@
-"""Tables: cells, ties, escaping, what is quoted and what is measured, paired intervals; the PDF where LaTeX is installed."""
+"""Tables: cells, ties, escaping, what is quoted and what is measured, paired intervals."""
 
 import csv
 import io
 import re
-import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from udd import collect, pdf, plan, tables
+from udd import plan, tables
 from udd.analysis import table_config
 from udd.cli import UserError
 from udd.params import load
@@ -233,12 +232,7 @@ def test_quoted_figures_are_those_of_the_paper():
 
 @pytest.fixture
 def written(tmp_path) -> Path:
-    """All tables of the demo's parameters, from made-up records."""
-    params = load(["params.yaml", "demo.yaml"])
-    records.write_all(params, tmp_path)
-    collect.collect(params, tmp_path, tmp_path)
-    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(tmp_path / "accuracy.csv")])
-    return tmp_path / "tables"
+    return records.write_tables(tmp_path)
 
 
 def test_the_command_writes_every_table_with_the_same_bytes(written):
@@ -266,38 +260,3 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
         tables.table(config("tabel"), {})
     with pytest.raises(UserError, match="not under tables"):
         tables.configs(load(["params.yaml"]), "tabel")
-
-
-def test_without_latex_there_is_a_message_and_no_pdf(written, monkeypatch, capsys):
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    pdf.run(["--tables", str(written)])
-    assert "no pdflatex here" in capsys.readouterr().out
-    assert (written / "all.tex").exists() and not (written / "tables.pdf").exists()
-
-
-def test_no_tables_no_pdf(tmp_path):
-    with pytest.raises(UserError, match="no tables there"):
-        pdf.run(["--tables", str(tmp_path)])
-
-
-def test_the_pdf_has_the_named_tables_only(written, monkeypatch):
-    """One that the parameters ask for no longer may lie there still."""
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    pdf.run(["--tables", str(written), "--names", "cfc", "main"])
-    assert re.findall(r"input\{(.*)\.tex}", (written / "all.tex").read_text()) == ["main", "cfc"]
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")
-def test_latex_compiles_all_tables_and_the_same_bytes_again(written):
-    pdf.run(["--tables", str(written)])
-    first = (written / "tables.pdf").read_bytes()
-    assert first.startswith(b"%PDF") and len(first) > 10_000
-    pdf.run(["--tables", str(written)])
-    assert (written / "tables.pdf").read_bytes() == first
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")
-def test_a_table_that_latex_cannot_read_is_named(written):
-    (written / "main.tex").write_text(r"\undefined")
-    with pytest.raises(UserError, match="pdflatex failed: ! Undefined control sequence"):
-        pdf.run(["--tables", str(written)])
