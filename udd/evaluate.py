@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from udd import ensemble, plan
+from udd import ensemble, plan, views
 from udd.cli import UserError
 from udd.compare import difference
 from udd.compilation import compiled, pays, training_flop
@@ -24,13 +26,12 @@ from udd.networks import Network, build
 from udd.precision import PRECISIONS, Precision, rounded
 from udd.provenance import provenance
 from udd.seeds import stream
-from udd.synthetic import SyntheticSet, training_images
+from udd.synthetic import SyntheticSet
 from udd.synthetic import load as load_set
-from udd.train import accuracy, not_finite, train
+from udd.train import accuracy, epochs, not_finite, steps_an_epoch, train
 
 Config = dict[str, Any]
 FORMAT = 1
-CHECKUPS = 4
 
 
 class Rounding(nn.Module):
@@ -61,53 +62,69 @@ def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Round
     return Rounding(network, PRECISIONS[recipe["precision"]]), generator
 
 
-def worth_compiling(config: Config, network: nn.Module, images: Tensor, networks: int = 1) -> bool:
-    """Whether to compile the training of so many such networks on images [n, K, H, W]."""
-    recipe = config["evaluate"]
+def worth_compiling(recipe: Config, network: nn.Module, images: Tensor, networks: int = 1) -> bool:
+    """Whether to compile the training of so many such networks on images [n, K, H, W] each epoch."""
     return pays(recipe["compile"], networks * training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
 
 
-def checked(config: Config, epoch: int, value: float) -> tuple[int, float]:
+def checked(config: Config, epoch: int, epochs: int, value: float) -> tuple[int, float]:
     """A check-up, and a line of the log that says it."""
-    print(f"{title(config)} epoch {epoch}/{config['evaluate']['epochs']}: test accuracy {value:.2f} %", file=sys.stderr, flush=True)
+    print(f"{title(config)} epoch {epoch}/{epochs}: test accuracy {value:.2f} %", file=sys.stderr, flush=True)
     return epoch, value
 
 
 def results(found: list[tuple[int, float]]) -> Config:
     """What the check-ups (epoch, accuracy) of a network come to, in %: the headline is the last."""
-    return {"accuracy": found[-1][1], "accuracy_best4": max(value for _, value in found), "checkups": found}
+    return {"accuracy": found[-1][1], "accuracy_best": max(value for _, value in found), "checkups": found}
 
 
-def evaluate(config: Config, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> Config:
-    """Train a new network on images [n, K, H, W] and labels [n], on `device`; return accuracy, accuracy_best4 and check-ups in %."""
-    recipe = config["evaluate"]
+class Work(NamedTuple):
+    """What to train on: images [n, K, H, W] in [0, 1] (bytes: real ones) and labels [n]; how an epoch's views are made of them where
+    they change (else None), given the network and its random stream; how many images an epoch has."""
+
+    images: Tensor
+    labels: Tensor
+    views: Callable[[Network, torch.Generator], views.Views] | None
+    decoded: int
+
+
+def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
+    """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %."""
+    recipe = recipe_for(config, work.decoded)
     network, generator = begin(config, dataset, device)
-    trained: Any = compiled(network) if worth_compiling(config, network, images) else network
+    trained: Any = compiled(network) if worth_compiling(recipe, network, work.images) else network
     found: list[tuple[int, float]] = []
 
     def check_up(epoch: int) -> None:
-        if epoch in checkup_epochs(recipe["epochs"]):
-            found.append(checked(config, epoch, accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)))
+        if epoch in checkup_epochs(recipe["epochs"], recipe["checkups"]):
+            value = accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
+            found.append(checked(config, epoch, recipe["epochs"], value))
 
-    train(trained, images, labels, recipe, dataset.mean, dataset.std, generator, check_up)
+    chosen = work.views(network.network, generator) if work.views else None
+    train(trained, work.images, work.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
     return results(found)
 
 
-def evaluate_together(configs: list[Config], dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device) -> list[Config | UserError]:
+def recipe_for(config: Config, images: int) -> Config:
+    """The recipe with the epochs that it comes to for so many images an epoch."""
+    return config["evaluate"] | {"epochs": epochs(config["evaluate"], images)}
+
+
+def evaluate_together(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
     """The same for configurations that differ in the network alone, all trained at once (udd.ensemble). A network that fails has its error."""
-    recipe = configs[0]["evaluate"]
+    recipe, images = recipe_for(configs[0], work.decoded), work.images
     networks, generators = zip(*(begin(config, dataset, device) for config in configs), strict=True)
-    run = compiled(ensemble.losses) if worth_compiling(configs[0], networks[0], images, len(configs)) else ensemble.losses
+    run = compiled(ensemble.losses) if worth_compiling(recipe, networks[0], images, len(configs)) else ensemble.losses
     found: list[list[tuple[int, float]]] = [[] for _ in configs]
 
     def check_up(epoch: int, weights: ensemble.Weights, broken: Tensor) -> None:
-        if epoch in checkup_epochs(recipe["epochs"]):
+        if epoch in checkup_epochs(recipe["epochs"], recipe["checkups"]):
             values = ensemble.accuracies(networks[0], weights, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
             for config, mine, value, failed in zip(configs, found, values, broken.tolist(), strict=True):
                 if not failed:
-                    mine.append(checked(config, epoch, value))
+                    mine.append(checked(config, epoch, recipe["epochs"], value))
 
-    broken = ensemble.train(networks, images, labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
+    broken = ensemble.train(networks, images, work.labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
     return [not_finite(epoch, recipe) if epoch else results(mine) for epoch, mine in zip(broken, found, strict=True)]
 
 
@@ -118,9 +135,9 @@ def title(config: Config) -> str:
     return plan.Record(cell, made["seed"], config["protocol"], config["architecture"], config["network"]).path.removesuffix(".json")
 
 
-def checkup_epochs(epochs: int) -> set[int]:
-    """Four evenly spaced epochs, counted from 1; the last is one of them."""
-    return {max(1, epochs * part // CHECKUPS) for part in range(1, CHECKUPS + 1)}
+def checkup_epochs(epochs: int, checkups: int) -> set[int]:
+    """Evenly spaced epochs, counted from 1; the last is one of them."""
+    return {max(1, epochs * part // checkups) for part in range(1, checkups + 1)}
 
 
 def check_set(found: SyntheticSet, config: Config, dataset: Dataset, path: Path) -> None:
@@ -149,19 +166,21 @@ def sizes(stored_bytes: int, stored_images: int, decoded_images: int) -> dict[st
     return {"stored_bytes": stored_bytes, "stored_images": stored_images, "decoded_images": decoded_images}
 
 
-def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[Tensor, Tensor, dict[str, int]]:
-    """The images [n, K, H, W] and labels [n] to train on, and what they took: stored_bytes, stored_images, decoded_images."""
+def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[Work, dict[str, int]]:
+    """What to train on, and what it took: stored_bytes, stored_images, decoded_images."""
     if config["set"]["method"] == "full":
         images, labels = dataset.train_images, dataset.train_labels
-        return images, labels, sizes(size_in_bytes(images, labels), len(images), len(images))
+        return Work(images, labels, None, len(images)), sizes(size_in_bytes(images, labels), len(images), len(images))
     if path is None:
         raise UserError(f"--set is missing: variant {config['set']['variant']} is evaluated on a set; give its file")
-    found = load_set(path)
+    found, reading, device = load_set(path), config["evaluate"]["views"], dataset.test_images.device
     check_set(found, config, dataset, path)
-    images, labels = training_images(found, config["evaluate"]["regions"])
-    stored = size_in_bytes(found.images, found.labels, found.regions, found.windows)
-    device = dataset.test_images.device
-    return images.to(device), labels.to(device), sizes(stored, len(found.images), len(images))
+    images, labels = (each.to(device) for each in views.fixed(found, reading))
+    account = sizes(size_in_bytes(found.images, found.labels, found.windows), len(found.images), len(images))
+    if not views.changes(found, reading):
+        return Work(images, labels, None, len(images)), account
+    count = len(found.images) * (found.metadata["config"]["distill"]["selected"] + found.metadata["whole"])
+    return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
 
 
 def record(config: Config, dataset: Dataset, path: Path | None, device: torch.device) -> Config:
@@ -174,12 +193,15 @@ def record(config: Config, dataset: Dataset, path: Path | None, device: torch.de
 
 def records(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> list[Config | UserError]:
     """The records of configurations that differ in the network alone. `seconds` is each one's part of the time, `together` their number."""
-    images, labels, account = training_set(configs[0], dataset, path)
-    start, many = time.perf_counter(), len(configs)
-    given = (dataset, images, labels, device)
-    found = [evaluate(configs[0], *given)] if many == 1 else evaluate_together(configs, *given)
-    account |= {"seconds": round((time.perf_counter() - start) / many, 3), "together": many}
-    common = {"format": FORMAT, "provenance": provenance("udd.evaluate", device)} | account
+    work, account = training_set(configs[0], dataset, path)
+    start, recipe = time.perf_counter(), recipe_for(configs[0], work.decoded)
+    if len(configs) == 1 or work.views:
+        found = [evaluate(config, dataset, work, device) for config in configs]
+    else:
+        found = evaluate_together(configs, dataset, work, device)
+    taken = {"seconds": round((time.perf_counter() - start) / len(configs), 3), "together": len(configs)}
+    trained = {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
+    common = {"format": FORMAT, "provenance": provenance("udd.evaluate", device)} | account | trained | taken
     return [one if isinstance(one, UserError) else common | {"config": config} | one for config, one in zip(configs, found, strict=True)]
 
 

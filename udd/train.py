@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -91,9 +91,24 @@ def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
     return recipe["lr"] * recipe["decay"] ** passed
 
 
-def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """One epoch: the indices 0..count-1, shuffled, in batches; the last may be smaller."""
-    return iter(torch.randperm(count, generator=generator, device=generator.device).split(size))
+def batches(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """One epoch: the indices 0..count-1, shuffled, in as few batches of at most `size` as hold them, whose sizes differ by one at most.
+
+    Cut into full batches and a rest, 130 images would leave two for the third step: a whole step of noise (docs/evaluation.md).
+    """
+    return torch.randperm(count, generator=generator, device=generator.device).tensor_split(steps_an_epoch(count, size))
+
+
+def steps_an_epoch(count: int, size: int) -> int:
+    """The batches of at most `size` into which so many images are cut."""
+    return -(-count // size)
+
+
+def epochs(recipe: Mapping[str, Any], count: int) -> int:
+    """The epochs that a recipe trains on so many images: `epochs`, or the whole epochs nearest to its `steps` where it has them (at least one)."""
+    if not recipe.get("steps"):
+        return recipe["epochs"]
+    return max(1, round(recipe["steps"] / steps_an_epoch(count, recipe["batch"])))
 
 
 def train(
@@ -106,11 +121,13 @@ def train(
     generator: torch.Generator,
     after_epoch: Callable[[int], None] | None = None,
     after_step: Callable[[int, Tensor, Tensor], None] | None = None,
+    views: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> None:
     """Train `network` in place on images [n, K, H, W] (bytes, or floats in [0, 1]) and labels [n].
 
     All on the generator's device, from which every random number comes. `after_epoch(epochs done)` is called after each
-    epoch, `after_step(epochs done, indices, logits)` after each step. Raises UserError when an epoch's loss is not finite.
+    epoch, `after_step(epochs done, indices, logits)` after each step. `views(images, labels)` gives what an epoch trains on in their
+    place (udd.views). Raises UserError when an epoch's loss is not finite.
     """
     recipe = PLAIN | dict(recipe)
     mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
@@ -118,8 +135,9 @@ def train(
     for epoch in range(recipe["epochs"]):
         optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
         total = torch.zeros((), device=images.device)
-        for index in batches(len(images), recipe["batch"], generator):
-            loss, logits = sgd_step(network, optimizer, images[index], labels[index], recipe, mean, std, generator)
+        seen, named = views(images, labels) if views else (images, labels)
+        for index in batches(len(seen), recipe["batch"], generator):
+            loss, logits = sgd_step(network, optimizer, seen[index], named[index], recipe, mean, std, generator)
             total += loss
             if after_step:
                 after_step(epoch, index, logits)
