@@ -121,5 +121,5 @@ def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
         config["intervals"] = params["utilization"]["intervals"]
     if drawing.name in ACCURACY_FIGURES:
         request = params["figures"][drawing.name]
-        config |= {"protocol": request.get("protocol", DEFAULT_PROTOCOL), "architecture": request.get("architectures", ["convnet3"])[0]}
+        config |= {"protocol": request.get("protocols", [DEFAULT_PROTOCOL])[0], "architecture": request.get("architectures", ["convnet3"])[0]}
     return config

@@ -37,8 +37,6 @@ def set_state(made: Distilled, prefix: str) -> dict[str, Tensor]:
     tensors = {"images": made.images, "velocity": made.velocity, "random": made.generator.get_state(), "broken": made.broken}
     if made.averages is not None:
         tensors["averages"] = made.averages
-    if made.places:
-        tensors["places"] = torch.stack(made.places)
     return {f"{prefix}/{name}": value for name, value in tensors.items()}
 
 
@@ -88,7 +86,6 @@ def restore(path: Path, trajectory: Trajectory, sets: list[Distilled]) -> tuple[
     for number, made in enumerate(sets):
         made.images, made.velocity, made.broken = (on_device[f"set{number}/{name}"] for name in ("images", "velocity", "broken"))
         made.averages = on_device.get(f"set{number}/averages")
-        made.places = list(on_device.get(f"set{number}/places", ()))
         made.generator.set_state(tensors[f"set{number}/random"])
     return [tensors[f"set{number}/curve"] for number in range(len(sets))], metadata["seconds"]
 

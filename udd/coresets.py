@@ -110,12 +110,11 @@ def check(config: dict[str, Any], dataset: Dataset) -> None:
 
 
 def as_set(indices: torch.Tensor, dataset: Dataset, config: dict[str, Any], made: dict[str, Any]) -> SyntheticSet:
-    """The chosen images as a set without regions; `made` is its provenance."""
+    """The chosen images as a set without windows; `made` is its provenance."""
     metadata = {"dataset": dataset.name, "classes": dataset.classes, "mean": dataset.mean, "std": dataset.std}
     metadata |= {"whole": True, "config": config, "provenance": made}
     images, labels = as_float(dataset.train_images[indices]).cpu(), dataset.train_labels[indices].cpu()
-    regions, windows = torch.zeros(len(labels), 0, dtype=torch.uint8), torch.zeros(0, 4, dtype=torch.int64)
-    return SyntheticSet(images, labels, regions, windows, metadata)
+    return SyntheticSet(images, labels, torch.zeros(0, 4, dtype=torch.int64), metadata)
 
 
 def run(argv: list[str] | None = None) -> None:

@@ -28,8 +28,7 @@ from udd.trajectory import Trajectory, new_network, real_batches, train_on
 @dataclass
 class Distilled:
     """Where one synthetic set stands: pixels [C, B, K, H, W] and their momentum, moving average features F [C, D] of the current network
-    (None before its first step), the last networks' window ranks [C, B, N], its random stream, and per class the first iteration (from 1)
-    whose loss was not finite (0: none)."""
+    (None before its first step), its random stream, and per class the first iteration (from 1) whose loss was not finite (0: none)."""
 
     config: dict[str, Any]
     among: Windows
@@ -37,7 +36,6 @@ class Distilled:
     velocity: Tensor
     generator: torch.Generator
     averages: Tensor | None = None
-    places: list[Tensor] = field(default_factory=list)
     broken: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
     @property
@@ -68,14 +66,10 @@ def statistics(data: Dataset, like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(data.mean).to(like), torch.tensor(data.std).to(like)
 
 
-def search(made: Distilled, images: Tensor, trajectory: Trajectory, mean: Tensor, std: Tensor) -> Tensor:
-    """How the current network ranks the windows of every image [C, B, K, H, W], the least used first. int64 [C, B, N]."""
-    return policies.search(trajectory.network, images, made.among.boxes, mean, std, made.options, made.generator)
-
-
 def prepare(made: Distilled, trajectory: Trajectory, mean: Tensor, std: Tensor) -> Work:
     """S_c^train of every class (line 6): search, and pair images with their underutilised windows. Starts F with a new network."""
-    chosen = policies.lowest(search(made, made.images, trajectory, mean, std), made.options)
+    ranks = policies.search(trajectory.network, made.images, made.among.boxes, mean, std, made.options, made.generator)  # [C, B, N]
+    chosen = policies.lowest(ranks, made.options)
     pairs = training_pairs(chosen, made.among, made.options["max_pairs"], made.generator)
     if made.averages is None:
         made.averages = mean_features(trajectory.network, made.images, pairs, made.among, mean, std)
@@ -115,15 +109,6 @@ def begin_network(trajectory: Trajectory, sets: list[Distilled], data: Dataset) 
         made.averages = None
 
 
-def end_network(trajectory: Trajectory, sets: list[Distilled], data: Dataset) -> None:
-    """Keep how each of the last networks ranks the windows: their mean decides which are stored. Then on to the next network."""
-    mean, std = statistics(data, sets[0].images)
-    for made in sets:
-        found = search(made, made.images.clamp(0, 1), trajectory, mean, std)  # the pixels that would be stored
-        made.places = [*made.places, found][-made.options["mask_networks"] :]
-    trajectory.outer, trajectory.inner = trajectory.outer + 1, 0
-
-
 def advance(trajectory: Trajectory, sets: list[Distilled], data: Dataset, index: tuple[Tensor, Tensor], parts: bool) -> list[Matched]:
     """One inner iteration, with what comes before the first and after the last of a network."""
     if trajectory.inner == 0:
@@ -131,24 +116,17 @@ def advance(trajectory: Trajectory, sets: list[Distilled], data: Dataset, index:
     found = inner_step(trajectory, sets, data, index, parts)
     trajectory.inner += 1
     if trajectory.inner == sets[0].options["inner"]:
-        end_network(trajectory, sets, data)
+        trajectory.outer, trajectory.inner = trajectory.outer + 1, 0
     return found
 
 
-def region_mask(made: Distilled) -> Tensor:
-    """The windows stored with each image: the P of lowest mean rank over the last networks. uint8 [C B, N]."""
-    ranks = torch.stack(made.places).double().mean(0)  # [C, B, N]
-    chosen = policies.lowest(ranks, made.options)
-    return torch.zeros(ranks.shape, dtype=torch.uint8, device=ranks.device).scatter(2, chosen, 1).flatten(0, 1)
-
-
 def finished(made: Distilled, data: Dataset, outer: int, provenance: dict[str, Any]) -> SyntheticSet:
-    """The set as it is stored after `outer` networks: S, labels, region masks, metadata. It is the set of a schedule that ends there."""
+    """The set as it is stored after `outer` networks: S, labels, candidate windows, metadata. It is the set of a schedule that ends there."""
     config = made.config | {"distill": made.options | {"outer": outer}}
     labels = torch.arange(len(data.classes)).repeat_interleave(made.config["ipc"])
     metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
     metadata |= {"whole": made.among.whole, "config": config, "provenance": provenance}
-    return SyntheticSet(made.images.clamp(0, 1).flatten(0, 1), labels, region_mask(made), made.among.boxes, metadata)
+    return SyntheticSet(made.images.clamp(0, 1).flatten(0, 1), labels, made.among.boxes, metadata)
 
 
 if __name__ == "__main__":

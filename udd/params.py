@@ -148,9 +148,9 @@ def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
         for name in request[field]:
             if name not in params[field]:
                 yield f"{key}.{field}", f"'{name}' is not declared under {field}; {suggestion(name, list(params[field]))}"
-    name = request.get("protocol", "idc")
-    if name not in params["protocols"]:
-        yield f"{key}.protocol", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
+    for name in request.get("protocols", []):
+        if name not in params["protocols"]:
+            yield f"{key}.protocols", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
 
 
 def too_many_windows(key: str, distill: dict[str, Any]):

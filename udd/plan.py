@@ -76,16 +76,17 @@ def seeds(params: Params, cell: Cell) -> list[int]:
     return [0] if cell.ipc == FULL else params["seeds"]["distill"]
 
 
-def protocol(request: dict[str, Any], cell: Cell) -> str:
-    """The protocol by which a request evaluates a cell."""
-    return "epochs300" if cell.ipc == FULL else request.get("protocol", DEFAULT_PROTOCOL)
+def protocols(request: dict[str, Any], cell: Cell) -> list[str]:
+    """The protocols by which a request evaluates a cell."""
+    return ["epochs300"] if cell.ipc == FULL else request.get("protocols", [DEFAULT_PROTOCOL])
 
 
 def records(params: Params, request: dict[str, Any]) -> list[Record]:
     """The evaluations that a table or figure asks for."""
     return [
-        Record(cell, seed, protocol(request, cell), architecture, network)
+        Record(cell, seed, protocol, architecture, network)
         for cell in cells(params, request)
+        for protocol in protocols(request, cell)
         for architecture in request.get("architectures", ["convnet3"])
         for seed in seeds(params, cell)
         for network in params["seeds"]["evaluate"]

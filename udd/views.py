@@ -1,7 +1,7 @@
 """What a network trains on in an epoch, S^train (Secs. 2.1, 2.3): the images of a set and the views that their windows give.
 
-A set stores its pixels and the candidate windows. Which windows join the whole images is a reading of the paper, one of `READINGS`; what
-each comes to is in docs/evaluation.md.
+A set stores its pixels and the candidate windows. Which windows join the whole images is a reading of the paper, `all`, `searched`,
+`random` or `none` (the key evaluate.views); what each comes to is in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from udd.networks import Network
 from udd.regions import Windows, crop_resize, windows
 from udd.synthetic import SyntheticSet
 
-READINGS = ("all", "searched", "random", "none", "stored")
 Views = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # a set's images and labels -> what an epoch trains on
 Choose = Callable[[Tensor, Tensor], Tensor]  # images [n, K, H, W], labels [n] -> window numbers int64 [n, P]
 
@@ -58,19 +57,10 @@ def searched(network: Network, among: Windows, mean: Tensor, std: Tensor, distil
     return choose
 
 
-def stored(made: SyntheticSet) -> tuple[Tensor, Tensor]:
-    """The images and the windows of the mask that is stored with them."""
-    among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
-    image, window = made.regions.bool().nonzero(as_tuple=True)
-    images, labels = crop_resize(made.images[image], window, among), made.labels[image]
-    return (torch.cat([made.images, images]), torch.cat([made.labels, labels])) if among.whole else (images, labels)
-
-
 def fixed(made: SyntheticSet, reading: str) -> tuple[Tensor, Tensor]:
-    """What every epoch trains on, by a reading that does not change: all views, the images alone (none), or what a changing one starts from."""
-    if reading == "stored" and len(made.windows) and not policies.takes_all(made.metadata["config"].get("distill", {})):
-        return stored(made)
-    return every(made) if reading == "all" or not changes(made, reading) and reading != "none" else (made.images, made.labels)
+    """What every epoch trains on, or what its views are made of where they change."""
+    alone = reading == "none" or changes(made, reading)
+    return (made.images, made.labels) if alone else every(made)
 
 
 def changes(made: SyntheticSet, reading: str) -> bool:

@@ -86,7 +86,7 @@ def own_steps(distill: Section, ipc: int, sizes: Sizes, compiled: bool) -> Steps
     pairs = min(ipc * images_of_one(distill, distill["policy"]), distill["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
     started = times(batched("forward", network, pairs, portion(network.side)), outer * classes)  # F, with every network
-    return together(matched, started, times(search(distill, network, ipc * classes), outer * (inner + 1)))
+    return together(matched, started, times(search(distill, network, ipc * classes), outer * inner))
 
 
 def network_steps(distill: Section, sizes: Sizes, compiled: bool, networks: int) -> Steps:

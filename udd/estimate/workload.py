@@ -26,6 +26,7 @@ from udd.estimate.sizes import Sizes
 from udd.evaluate import checkup_epochs
 from udd.lockstep import networks_config
 from udd.plan import Cell, Params, canonical
+from udd.train import epochs
 from udd.workflow import pools
 
 FLOAT = 4  # bytes
@@ -73,12 +74,12 @@ def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.d
     return Job("coreset", cell.dataset, together(trained, embedded), data=sizes.stored)
 
 
-def training_images(config: Section, regions: str, sizes: Sizes) -> int:
-    """The images that an evaluation trains on: all real ones, or the set's with such regions (stored, all or none)."""
+def training_images(config: Section, views: str, sizes: Sizes) -> int:
+    """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
     if config["method"] == "full":
         return sizes.train
-    windowed = "distill" in config and regions != "none"
-    each = images_of_one(config["distill"], "all" if regions == "all" else config["distill"]["policy"]) if windowed else 1
+    windowed = "distill" in config and views != "none"
+    each = images_of_one(config["distill"], "all" if views == "all" else config["distill"]["policy"]) if windowed else 1
     return sizes.classes * config["ipc"] * each
 
 
@@ -86,10 +87,11 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     """The job that trains a network on a set and tests it."""
     config = plan.evaluation_config(params, record)
     recipe = config["evaluate"]
-    network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["regions"], sizes)
-    compiled = compiles(recipe["compile"], network, recipe["epochs"] * images, device)
-    trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), recipe["epochs"])
-    tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(recipe["epochs"])))
+    network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["views"], sizes)
+    lasting = epochs(recipe, images)
+    compiled = compiles(recipe["compile"], network, lasting * images, device)
+    trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
+    tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"])))
     held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
     return Job("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
 

@@ -15,7 +15,7 @@ from udd.figures.style import COLOURS, Sources, place_name, read_set, start, var
 from udd.proxies import Proxies, embeddings
 from udd.proxies import load as load_proxies
 from udd.seeds import stream
-from udd.synthetic import training_images
+from udd.views import every
 
 MOST = 50  # images of a class
 CLASSES = 10  # classes shown
@@ -30,7 +30,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     real = torch.stack([image for row in rows for image in row]), torch.tensor([label for label, row in enumerate(rows) for _ in row])
     panels = [("Real", *real)]
     for found in config["sets"]:
-        images, labels = training_images(read_set(sources, found))
+        images, labels = every(read_set(sources, found))
         chosen = some_of_each(labels, classes)
         panels.append((variant_name(found["variant"]), images[chosen], labels[chosen]))
     figure, axes = start(2.9 * len(panels), 3.2, 1, len(panels))

@@ -1,4 +1,4 @@
-"""Activation maps, and the windows chosen for them drawn on the images (Figs. 2, 3, 9)."""
+"""Activation maps, and the windows that the network uses least drawn on the images (Figs. 2, 3, 9)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from torch import Tensor
 from udd.analysis import proxies_path
 from udd.figures.real import dataset_of, real_by_class
 from udd.figures.style import COLOURS, Sources, pixels, place_name, read_set, start, variant_name
+from udd.policies import takes_all
 from udd.proxies import Proxies, activation_maps
 from udd.proxies import load as load_proxies
+from udd.regions import windows
+from udd.seeds import stream
 from udd.synthetic import SyntheticSet
+from udd.views import searched
 
 CLASSES = 8  # columns
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
-    """For real images and each set: a row of images, with the chosen windows, above a row of their activation maps by the first proxy."""
+    """For real images and each set: a row of images, with the windows its policy chooses, above their activation maps, all by the first proxy."""
     proxies = load_proxies(sources.results / proxies_path(config["dataset"]))
     dataset = dataset_of(config["dataset"], sources)
     columns = min(CLASSES, len(dataset.classes))
@@ -37,8 +41,8 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         axes[2 * number, 0].set_ylabel(name)
         axes[2 * number + 1, 0].set_ylabel("activation")
         if made is not None:
-            for axis, image in zip(axes[2 * number], index.tolist(), strict=True):
-                outline(axis, made, image)
+            for axis, numbers in zip(axes[2 * number], chosen(made, index, proxies), strict=True):
+                outline(axis, made, numbers)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(name, fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
@@ -65,15 +69,27 @@ def scales(made: SyntheticSet) -> list[int]:
     return sorted({int(height) for height in made.windows[:, 2]})
 
 
-def outline(axis: Any, made: SyntheticSet, image: int) -> None:
-    """Draw the chosen windows of an image, a colour a scale, slightly staggered so that those that share an edge can be told apart."""
+def chosen(made: SyntheticSet, index: Tensor, proxies: Proxies) -> list[list[int]]:
+    """The numbers of the windows that the set's own policy chooses for some of its images [n], by the first proxy."""
+    if not len(made.windows):
+        return [[] for _ in index]
+    among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
+    mean, std = (torch.tensor(proxies.metadata[name]) for name in ("mean", "std"))
+    options = made.metadata["config"]["distill"]
+    if takes_all(options):
+        return [list(range(len(made.windows))) for _ in index]
+    choose = searched(proxies.networks[0], among, mean, std, options, stream("cpu", "figures", "maps"))
+    return choose(made.images[index], made.labels[index]).tolist()
+
+
+def outline(axis: Any, made: SyntheticSet, numbers: list[int]) -> None:
+    """Draw some windows on an image, a colour a scale, slightly staggered so that those that share an edge can be told apart."""
     sizes = scales(made)
     side = made.images.shape[-1]
-    for (top, left, height, width), used in zip(made.windows.tolist(), made.regions[image].tolist(), strict=True):
-        if used:
-            inset = side * (0.01 + 0.03 * sizes.index(height))
-            place = (left - 0.5 + inset, top - 0.5 + inset)
-            axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
+    for top, left, height, width in made.windows[numbers].tolist():
+        inset = side * (0.01 + 0.03 * sizes.index(height))
+        place = (left - 0.5 + inset, top - 0.5 + inset)
+        axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
 
 
 def legend(figure: Figure, made: SyntheticSet | None) -> None:

@@ -27,7 +27,8 @@ def what(config: Mapping[str, Any]) -> str:
     networks = request.get("architectures", ["convnet3"])
     network = f", {ARCHITECTURES[networks[0]]}" if len(networks) == 1 else ""
     full = " (full data: epochs300)" if config["full"] else ""
-    how = f"protocol {request.get('protocol', 'idc')}{full}{network}"
+    protocols = request.get("protocols", ["idc"])
+    how = f"{'protocol' if len(protocols) == 1 else 'protocols'} {', '.join(protocols)}{full}{network}"
     return f"{names}: test accuracy in % after the last epoch, {how}; mean ± sample standard deviation."
 
 
@@ -74,17 +75,18 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
     found = ["Bold: the highest measured mean of a group, with its ties."] if bold else []
     if table.quoted:
         found.append("† and italics: quoted from the paper, not measured here.")
-    if any(runs for _, runs in table.shown):
-        found.append("idc_best: the best of four check-ups on the test images, only to compare with figures published that way.")
+    checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
+    if checkups > 1:
+        found.append(f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published that way.")
     if not LAYOUTS[config["table"]].methods:
-        found.append("Decoded: training images from each stored one.")
+        found.append("Decoded: training images an epoch from each stored one. Steps: SGD steps of a network on them.")
         found.append("Differences are paired, over sets (networks averaged), or over networks where there is one set.")
     return found
 
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
-    found = [stored(table), *([decoded(table)] if LAYOUTS[config["table"]].methods else [])]
+    found = [stored(table), *([decoded(table), steps(table)] if LAYOUTS[config["table"]].methods else [])]
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []
     if not table.quoted:
@@ -96,7 +98,7 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
 
 
 def stored(table: Table) -> str:
-    """How large a set is, with labels and region masks, for each data set and IPC."""
+    """How large a set is, with labels, for each data set and IPC."""
     found: dict[str, list[int]] = {}
     for key, runs in table.shown:
         if key.ipc != FULL:
@@ -113,6 +115,15 @@ def decoded(table: Table) -> str:
         found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
     texts = [f"{name} {'/'.join(sorted(values))}" for name, values in found.items() if values and name != "full"]
     return f"Training images decoded from each stored one: {', '.join(texts)}." if texts else ""
+
+
+def steps(table: Table) -> str:
+    """How many SGD steps a network took on each method's sets: a set that decodes to more images gets more in as many epochs."""
+    found: dict[str, set[int]] = {}
+    for key, runs in table.shown:
+        found.setdefault(key.variant, set()).update(run.steps for run in runs)
+    texts = [f"{name} {'/'.join(map(str, sorted(values)))}" for name, values in found.items() if values and name != "full"]
+    return f"SGD steps of a network: {', '.join(texts)}." if texts else ""
 
 
 def ratio(run: Run) -> str:

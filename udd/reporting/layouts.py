@@ -7,6 +7,7 @@ prints. An *ablation* has a row a variant, with the paired difference to the var
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from udd.reporting.cells import Cell, Measured, mark_best
@@ -57,23 +58,31 @@ class Table(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where in a table: data set, IPC (as text), network."""
+    """Where in a table: data set, IPC (as text), network, protocol of the evaluation."""
 
     dataset: str
     ipc: str
     architecture: str
+    protocol: str
 
 
 def places(request: Mapping[str, Any]) -> list[Place]:
-    """The data sets, IPCs and networks of a request, in order."""
-    architectures = request.get("architectures", ["convnet3"])
-    return [Place(dataset, str(ipc), name) for dataset in request["datasets"] for ipc in request["ipc"] for name in architectures]
+    """The data sets, IPCs, networks and protocols of a request, in order."""
+    architectures, protocols = request.get("architectures", ["convnet3"]), request.get("protocols", ["idc"])
+    found = product(request["datasets"], map(str, request["ipc"]), architectures, protocols)
+    return [Place(*each) for each in found]
+
+
+def varying(request: Mapping[str, Any]) -> list[str]:
+    """The columns that a request needs beside data set and IPC: those of which it asks for several."""
+    names = {"architectures": "Network", "protocols": "Protocol"}
+    return [heading for name, heading in names.items() if len(request.get(name, [])) > 1]
 
 
 def key_of(place: Place, variant: str, config: Mapping[str, Any]) -> Key:
     """The group of a variant at a place; the full data set has one for all IPCs."""
     full = variant in config["full"]
-    protocol = "epochs300" if full else config["request"].get("protocol", "idc")
+    protocol = "epochs300" if full else place.protocol
     return Key(place.dataset, FULL if full else place.ipc, variant, protocol, place.architecture)
 
 
@@ -82,9 +91,11 @@ def quoted_key(place: Place, method: str, full: Sequence[str]) -> QuotedKey:
     return (place.dataset, FULL if method == "full" or method in full else place.ipc, method, place.architecture)
 
 
-def measured(runs: Sequence[Run], best4: bool = False) -> Measured | None:
-    """Mean and standard deviation of a group's accuracies (or its best of four check-ups); None if nothing was run."""
-    return Measured(*summary([run.best4 if best4 else run.accuracy for run in runs])) if runs else None
+def measured(runs: Sequence[Run], best: bool = False) -> Measured | None:
+    """Mean and standard deviation of a group's accuracies, or of the best of its check-ups; None if nothing was run, or there was one check-up."""
+    if not runs or (best and max(run.checkups for run in runs) == 1):
+        return None
+    return Measured(*summary([run.best if best else run.accuracy for run in runs]))
 
 
 def counts(groups: Iterable[Sequence[Run]]) -> str | None:
@@ -104,13 +115,14 @@ def columns(layout: Layout, config: Mapping[str, Any], quoted: Mapping[QuotedKey
 def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapping[QuotedKey, Quoted]) -> Table:
     """A table with a column a method."""
     methods, request = columns(layout, config, quoted), config["request"]
-    several = len(request.get("architectures", [])) > 1
+    several = varying(request)
     table = Table(grid_headings(methods, several), [], [], [], [], {})
     for place in places(request):
         table.starts.append(len(table.rows))
         asked = {method: key_of(place, method, config) for method in methods if method in request["variants"]}
         runs = {method: groups.get(key, []) for method, key in asked.items()}
-        printed = {method: quoted[key] for method in methods if (key := quoted_key(place, method, config["full"])) in quoted}
+        again = place.protocol != request.get("protocols", ["idc"])[0]  # the paper has one protocol: its figures stand once
+        printed = {method: quoted[key] for method in methods if not again and (key := quoted_key(place, method, config["full"])) in quoted}
         table.shown.extend((asked[method], runs[method]) for method in asked)
         table.quoted.extend((quoted_key(place, method, config["full"]), figure) for method, figure in printed.items())
         ratio = ratio_percent(runs, printed, config["full"])
@@ -118,9 +130,9 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     return table
 
 
-def grid_headings(methods: Sequence[str], several: bool) -> list[str]:
+def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
     """The headings of a grid."""
-    return ["Data set", "IPC", "Ratio %", *(["Network"] if several else []), "Source", *(method_name(method) for method in methods), "n"]
+    return ["Data set", "IPC", "Ratio %", *several, "Source", *(method_name(method) for method in methods), "n"]
 
 
 def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:
@@ -134,15 +146,16 @@ def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quote
 def grid_rows(
     head: list[Cell], methods: Sequence[str], runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]
 ) -> list[list[Cell]]:
-    """The rows at one place: measured, measured as the best of four check-ups (if anything was run), quoted (if the paper has any)."""
+    """The rows at one place: measured; the best of the check-ups, where there were several; quoted, if the paper has any."""
     ours: dict[str, Cell] = {method: measured(runs.get(method, [])) for method in methods}
     rivals = [method for method in methods if method not in full]
     ours |= dict(zip(rivals, mark_best([ours[method] for method in rivals]), strict=True))
     n = counts(runs[method] for method in runs if method not in full)
     blank: list[Cell] = ["" for _ in head]
     rows = [[*head, "measured", *ours.values(), n]]
-    if any(runs.values()):
-        rows.append([*blank, "idc_best", *(measured(runs.get(method, []), best4=True) for method in methods), n])
+    best = [measured(runs.get(method, []), best=True) for method in methods]
+    if any(best):
+        rows.append([*blank, "idc_best", *best, n])
     if printed:
         rows.append([*blank, "paper†", *(printed.get(method) for method in methods), ""])
     return rows
@@ -151,7 +164,7 @@ def grid_rows(
 def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapping[QuotedKey, Quoted]) -> Table:
     """A table with a row a variant."""
     request = config["request"]
-    variants, several = request["variants"], len(request.get("architectures", [])) > 1
+    variants, several = request["variants"], varying(request)
     figures = {(place, v): quoted[key] for place in places(request) for v in variants if (key := quoted_key(place, v, config["full"])) in quoted}
     times = any(figure.search_time_ms for figure in figures.values())
     table = Table(ablation_headings(layout, several, bool(figures), times), [], [], [], [], {})
@@ -173,20 +186,21 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     return table
 
 
-def head_of(place: Place, several: bool, *between: str | None) -> list[Cell]:
-    """The first cells of a row: data set, IPC, others, and the network if there are several."""
-    return [dataset(place.dataset), place.ipc, *between, *([ARCHITECTURES[place.architecture]] if several else [])]
+def head_of(place: Place, several: Sequence[str], *between: str | None) -> list[Cell]:
+    """The first cells of a row: data set, IPC, others, and the network and the protocol if there are several."""
+    names = {"Network": ARCHITECTURES[place.architecture], "Protocol": place.protocol}
+    return [dataset(place.dataset), place.ipc, *between, *(names[heading] for heading in several)]
 
 
 def ablation_cells(runs: Sequence[Run], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:
-    """The measured cells of one variant: decoded, accuracy, idc_best, n, difference, pairs."""
+    """The measured cells of one variant: decoded, SGD steps, accuracy, idc_best, n, difference, pairs."""
     pairs = f"{found[1].n} {found[1].unit}" if found else None
-    return [decoded(runs), cell, measured(runs, best4=True), counts([runs]), found[1] if found else None, pairs]
+    return [decoded(runs), steps(runs), cell, measured(runs, best=True), counts([runs]), found[1] if found else None, pairs]
 
 
-def ablation_headings(layout: Layout, several: bool, figures: bool, times: bool) -> list[str]:
+def ablation_headings(layout: Layout, several: Sequence[str], figures: bool, times: bool) -> list[str]:
     """The headings of an ablation."""
-    head = ["Data set", "IPC", *(["Network"] if several else []), layout.heading, "Decoded", "Accuracy", "idc_best", "n"]
+    head = ["Data set", "IPC", *several, layout.heading, "Decoded", "Steps", "Accuracy", "idc_best", "n"]
     difference = "Effect of CFC [95 %]" if layout.partners else "Difference to UDD [95 %]"
     return [*head, difference, "Pairs", *(["Paper†"] if figures else []), *(["Paper's ms†"] if times else [])]
 
@@ -205,6 +219,12 @@ def decoded(runs: Sequence[Run]) -> str | None:
     """Training images decoded from each stored one."""
     found = sorted({run.decoded_images / run.stored_images for run in runs})
     return None if not found else f"×{found[0]:.3g}" if len(found) == 1 else f"×{found[0]:.3g}-{found[-1]:.3g}"
+
+
+def steps(runs: Sequence[Run]) -> str | None:
+    """SGD steps of a network's training: a number, or from-to."""
+    found = sorted({run.steps for run in runs})
+    return None if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]}-{found[-1]}"
 
 
 def search_time(figure: Quoted | None) -> str | None:

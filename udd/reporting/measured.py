@@ -21,18 +21,20 @@ class Key(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One evaluation: accuracies in %, sizes of the set, seconds, how the network was trained, the share of the schedule in % (None: not
-    distilled), device."""
+    """One evaluation: accuracies in % (the last epoch's, the best check-up's), sizes of the set, seconds, how the network was
+    trained, the share of the schedule in % (None: not distilled), device."""
 
     seed: int
     network: int
     accuracy: float
-    best4: float
+    best: float
+    checkups: int
     stored_bytes: int
     stored_images: int
     decoded_images: int
     seconds: float
     epochs: int
+    steps: int
     precision: str
     schedule: float | None
     device: str
@@ -61,12 +63,14 @@ def run_of(row: Mapping[str, str]) -> Run:
         seed=int(row["seed"]),
         network=int(row["network"]),
         accuracy=float(row["accuracy"]),
-        best4=float(row["accuracy_best4"]),
+        best=float(row["accuracy_best"]),
+        checkups=int(row["checkups"]),
         stored_bytes=int(row["stored_bytes"]),
         stored_images=int(row["stored_images"]),
         decoded_images=int(row["decoded_images"]),
         seconds=float(row["seconds"]),
         epochs=int(row["epochs"]),
+        steps=int(row["steps"]),
         precision=row["precision"],
         schedule=float(row["schedule_percent"]) if row["schedule_percent"] else None,
         device=row["device"],

@@ -19,7 +19,8 @@ from udd.reporting.statistics import Difference, summary
 # From so many columns: letters, and points between columns
 SIZES = ((16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsize", 3), (0, "footnotesize", 4))
 HEAD = ["source", "dataset", "ipc", "variant", "protocol", "architecture"]
-VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std", "decoded_images", "stored_images", "stored_bytes", "seconds"]
+VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std"]
+VALUES += ["decoded_images", "steps", "stored_images", "stored_bytes", "seconds"]
 COMPARISON = ["schedule_percent", "compared_with", "difference", "low", "high", "pairs", "pairs_of", "search_time_ms", "note"]
 
 
@@ -42,7 +43,7 @@ BOOKTABS = TableFormat(
 
 def alignments(table: Table) -> list[str]:
     """Text to the left, figures to the right."""
-    left = {"Data set", "Network", "Source", "Policy", "Jitter", "Method", "Windows", "Pairs"}
+    left = {"Data set", "Network", "Protocol", "Source", "Policy", "Jitter", "Method", "Windows", "Pairs"}
     return ["left" if heading in left else "right" for heading in table.headings]
 
 
@@ -84,11 +85,11 @@ def measured_line(key: Key, runs: list[Run]) -> dict[str, Any]:
     if not runs:
         return line
     mean, std, n = summary([run.accuracy for run in runs])
-    best, best_std, _ = summary([run.best4 for run in runs])
+    best, best_std, _ = summary([run.best for run in runs])
     first = runs[0]
     line |= {"accuracy": rounded(mean), "std": rounded(std), "n": n, "distillation_seeds": len({run.seed for run in runs})}
     line |= {"idc_best": rounded(best), "idc_best_std": rounded(best_std), "seconds": rounded(sum(run.seconds for run in runs))}
-    line |= {"decoded_images": first.decoded_images, "stored_images": first.stored_images, "stored_bytes": first.stored_bytes}
+    line |= {"decoded_images": first.decoded_images, "steps": first.steps, "stored_images": first.stored_images, "stored_bytes": first.stored_bytes}
     return line | {"schedule_percent": "" if first.schedule is None else first.schedule}
 
 
