@@ -20,7 +20,7 @@ from tabulate import tabulate
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import say
 from udd.cli import add_common, main, setup
-from udd.provenance import provenance
+from udd.runs.provenance import provenance
 
 NAMES = ("step", "network", "ceiling", "lockstep", "evaluation", "memory")
 
@@ -36,7 +36,7 @@ def device_name(device: torch.device) -> str:
 
 def conditions(settings: Settings) -> dict[str, Any]:
     """What the figures hold for."""
-    made = provenance("udd.distill", settings.device) | {"device": device_name(settings.device), "threads": torch.get_num_threads()}
+    made = provenance("udd.methods.udd", settings.device) | {"device": device_name(settings.device), "threads": torch.get_num_threads()}
     about: dict[str, Any] = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "tf32_convolutions": torch.backends.cudnn.allow_tf32}
     about["malloc"] = {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}
     return made | about | {"seconds": settings.seconds, "small": settings.small, "eager": settings.eager}

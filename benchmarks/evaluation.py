@@ -1,4 +1,4 @@
-"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluate`, its start included), or all of a set's in one,
+"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluation.accuracy`, its start included), or all of a set's in one,
 in float32 and in bfloat16.
 
 Measured on two schedules, of which one is four times the other, epochs and test images alike; the whole schedule lies on the line
@@ -20,14 +20,16 @@ import torch
 
 from benchmarks.settings import ROOT, Row, Settings, Tables, planned, size
 from benchmarks.timing import say
-from udd import data, lockstep, plan
-from udd.compilation import pays, training_flop
+from udd import data
+from udd.config import plan
 from udd.data import read_manifest
-from udd.evaluate import title
-from udd.networks import build
-from udd.precision import PRECISIONS
-from udd.regions import corner_boxes
-from udd.synthetic import SyntheticSet, save
+from udd.evaluation.accuracy import title
+from udd.networks.architectures import build
+from udd.networks.compilation import pays, training_flop
+from udd.networks.precision import PRECISIONS
+from udd.runs import lockstep
+from udd.synthetic.regions import corner_boxes
+from udd.synthetic.sets import SyntheticSet, save
 
 CLASSES, TEST, SELECTED = 10, 10_000, 8
 PARTS = {"cpu": {1: 10, 10: 50}, "cuda": {1: 1, 10: 4}}  # by IPC, how many times longer the whole schedule is than the longer one measured
@@ -94,12 +96,12 @@ def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
 
 
 def seconds(config: Config, place: Place, settings: Settings, shelf: Path | None = None) -> float:
-    """The wall-clock time of one `python -m udd.evaluate`."""
+    """The wall-clock time of one `python -m udd.evaluation.accuracy`."""
     out = place.folder / f"network{config['network']}.json"
     files = ["--manifest", place.manifest, "--root", place.folder, "--set", place.made, "--out", out]
     options = ["--config", json.dumps(config), "--device", settings.device, "--threads", settings.threads, *(["--shelf", shelf] if shelf else [])]
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "udd.evaluate", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "udd.evaluation.accuracy", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     taken = time.perf_counter() - begun
     say(f"{title(config)}, {config['evaluate']['epochs']} epochs: {taken:.1f} s")
     return taken

@@ -9,10 +9,10 @@ import torch
 
 from benchmarks import timing
 from benchmarks.settings import Row, Settings, Tables, planned, size
-from udd import plan
+from udd.config import plan
 from udd.data import Dataset
-from udd.distill import Distilled, advance, begin
-from udd.trajectory import class_index, start
+from udd.methods.udd import Distilled, advance, begin
+from udd.proxies.fresh import class_index, start
 
 TABLES = ("policy", "jitter", "cfc", "regions")
 SMALL = {"width": 16, "net_images": 128, "batch_real": 8}

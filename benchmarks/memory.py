@@ -1,4 +1,4 @@
-"""The peak memory of one matching step, beside what udd.estimate foretells for it."""
+"""The peak memory of one matching step, beside what udd.costs foretells for it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def measured(ipc: int, way: dict[str, str] | None, settings: Settings) -> float:
 
 
 def foretold(sizes: Size, ipc: int, way: dict[str, str], settings: Settings) -> float | None:
-    """The peak that udd.estimate gives for the larger of the step's two parts, in MB; None where there is no udd.estimate."""
+    """The peak that udd.costs gives for the larger of the step's two parts, in MB; None where there is no udd.costs."""
     try:
-        from udd.estimate.memory import taken
-        from udd.estimate.steps import Model, Step
+        from udd.costs.memory import taken
+        from udd.costs.steps import Model, Step
     except ImportError:
         return None
     options = planned()["distill"]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from benchmarks import reference, timing
 from benchmarks.settings import Row, Settings, Size, Tables, planned, size, ways
-from udd.engine import engine
-from udd.networks import Network, build
-from udd.train import sgd, sgd_step
-from udd.trajectory import recipe
+from udd.networks.architectures import Network, build
+from udd.networks.training import sgd, sgd_step
+from udd.objectives.execution import engine
+from udd.proxies.fresh import recipe
 
 CLASSES = 10
 REFERENCE = "reference, float32 eager"

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.settings import Size, planned
-from udd import augment
-from udd.matching import Work
-from udd.networks import Network, build
-from udd.regions import Windows, candidate_windows, training_pairs
+from udd.networks import augment
+from udd.networks.architectures import Network, build
+from udd.objectives.matching import Work
+from udd.synthetic.regions import Windows, candidate_windows, training_pairs
 
 
 class Problem(NamedTuple):

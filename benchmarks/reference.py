@@ -1,6 +1,6 @@
 """The obvious way, in eager mode: class by class, with torch.autograd.grad(create_graph=True), loss.backward() and torch.optim.SGD.
 
-It shares with ours the network, the augmentation's operations (udd.augment) and the random numbers; nothing that is measured.
+It shares with ours the network, the augmentation's operations (udd.networks.augment) and the random numbers; nothing that is measured.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.problem import Problem
-from udd import augment
-from udd.networks import Network
+from udd.networks import augment
+from udd.networks.architectures import Network
 
 Groups = list[tuple[list[int] | None, Tensor]]  # a window (None: the whole image), and the images that it is cut from
 

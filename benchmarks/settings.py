@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from udd import params
+from udd.config import params
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmarks import reference, timing, variants
 from benchmarks.problem import Problem, in_float64, problem
 from benchmarks.settings import Row, Settings, Size, Tables, size, ways
-from udd import matching
-from udd.engine import engine
+from udd.objectives import matching
+from udd.objectives.execution import engine
 
 REFERENCE = "reference, float32 eager"
 OUTPUTS = {"cifar10": 10, "cifar100": 100}  # of either, the same number of classes is gone through

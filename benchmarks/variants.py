@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from benchmarks.problem import Problem
-from udd import augment
-from udd.compilation import compiled
-from udd.gradients import Embedding, image_gradient
-from udd.matching import cfc_options
-from udd.networks import Network
-from udd.precision import PRECISIONS, Precision, rounded
-from udd.regions import decode
+from udd.networks import augment
+from udd.networks.architectures import Network
+from udd.networks.compilation import compiled
+from udd.networks.precision import PRECISIONS, Precision, rounded
+from udd.objectives.gradients import Embedding, image_gradient
+from udd.objectives.matching import cfc_options
+from udd.synthetic.regions import decode
 
 
 class Unfolded(nn.Module):

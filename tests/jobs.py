@@ -12,8 +12,10 @@ from fakes import write_npz
 from prepared import manifest_of
 from tiny import config
 
-from udd import job, pool, synthetic
 from udd.cli import Stopped, main
+from udd.proxies import pool
+from udd.runs import job
+from udd.synthetic import sets as synthetic
 
 Config = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Records as udd.evaluate and udd.utilization write them, with numbers made up from a seed: for tests of what reads them."""
+"""Records as udd.evaluation.accuracy and udd.evaluation.utilization write them, with numbers made up from a seed: for tests of what reads them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-from udd import collect, plan, tables
-from udd.analysis import measurement_path, measurements
+from udd.config import plan
+from udd.config.drawings import measurement_path, measurements
+from udd.config.params import load
 from udd.files import write_json
-from udd.params import load
+from udd.reports import collect, tables
 
-MADE = {"module": "udd.evaluate", "code": "0123456789abcdef", "git": "abc", "device": "made-up device", "versions": {}, "threads": 1}
+MADE = {"module": "udd.evaluation.accuracy", "code": "0123456789abcdef", "git": "abc", "device": "made-up device", "versions": {}, "threads": 1}
 
 
 def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:

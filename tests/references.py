@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from udd.networks import Network
+from udd.networks.architectures import Network
 
 
 def slow_color(image: Tensor, u: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from udd.data import Dataset
-from udd.distill import Distilled, advance, begin, region_mask
-from udd.matching import Matched
-from udd.trajectory import Trajectory, class_index, start
+from udd.methods.udd import Distilled, advance, begin, region_mask
+from udd.objectives.matching import Matched
+from udd.proxies.fresh import Trajectory, class_index, start
 
 State = dict[str, Tensor]
 

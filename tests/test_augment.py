@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from references import shifted, slow_augment, slow_color, slow_cutout
 from tiny import noise
 
-from udd.augment import apply, as_float, augment, cutmix, draw, normalise, pick
+from udd.networks.augment import apply, as_float, augment, cutmix, draw, normalise, pick
 
 few = settings(deadline=None, max_examples=25)
 DOUBLE = torch.float64

@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny import config, dataset
 
-from udd import checkpoint
 from udd.cli import UserError
+from udd.runs import checkpoint
 
 CPU = torch.device("cpu")
 CURVE = torch.zeros(0, 9, dtype=torch.float64)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import records
 
-from udd import collect, plan
 from udd.cli import UserError
-from udd.params import load
+from udd.config import plan
+from udd.config.params import load
+from udd.reports import collect
 
 PARAMS = ["params.yaml", "demo.yaml"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from udd.compare import difference
+from udd.config.compare import difference
 
 PLANNED = {"seed": 1, "distill": {"outer": 2, "policy": "vote"}}
 

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd import coresets
 from udd.cli import UserError
 from udd.data import Dataset
-from udd.seeds import stream
-from udd.synthetic import load, training_images
+from udd.methods import coresets
+from udd.networks.streams import stream
+from udd.synthetic.sets import load, training_images
 
 COUNTS = (7, 9, 6)
 

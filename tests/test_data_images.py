@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from udd.cli import UserError
 from udd.data.images import decode, fit_all
-from udd.vision import torchvision
+from udd.data.vision import torchvision
 
 TRANSFORMS = torchvision("transforms")  # here, since its import takes longer than an example may
 

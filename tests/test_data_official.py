@@ -14,7 +14,7 @@ from prepared import loaded, manifest_of
 from udd.cli import UserError
 from udd.data import official
 from udd.data.packing import prepare
-from udd.vision import torchvision
+from udd.data.vision import torchvision
 
 
 @pytest.fixture

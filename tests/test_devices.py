@@ -10,11 +10,13 @@ import torch
 from tiny import config, dataset, options
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from udd import distill, ensemble, trajectory
-from udd.networks import build
-from udd.regions import Windows, candidate_windows
-from udd.seeds import seed_of
-from udd.trajectory import recipe
+from udd.methods import udd as distill
+from udd.networks import ensemble
+from udd.networks.architectures import build
+from udd.networks.streams import seed_of
+from udd.proxies import fresh as trajectory
+from udd.proxies.fresh import recipe
+from udd.synthetic.regions import Windows, candidate_windows
 
 ELSEWHERE = torch.device("meta")
 SIDE, CLASSES, COUNT = 16, 3, 21
@@ -54,7 +56,7 @@ def data_elsewhere():
 
 
 def begun(made: dict, among: Windows) -> distill.Distilled:
-    """A set as `udd.distill.begin` gives it, which looks for real images of every class and so at values."""
+    """A set as `udd.methods.udd.begin` gives it, which looks for real images of every class and so at values."""
     images = torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
     broken = torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
     return distill.Distilled(made, among, images, torch.zeros_like(images), stream(ELSEWHERE, "images"), broken=broken)

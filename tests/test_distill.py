@@ -7,11 +7,12 @@ from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
 
-from udd import distill, initial
-from udd.distill import begin, end_network, finished, learning_rate, region_mask
-from udd.matching import mean_features
-from udd.regions import grid_boxes
-from udd.synthetic import training_images
+from udd.methods import udd as distill
+from udd.methods.udd import begin, end_network, finished, learning_rate, region_mask
+from udd.objectives.matching import mean_features
+from udd.synthetic import initial
+from udd.synthetic.regions import grid_boxes
+from udd.synthetic.sets import training_images
 
 
 def generator(seed: int = 0) -> torch.Generator:

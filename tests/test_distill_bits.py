@@ -7,7 +7,7 @@ import torch
 from runs import Run, same, states
 from tiny import config, dataset
 
-from udd import checkpoint
+from udd.runs import checkpoint
 
 CASES: dict[str, list[dict[str, Any]]] = {
     "jitter": [{}],

@@ -9,18 +9,18 @@ import yaml
 from tiny import dataset, network, noise, options, params
 from torch import Tensor, nn
 
-from udd import augment
 from udd.cli import UserError
-from udd.engine import EAGER, Engine, engine, planned_flop
-from udd.lockstep import shared_part
-from udd.matching import Matched, Work, matching_step
-from udd.networks import Network, norm
-from udd.params import SCHEMA, check, overlay
-from udd.precision import PRECISIONS
-from udd.regions import candidate_windows
-from udd.seeds import stream
-from udd.train import batch_loss
-from udd.trajectory import start
+from udd.config.params import SCHEMA, check, overlay
+from udd.networks import augment
+from udd.networks.architectures import Network, norm
+from udd.networks.precision import PRECISIONS
+from udd.networks.streams import stream
+from udd.networks.training import batch_loss
+from udd.objectives.execution import EAGER, Engine, engine, planned_flop
+from udd.objectives.matching import Matched, Work, matching_step
+from udd.proxies.fresh import start
+from udd.runs.lockstep import shared_part
+from udd.synthetic.regions import candidate_windows
 
 COMPILERS = ("c++", "g++", "clang++")
 CLASSES, SIDE = 2, 8

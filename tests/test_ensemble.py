@@ -9,14 +9,17 @@ import torch
 from test_evaluate import CONFIG, a_set, dataset
 from tiny import captured, network, noise
 
-from udd import ensemble, evaluate, evaluation_job, shelf
 from udd.cli import UserError
+from udd.config.plan import canonical
+from udd.evaluation import accuracy as evaluate
+from udd.evaluation import job as evaluation_job
 from udd.files import write_json
-from udd.networks import Network
-from udd.plan import canonical
-from udd.seeds import stream
-from udd.synthetic import save, training_images
-from udd.train import accuracy, train
+from udd.networks import ensemble
+from udd.networks.architectures import Network
+from udd.networks.streams import stream
+from udd.networks.training import accuracy, train
+from udd.runs import shelf
+from udd.synthetic.sets import save, training_images
 
 FULL_RECIPE = {
     "epochs": 3, "batch": 4, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "decay_at": [0.6667], "decay": 0.2,

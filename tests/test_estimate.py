@@ -9,22 +9,23 @@ import torch
 from tiny import ROOT, params
 from torch.utils.flop_counter import FlopCounterMode
 
-from udd import distill, trajectory
 from udd.cli import UserError, main
+from udd.config.params import overlay
+from udd.config.plan import Cell, run
+from udd.costs import calibration, schedule, workload
+from udd.costs.calibration import Pace, kept, pace_key, paces
+from udd.costs.costs import LOCKSTEP, alone, costs, in_lockstep
+from udd.costs.flops import counted, flop
+from udd.costs.memory import Live, followed
+from udd.costs.report import duration
+from udd.costs.sizes import Sizes, sizes
+from udd.costs.steps import KINDS, Model, Step, new_network
 from udd.data import read_manifest
-from udd.engine import planned_flop
-from udd.estimate import calibration, schedule, workload
-from udd.estimate.calibration import Pace, kept, pace_key, paces
-from udd.estimate.costs import LOCKSTEP, alone, costs, in_lockstep
-from udd.estimate.flops import counted, flop
-from udd.estimate.memory import Live, followed
-from udd.estimate.report import duration
-from udd.estimate.sizes import Sizes, sizes
-from udd.estimate.steps import KINDS, Model, Step, new_network
-from udd.evaluate import evaluate
+from udd.evaluation.accuracy import evaluate
 from udd.files import write_json
-from udd.params import overlay
-from udd.plan import Cell, run
+from udd.methods import udd as distill
+from udd.objectives.execution import planned_flop
+from udd.proxies import fresh as trajectory
 
 CPU = torch.device("cpu")
 TINY = Model("convnet3", 4, 3, 8, 5)
@@ -188,8 +189,8 @@ def test_a_pools_networks_are_jobs_of_their_own():
 
 
 def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
-    monkeypatch.setattr("udd.estimate.costs.flop", lambda step: step.images)
-    monkeypatch.setattr("udd.estimate.costs.taken", lambda step, device: step.images)
+    monkeypatch.setattr("udd.costs.costs.flop", lambda step: step.images)
+    monkeypatch.setattr("udd.costs.costs.taken", lambda step, device: step.images)
     found = params()
     made = workload.jobs(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
     kinds = Counter(job.kind for job in made)

@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
-from udd import evaluate, evaluation_job
 from udd.cli import UserError
 from udd.data import Dataset
-from udd.synthetic import SyntheticSet, save
+from udd.evaluation import accuracy as evaluate
+from udd.evaluation import job as evaluation_job
+from udd.synthetic.sets import SyntheticSet, save
 
 TINY = {"name": "tiny", "kind": "npz"}
 SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": {"policy": "jitter"}}
@@ -72,7 +73,7 @@ def test_a_record_says_what_was_measured_and_how(run):
     assert record["accuracy"] == values[-1] and record["accuracy_best4"] == max(values)
     assert record["stored_images"] == 4 and record["decoded_images"] == 4 + 6
     assert record["stored_bytes"] == 4 * (64 * 4 + 8 + 3) + 3 * 4 * 8  # pixels, label and mask an image; 4 numbers a window
-    assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluate"
+    assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluation.accuracy"
 
 
 def test_each_line_of_the_log_names_its_record(run, capsys):

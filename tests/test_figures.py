@@ -10,20 +10,20 @@ import pytest
 import records
 import torch
 
-from udd import collect
-from udd.analysis import Drawing, drawings, figure_config, inputs, proxies_config
 from udd.cli import UserError
+from udd.config.drawings import Drawing, drawings, figure_config, inputs, proxies_config
+from udd.config.params import load
+from udd.config.plan import Cell, set_config
 from udd.data import Dataset
-from udd.figures import curves, features, gallery, maps, schedule, spread, utilization
-from udd.figures.__main__ import run
-from udd.figures.style import Sources, mosaic, save, set_path, variant_name
-from udd.params import load
-from udd.plan import Cell, set_config
-from udd.proxies import save as save_proxies
-from udd.proxies import train_proxies
-from udd.regions import corner_boxes, grid_boxes
-from udd.synthetic import SyntheticSet
-from udd.synthetic import save as save_set
+from udd.evaluation.reference import save as save_proxies
+from udd.evaluation.reference import train_proxies
+from udd.reports import collect
+from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
+from udd.reports.figures.__main__ import run
+from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
+from udd.synthetic.regions import corner_boxes, grid_boxes
+from udd.synthetic.sets import SyntheticSet
+from udd.synthetic.sets import save as save_set
 
 COLUMNS = "iteration,outer,loss,loss_gradient,loss_cfc,grad_norm_gradient,grad_norm_cfc,images_per_second,seconds"
 LOOKING = {"network": "convnet3", "width": 4, "networks": 1, "epochs": 1, "batch": 32, "images": 20}

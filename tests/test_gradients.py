@@ -10,8 +10,8 @@ from references import matched, train_loss
 from tiny import network, noise, options
 from torch import Tensor
 
-from udd.gradients import Embedding, image_gradient
-from udd.networks import Network
+from udd.networks.architectures import Network
+from udd.objectives.gradients import Embedding, image_gradient
 
 WIDTHS = {"convnet3": 3, "resnet18": 4, "alexnet": 8}
 Found = tuple[Tensor, tuple[Tensor, Tensor, Tensor]]

@@ -8,7 +8,10 @@ import torch
 from jobs import in_order, refusal, same_sets
 from tiny import ROOT, config
 
-from udd import data, job, request, running, synthetic
+from udd import data
+from udd.runs import job, request
+from udd.runs import loop as running
+from udd.synthetic import sets as synthetic
 
 CONFIG = config()
 
@@ -48,7 +51,7 @@ def test_a_checkpoint_is_of_one_configuration_one_code_and_one_data_set(made, tm
     names = {*map(path, (one, config(image_lr=0.01), config(ipc=1), config(seed=1))), path(one, changed)}
     assert len(names) == 5
     assert path(one) == path(dict(reversed(one.items())))
-    monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
+    monkeypatch.setattr("udd.runs.shelf.code_digest", lambda module: "another")
     assert path(one) not in names
 
 

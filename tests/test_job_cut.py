@@ -13,8 +13,9 @@ import pytest
 from jobs import refusal, same_sets, stopped_once
 from tiny import ROOT, config
 
-from udd import job, request, running
 from udd.cli import STOPPED, Stopped, UserError
+from udd.runs import job, request
+from udd.runs import loop as running
 
 CONFIG = config()
 LONG = config(outer=4, inner=8)  # long enough to be caught in its middle
@@ -38,7 +39,7 @@ def test_a_run_stopped_after_every_step_ends_with_the_same_bits(argv, tmp_path):
 def interrupted(arguments: list[str], folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """Run in a process of its own and send it a signal once its first checkpoint is there."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "udd.distill", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-m", "udd.methods.udd", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     until = time.monotonic() + 60
     while not list(folder.glob("*.safetensors")):
@@ -82,7 +83,7 @@ def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, made, 
     long = [config(outer=8, inner=10, ipc=1, policy="vote", max_pairs=5), config(outer=8, inner=10, ipc=1, decode="grid", init="mix")]
     arguments, source = argv(long, "cut", "--checkpoint-seconds", "0", "--log-every", "20", "--threads", "1"), random.Random()
     checkpoint = request.checkpoint_path(tmp_path / "checkpoints" / "cut", long, made[0])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["udd.job", "torch.utils.flop_counter"])  # imported once
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["udd.runs.job", "torch.utils.flop_counter"])  # imported once
     for _ in range(10):
         killed(arguments, checkpoint, source)
         assert checkpoint.exists() and not (tmp_path / "cut.safetensors").exists()

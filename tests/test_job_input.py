@@ -8,15 +8,15 @@ import torch
 from jobs import in_order, refusal
 from tiny import config
 
-from udd import job, request
 from udd.files import lock
+from udd.runs import job, request
 
 CONFIG = config()
 
 BAD: list[tuple[Any, str]] = [
     (config(ipc=5), "ipc 5: the smallest class of tiny has 4 training images; lower ipc"),
     (CONFIG | {"dataset": {"name": "other", "kind": "npz"}}, 'expected {"kind":"npz","name":"other"}; run python -m udd.data again'),
-    (CONFIG | {"method": "herding", "variant": "herding"}, "variant herding: its method is herding, not distill; use python -m udd.coresets"),
+    (CONFIG | {"method": "herding", "variant": "herding"}, "variant herding: its method is herding, not distill; use python -m udd.methods.coresets"),
     ([CONFIG, config(seed=1)], "sets in lockstep need the same data set and seed; run them apart"),
     ([CONFIG, config(net_lr=0.1)], "sets in lockstep need the same networks' schedule"),
     ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a set's configuration"),

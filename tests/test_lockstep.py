@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from udd import lockstep, shelf
 from udd.cli import UserError
 from udd.files import try_lock
+from udd.runs import lockstep, shelf
 
-MODULE = "udd.distill"
+MODULE = "udd.methods.udd"
 
 
 def key(config: dict) -> str:
@@ -150,4 +150,4 @@ def test_a_company_is_found_again_by_its_checkpoint(tmp_path):
     lockstep.checkpoint_path(tmp_path, gone, MODULE, "data")
     (tmp_path / "earlier.json").write_text("[{}]")  # as an earlier version wrote them
     assert lockstep.begun(tmp_path, MODULE) == [configs]
-    assert lockstep.begun(tmp_path, "udd.evaluate") == []
+    assert lockstep.begun(tmp_path, "udd.evaluation.accuracy") == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import network, noise
 from torch import nn
 
-from udd.losses import cfc, gradient_distance, matched_weights, moving_average
+from udd.objectives.losses import cfc, gradient_distance, matched_weights, moving_average
 
 SHAPES = [(4, 3, 3, 3), (5, 4, 3, 3), (2, 2)]
 

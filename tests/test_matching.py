@@ -8,10 +8,12 @@ from references import class_loss, enlarged, standardised
 from tiny import network, noise, options
 from torch import Tensor
 
-from udd import augment, matching, policies
-from udd.engine import engine
-from udd.matching import Matched, Work, matching_step, mean_features
-from udd.regions import candidate_windows, training_pairs
+from udd.methods import policies
+from udd.networks import augment
+from udd.objectives import matching
+from udd.objectives.execution import engine
+from udd.objectives.matching import Matched, Work, matching_step, mean_features
+from udd.synthetic.regions import candidate_windows, training_pairs
 
 CLASSES, REAL = 3, 4
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from tiny import config, dataset
 
-from udd import memory, running
-from udd.distill import begin
-from udd.estimate.memory import followed, peak, taken
-from udd.estimate.steps import Model, Step
-from udd.trajectory import class_index
+from udd.costs.memory import followed, peak, taken
+from udd.costs.steps import Model, Step
+from udd.methods.udd import begin
+from udd.proxies.fresh import class_index
+from udd.runs import loop as running
+from udd.runs import memory
 
 CPU = torch.device("cpu")
 STEP = Step("synthetic", Model("convnet3", 8, 3, 16, 10), 32)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import ROOT, params
 
 from udd.cli import UserError
-from udd.params import check, load, overlay
+from udd.config.params import check, load, overlay
 
 FILE = ROOT / "params.yaml"
 few = settings(deadline=None, max_examples=40)
@@ -71,7 +71,7 @@ def test_the_defaults_are_the_papers():
 
 
 def test_every_key_is_explained():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/params.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / "udd/config/params.schema.yaml").read_text())
     sections = [schema["$defs"][name] for name in ("distill", "coreset", "evaluate", "utilization", "request")]
     for section in [schema["properties"]["datasets"]["additionalProperties"], schema["properties"]["variants"]["additionalProperties"], *sections]:
         for key, value in section["properties"].items():
@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # unknown keys
     ({"distill": {"outter": 3}}, "unknown key 'outter' in distill; did you mean 'outer'?"),
     ({"distil": {}}, "unknown key 'distil' in the file; did you mean 'distill'?"),
-    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.distill; did you mean 'policy'?"),
+    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.methods.udd; did you mean 'policy'?"),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
     ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import records
 
-from udd import pdf
 from udd.cli import UserError
+from udd.reports import pdf
 
 
 @pytest.fixture

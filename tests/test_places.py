@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from udd import analysis, places, plan, proxies, utilization
 from udd.cli import UserError
-from udd.params import load
+from udd.commands import files as places
+from udd.config import drawings as analysis
+from udd.config import plan
+from udd.config.params import load
+from udd.evaluation import reference as proxies
+from udd.evaluation import utilization
 
 PARAMS = ["--params", str(ROOT / "params.yaml")]
 

@@ -9,10 +9,10 @@ from test_regions import brute_force_mean
 from tiny import network, noise, options
 from torch import Tensor
 
-from udd import policies
 from udd.cli import UserError
-from udd.networks import portion
-from udd.regions import corner_boxes, grid_boxes
+from udd.methods import policies
+from udd.networks.architectures import portion
+from udd.synthetic.regions import corner_boxes, grid_boxes
 
 ALL = ["third", "half", "two_thirds"]
 MEAN, STD = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64), torch.tensor([0.2, 0.25, 0.3], dtype=torch.float64)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny import ROOT
 
-from udd import provenance
-from udd.provenance import closure, code_digest
+from udd.runs import provenance
+from udd.runs.provenance import closure, code_digest
 
 ORIGINAL = ROOT / "udd"
 
@@ -24,7 +24,7 @@ def package(tmp_path, monkeypatch):
     code_digest.cache_clear()
 
 
-def digest(module: str = "udd.distill") -> str:
+def digest(module: str = "udd.methods.udd") -> str:
     """A digest that is taken now."""
     code_digest.cache_clear()
     return code_digest(module)
@@ -36,11 +36,11 @@ def append(path, text: str) -> None:
 
 def test_a_digest_is_16_hexadecimal_digits_and_stays():
     assert re.fullmatch("[0-9a-f]{16}", digest())
-    assert digest() == digest() != digest("udd.evaluate")
+    assert digest() == digest() != digest("udd.evaluation.accuracy")
 
 
 def test_the_closure_holds_what_decides_the_numbers():
-    found = closure("udd.distill")
+    found = closure("udd.methods.udd")
     assert {
         f"udd.{name}"
         for name in ("distill", "matching", "policies", "regions", "losses", "augment", "trajectory", "train", "networks", "initial", "seeds")
@@ -49,8 +49,10 @@ def test_the_closure_holds_what_decides_the_numbers():
         not {f"udd.{name}" for name in ("evaluate", "tables", "coresets", "plan", "params", "files", "cli", "provenance", "job", "checkpoint")}
         & found
     )
-    assert {"udd.evaluate", "udd.train", "udd.networks", "udd.synthetic"} <= closure("udd.evaluate")
-    assert not {"udd.distill", "udd.compare"} & closure("udd.evaluate")  # what refuses a set changes no number
+    assert {"udd.evaluation.accuracy", "udd.networks.training", "udd.networks.architectures", "udd.synthetic.sets"} <= closure(
+        "udd.evaluation.accuracy"
+    )
+    assert not {"udd.methods.udd", "udd.config.compare"} & closure("udd.evaluation.accuracy")  # what refuses a set changes no number
 
 
 def test_every_module_of_the_package_has_a_digest():
@@ -129,8 +131,8 @@ def test_a_module_that_is_not_there_is_an_error():
 
 
 def test_provenance_says_code_revision_versions_and_device(package, tmp_path):
-    found = provenance.provenance("udd.distill", torch.device("cpu"))
-    assert found["module"] == "udd.distill" and found["code"] == digest()
+    found = provenance.provenance("udd.methods.udd", torch.device("cpu"))
+    assert found["module"] == "udd.methods.udd" and found["code"] == digest()
     assert found["git"] == "unknown"  # the copy lies outside the repository
     assert found["versions"]["torch"] == torch.__version__.split("+")[0] or found["versions"]["torch"] == torch.__version__
     assert found["device"].endswith("CPU") and found["threads"] == torch.get_num_threads()

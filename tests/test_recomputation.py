@@ -11,9 +11,9 @@ from test_gradients import WIDTHS, Problem, close, flat
 from tiny import captured
 from torch import Tensor
 
-from udd import recomputation
-from udd.estimate.memory import Live
-from udd.gradients import image_gradient
+from udd.costs.memory import Live
+from udd.objectives import recomputation
+from udd.objectives.gradients import image_gradient
 
 
 def chunked(chunk: int, **others: Any):

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import noise, options
 
-from udd.regions import area_weights, candidate_windows, corner_boxes, crop_resize, decode, grid_boxes, resize_matrix, training_pairs, windows
+from udd.synthetic.regions import (
+    area_weights,
+    candidate_windows,
+    corner_boxes,
+    crop_resize,
+    decode,
+    grid_boxes,
+    resize_matrix,
+    training_pairs,
+    windows,
+)
 
 SIDES = {28: (9, 14, 19), 32: (11, 16, 21), 224: (75, 112, 149)}
 ALL = ["third", "half", "two_thirds"]

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny import ROOT, config
 
-from udd import shelf, take
 from udd.cli import UserError
-from udd.provenance import code_digest
-from udd.synthetic import SyntheticSet, save
+from udd.runs import shelf, take
+from udd.runs.provenance import code_digest
+from udd.synthetic.sets import SyntheticSet, save
 
 
 def manifest(folder: Path, content: str = "{}") -> Path:
@@ -25,13 +25,13 @@ def manifest(folder: Path, content: str = "{}") -> Path:
 
 def place(folder: Path, raw: Path) -> Path:
     """Where the set lies that is made of the data of a manifest."""
-    return shelf.place(folder, config(), "udd.distill", shelf.inputs_digest([raw]), ".safetensors")
+    return shelf.place(folder, config(), "udd.methods.udd", shelf.inputs_digest([raw]), ".safetensors")
 
 
 def a_set(path: Path, code: str = "", inputs: bool = True) -> Path:
     """A set with its curve, as a run elsewhere leaves them."""
     made_of = {"inputs": shelf.inputs_digest([manifest(path.parent)])} if inputs else {}
-    metadata = {"config": config(), "provenance": {"code": code or code_digest("udd.distill")} | made_of}
+    metadata = {"config": config(), "provenance": {"code": code or code_digest("udd.methods.udd")} | made_of}
     nothing = torch.zeros(1, 0, dtype=torch.uint8)
     save(path, SyntheticSet(torch.zeros(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64), nothing, torch.zeros(0, 4, dtype=torch.int64), metadata))
     path.with_suffix(".csv").write_text("iteration\n")
@@ -49,10 +49,10 @@ def test_a_set_made_elsewhere_is_taken_with_its_curve(tmp_path, capsys):
 
 
 def taking(folder: Path, wanted: Path) -> list[str]:
-    """The command line of udd.take for that set and its curve."""
+    """The command line of udd.runs.take for that set and its curve."""
     outs = [str(wanted), str(wanted.with_suffix(".csv"))]
     inputs = ["--inputs", str(folder.parent / "manifest.json")]
-    return ["--module", "udd.distill", "--config", json.dumps(config()), *inputs, "--shelf", str(folder), "--out", *outs]
+    return ["--module", "udd.methods.udd", "--config", json.dumps(config()), *inputs, "--shelf", str(folder), "--out", *outs]
 
 
 def test_a_job_takes_what_lies_there_and_otherwise_has_to_make_it(tmp_path):
@@ -75,16 +75,16 @@ def test_a_note_that_it_failed_is_left_for_the_job_to_say(tmp_path):
 
 
 def test_taking_needs_no_torch():
-    code = "import sys, udd.take; assert not {'torch', 'numpy'} & sys.modules.keys()"
+    code = "import sys, udd.runs.take; assert not {'torch', 'numpy'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_another_configuration_code_or_data_has_another_place(tmp_path, monkeypatch):
-    asked = list(product((config(), config(seed=1)), ("udd.distill", "udd.evaluate"), ("data", "others")))
+    asked = list(product((config(), config(seed=1)), ("udd.methods.udd", "udd.evaluation.accuracy"), ("data", "others")))
     places = {shelf.place(tmp_path, *each, ".json") for each in asked}
     assert len(places) == 8
-    monkeypatch.setattr("udd.shelf.code_digest", lambda module: "another")
-    assert shelf.place(tmp_path, config(), "udd.distill", "data", ".json") not in places
+    monkeypatch.setattr("udd.runs.shelf.code_digest", lambda module: "another")
+    assert shelf.place(tmp_path, config(), "udd.methods.udd", "data", ".json") not in places
 
 
 def test_what_was_made_of_other_data_is_not_taken(tmp_path):

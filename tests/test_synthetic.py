@@ -8,10 +8,10 @@ from references import enlarged
 from safetensors.torch import save_file
 from tiny import noise
 
-from udd import synthetic
 from udd.cli import UserError
-from udd.regions import corner_boxes, grid_boxes
-from udd.synthetic import SyntheticSet, training_images
+from udd.synthetic import sets as synthetic
+from udd.synthetic.regions import corner_boxes, grid_boxes
+from udd.synthetic.sets import SyntheticSet, training_images
 
 METADATA = {"dataset": "tiny", "classes": ["a", "b"], "mean": [0.5], "std": [0.2], "config": {"ipc": 2}, "provenance": {"code": "abc"}}
 

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from udd import plan, tables
-from udd.analysis import table_config
 from udd.cli import UserError
-from udd.params import load
-from udd.reporting import cells, quoted, render
-from udd.reporting.captions import caption, footnotes
-from udd.reporting.cells import Measured, mark_best
-from udd.reporting.layouts import LAYOUTS
-from udd.reporting.measured import Key, Run, read
-from udd.reporting.quoted import Quoted
-from udd.reporting.statistics import Difference, interval, paired, summary
+from udd.config import plan
+from udd.config.drawings import table_config
+from udd.config.params import load
+from udd.reports import cells, quoted, render, tables
+from udd.reports.captions import caption, footnotes
+from udd.reports.cells import Measured, mark_best
+from udd.reports.layouts import LAYOUTS
+from udd.reports.measured import Key, Run, read
+from udd.reports.quoted import Quoted
+from udd.reports.statistics import Difference, interval, paired, summary
 
 QUOTED = Quoted(68.9, 0.5, "", "", "")
 
@@ -252,7 +252,7 @@ def test_the_command_takes_one_configuration(written, tmp_path, capsys):
 
 def test_the_command_refuses_what_it_does_not_know(tmp_path):
     (tmp_path / "accuracy.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="not a file of udd.collect"):
+    with pytest.raises(UserError, match="not a file of udd.reports.collect"):
         read(tmp_path / "accuracy.csv")
     with pytest.raises(UserError, match="no such file"):
         read(tmp_path / "none.csv")

@@ -11,10 +11,10 @@ from tiny import noise
 from torch import nn
 from torch.nn import functional as F
 
-from udd import train as module
 from udd.cli import UserError
-from udd.networks import build
-from udd.seeds import seed_of, stream
+from udd.networks import training as module
+from udd.networks.architectures import build
+from udd.networks.streams import seed_of, stream
 
 RECIPE = {"epochs": 3, "batch": 8, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 FULL_RECIPE = RECIPE | {

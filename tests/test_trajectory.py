@@ -7,8 +7,8 @@ import torch
 from runs import Run
 from tiny import config, dataset, options
 
-from udd.lockstep import shared_part
-from udd.trajectory import class_index, new_network, real_batches, start, train_network
+from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
+from udd.runs.lockstep import shared_part
 
 
 def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
@@ -52,7 +52,7 @@ def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, step
         assert torch.equal(labels, torch.tensor([next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]))
 
     data, section = dataset(), options()
-    monkeypatch.setattr("udd.trajectory.sgd_step", step)
+    monkeypatch.setattr("udd.proxies.fresh.sgd_step", step)
     train_network(start(data, section, 0), data, section, images)
     assert [len(batch) for batch in seen] == [4] * steps
     if steps == 2:
@@ -67,6 +67,6 @@ def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):
     assert not torch.equal(before[0], next(iter(trajectory.network.parameters())))
     assert not trajectory.optimizer.state
     counted = []
-    monkeypatch.setattr("udd.trajectory.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch)))
+    monkeypatch.setattr("udd.proxies.fresh.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch)))
     new_network(trajectory, data, options(pretrain_epochs=2))
     assert sum(counted) == 44  # 42 images, in whole batches of 4

@@ -9,15 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd import utilization
-from udd.analysis import proxies_config
 from udd.cli import UserError
+from udd.config.drawings import proxies_config
+from udd.config.params import load as load_params
 from udd.data import Dataset
-from udd.params import load as load_params
-from udd.proxies import activation_maps, embeddings, load, real_images, save, top_of, train_proxies
-from udd.synthetic import SyntheticSet
-from udd.synthetic import save as save_set
-from udd.utilization import measure, spread_experiment, utilisation
+from udd.evaluation import utilization
+from udd.evaluation.reference import activation_maps, embeddings, load, real_images, save, top_of, train_proxies
+from udd.evaluation.utilization import measure, spread_experiment, utilisation
+from udd.synthetic.sets import SyntheticSet
+from udd.synthetic.sets import save as save_set
 
 RECIPE = {"network": "convnet3", "width": 4, "networks": 2, "epochs": 1, "batch": 8, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 RECIPE |= {"percentile": 99.0, "images": 10}

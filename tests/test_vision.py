@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from udd import vision
+from udd.data import vision
 
 # What a GPU build of torchvision does beside a CPU build of torch.
 MISMATCHED = """
@@ -37,7 +37,7 @@ def test_the_installed_torchvision_imports():
 
 def test_a_mismatched_build_is_mended_and_stays_mended(tmp_path):
     fake_torchvision(tmp_path, MISMATCHED)
-    code = "import gc\nfrom udd.vision import torchvision\nassert torchvision('datasets').found; gc.collect()\n"
+    code = "import gc\nfrom udd.data.vision import torchvision\nassert torchvision('datasets').found; gc.collect()\n"
     code += "import torch\nassert torch.ops.torchvision.nms and torchvision().__name__ == 'torchvision'"
     result = python(code, tmp_path)
     assert result.returncode == 0, result.stderr
@@ -45,7 +45,7 @@ def test_a_mismatched_build_is_mended_and_stays_mended(tmp_path):
 
 def test_another_error_is_not_hidden(tmp_path):
     fake_torchvision(tmp_path, "raise RuntimeError('something else')")
-    result = python("from udd.vision import torchvision\ntorchvision()", tmp_path)
+    result = python("from udd.data.vision import torchvision\ntorchvision()", tmp_path)
     assert "RuntimeError: something else" in result.stderr
 
 

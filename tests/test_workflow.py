@@ -69,10 +69,13 @@ EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
     "one evaluation seed more": (lambda w: w.edit(seeds={"evaluate": [0, 1]}), after(2, evaluate=5)),
     "a variant more in a table": (lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}), after(distill=1, evaluate=1)),
     "white space": (lambda w: w.replace("params.yaml", "seeds:", "\n\nseeds:"), {}),
-    "a comment": (lambda w: w.replace("udd/distill.py", "\n\n\ndef ", "\n\n\n# a comment\ndef "), {}),
-    "a docstring": (lambda w: w.replace("udd/distill.py", '"""', '"""Said otherwise. '), {}),
-    "a module that distill imports": (lambda w: w.replace("udd/losses.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "), after(2, distill=3, evaluate=3)),
-    "the tables' code": (lambda w: w.replace("udd/tables.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "), {"tables": 2, "pdf": 1}),
+    "a comment": (lambda w: w.replace("udd/methods/udd.py", "\n\n\ndef ", "\n\n\n# a comment\ndef "), {}),
+    "a docstring": (lambda w: w.replace("udd/methods/udd.py", '"""', '"""Said otherwise. '), {}),
+    "a module that distill imports": (
+        lambda w: w.replace("udd/objectives/losses.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "),
+        after(2, distill=3, evaluate=3),
+    ),
+    "the tables' code": (lambda w: w.replace("udd/reports/tables.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "), {"tables": 2, "pdf": 1}),
 }
 
 
@@ -206,7 +209,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
     while not list(checkpoints.glob("*.safetensors")):
         assert time.monotonic() < deadline and snakemake.poll() is None, snakemake.communicate()[0]
         time.sleep(0.02)
-    process = running(workspace, "udd.distill")
+    process = running(workspace, "udd.methods.udd")
     assert process is not None
     os.kill(process, signal.SIGKILL)
     said, _ = snakemake.communicate(timeout=300)
@@ -241,15 +244,15 @@ def test_a_set_made_elsewhere_in_slices_takes_its_place(workspace: Workspace, tm
     """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and laid on the shelf."""
     workspace.edit(datasets={"small": {"distill": {"image_lr": 0.1}}})
     config, made = tmp_path / "cell.json", tmp_path / "udd.safetensors"
-    config.write_text(workspace.run("python", "-m", "udd.plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
+    config.write_text(workspace.run("python", "-m", "udd.config.plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
     given = ["--config", str(config), "--manifest", "results/data/small.json", "--root", "data", "--out", str(made)]
     slices = 0
     while not made.exists():
         last = slices == 3  # of four iterations
-        workspace.run("python", "-m", "udd.distill", *given, "--time-limit", "0", fails=not last)
+        workspace.run("python", "-m", "udd.methods.udd", *given, "--time-limit", "0", fails=not last)
         slices += 1
     before = made.read_bytes()
-    workspace.run("python", "-m", "udd.shelf", "results/shelf", str(made))
+    workspace.run("python", "-m", "udd.runs.shelf", "results/shelf", str(made))
     assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=1, evaluate=1)
     assert (workspace.path / "results/synthetic/small/ipc1/udd/seed0.safetensors").read_bytes() == before
     assert "classes x" not in (workspace.path / "results/logs/distill/small/ipc1/udd/seed0.log").read_text()

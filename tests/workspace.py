@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from udd.params import overlay
+from udd.config.params import overlay
 
 REPOSITORY = Path(__file__).parents[1]
 COPIED = ("Snakefile", "udd", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")

@@ -49,7 +49,7 @@ def setup(args: argparse.Namespace):
     """Set the threads and return the torch.device that `--device` names, a GPU held until the process ends. Raises UserError if it is not there."""
     import torch
 
-    from udd.gpus import choose
+    from udd.runs.gpus import choose
 
     if args.threads > 0:
         torch.set_num_threads(args.threads)

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from udd import analysis, lockstep, plan
 from udd.cli import UserError, main
-from udd.plan import Cell, Params, Record, canonical
+from udd.config import drawings as analysis
+from udd.config import plan
+from udd.config.plan import Cell, Params, Record, canonical
+from udd.runs import lockstep
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -63,7 +65,7 @@ def readable(path: str) -> None:
 
 def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
     """The parameters, if they are sound; else end Snakemake with one line that says what is not."""
-    from udd.params import check
+    from udd.config.params import check
 
     try:
         return check(config, " + ".join(dict.fromkeys(Path(file).name for file in files)))
@@ -250,7 +252,7 @@ def jobs_at_once(workflow: Any) -> int:
 
 
 def plan_companies(workflow: Any, params: Params) -> None:
-    """Write down which of the sets and records that are to be made share their work (udd.lockstep)."""
+    """Write down which of the sets and records that are to be made share their work (udd.runs.lockstep)."""
     shelf, slots = Path(params["results"], "shelf"), jobs_at_once(workflow)
     pending: dict[str, list[dict[str, Any]]] = {"distill": [], "evaluate": []}
     for job in workflow.dag.needrun_jobs():
@@ -258,7 +260,7 @@ def plan_companies(workflow: Any, params: Params) -> None:
             pending[job.rule.name].append(json.loads(job.params.config))
     networks = {met_by(config) for config in pending["distill"]}
     each = max(1, slots // max(1, len(networks)))  # the fewer companies, the more is shared; but no process should be idle
-    lockstep.write_plan(shelf / "distill.json", pending["distill"], met_by, each, lockstep.begun(shelf / "checkpoints", "udd.distill"))
+    lockstep.write_plan(shelf / "distill.json", pending["distill"], met_by, each, lockstep.begun(shelf / "checkpoints", "udd.methods.udd"))
     lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], trained_on, slots)
 
 

@@ -133,8 +133,8 @@ def run(argv: list[str] | None = None) -> None:
 
 def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
     """Configuration, data root and manifest, from the command line, else from params.yaml. Raises UserError for a gap."""
-    from udd import params as parameters
-    from udd import plan
+    from udd.config import params as parameters
+    from udd.config import plan
 
     config = plan.read_config(args)
     params = {} if config and args.root and args.out else parameters.load(args.params)

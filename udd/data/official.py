@@ -27,8 +27,8 @@ import numpy as np
 from udd.cli import UserError
 from udd.data.images import fit_all
 from udd.data.raw import Raw, entry, named
+from udd.data.vision import torchvision
 from udd.files import write_atomic
-from udd.vision import torchvision
 
 WAITS = (1, 3, 9)  # seconds between the attempts of a download
 TIMEOUT = 60  # seconds without a byte

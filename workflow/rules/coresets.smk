@@ -8,7 +8,7 @@ rule coresets:
         results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.coresets"),
+        code=code_digest("udd.methods.coresets"),
     wildcard_constraints:
         variant=flow.pick(flow.variants(params, "random", "herding", "forgetting")),
     log:
@@ -18,5 +18,5 @@ rule coresets:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd.methods.coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

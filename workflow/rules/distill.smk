@@ -13,7 +13,7 @@ rule distill:
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.distill"),
+        code=code_digest("udd.methods.udd"),
         shelf=results("shelf"),
         pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
@@ -25,6 +25,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.take --module udd.distill --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
-        ' python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
+        "{{ python -m udd.runs.take --module udd.methods.udd --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
+        ' python -m udd.methods.udd --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
         " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | (tee -i {log:q} || :)"

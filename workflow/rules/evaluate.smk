@@ -11,7 +11,7 @@ rule evaluate:
         results("accuracy/{dataset}/ipc{ipc}/{variant}/seed{seed}/{protocol}/{architecture}/network{network}.json"),
     params:
         config=lambda w: flow.evaluation_config(params, w),
-        code=code_digest("udd.evaluate"),
+        code=code_digest("udd.evaluation.accuracy"),
         set=lambda w, input: flow.set_option(input),
         shelf=results("shelf"),
     wildcard_constraints:
@@ -23,6 +23,6 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.take --module udd.evaluate --config {params.config:q} --inputs {input:q} --shelf {params.shelf:q} --out {output:q} ||"
-        ' python -m udd.evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q}'
+        "{{ python -m udd.runs.take --module udd.evaluation.accuracy --config {params.config:q} --inputs {input:q} --shelf {params.shelf:q} --out {output:q} ||"
+        ' python -m udd.evaluation.accuracy --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set} --shelf {params.shelf:q}'
         " --out {output:q} --threads {threads}; }} 2>&1 | (tee -i {log:q} || :)"

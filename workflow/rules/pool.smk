@@ -8,7 +8,7 @@ rule pool:
         results("pool/{dataset}/{pool}/seed{seed}/network{member}.safetensors"),
     params:
         config=lambda w: flow.pool_config(params, w),
-        code=code_digest("udd.pool"),
+        code=code_digest("udd.proxies.pool"),
     wildcard_constraints:
         pool="[0-9a-f]{12}",
         member=r"\d+",
@@ -19,5 +19,5 @@ rule pool:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.pool --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --member {wildcards.member} --out {output:q}'
+        'python -m udd.proxies.pool --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --member {wildcards.member} --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -2,7 +2,7 @@
 
 from shutil import which
 
-from udd.reporting.quoted import FOLDER as QUOTED
+from udd.reports.quoted import FOLDER as QUOTED
 
 
 rule collect:
@@ -15,13 +15,13 @@ rule collect:
         results("metrics.json"),
     params:
         config=plan.canonical(params),
-        code=code_digest("udd.collect"),
+        code=code_digest("udd.reports.collect"),
     log:
         results("logs/collect.log"),
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.collect --config {params.config:q} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd.reports.collect --config {params.config:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule collect_request:
@@ -34,7 +34,7 @@ rule collect_request:
         results("collected/{request}/metrics.json"),
     params:
         config=lambda w: plan.canonical(flow.only(params, w.request)),
-        code=code_digest("udd.collect"),
+        code=code_digest("udd.reports.collect"),
         out=subpath(output[0], parent=True),
     wildcard_constraints:
         request=flow.pick(flow.collected_requests(params)),
@@ -43,7 +43,7 @@ rule collect_request:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.collect --config {params.config:q} --out {params.out:q} > {log:q} 2>&1"
+        "python -m udd.reports.collect --config {params.config:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -55,7 +55,7 @@ rule tables:
         csv=report(results("tables/{table}.csv"), **flow.reported("table", "table")),
     params:
         config=lambda w: plan.canonical(analysis.table_config(params, w.table)),
-        code=code_digest("udd.tables"),
+        code=code_digest("udd.reports.tables"),
         quoted=flow.digest(QUOTED),
         folder=subpath(output.tex, parent=True),
     wildcard_constraints:
@@ -65,7 +65,7 @@ rule tables:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd.reports.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule pdf:
@@ -75,7 +75,7 @@ rule pdf:
         source=results("tables/all.tex"),
         pdf=[results("tables/tables.pdf")] if which("pdflatex") else [],
     params:
-        code=code_digest("udd.pdf"),
+        code=code_digest("udd.reports.pdf"),
         names=list(params["tables"]),
         folder=subpath(output.source, parent=True),
     log:
@@ -83,7 +83,7 @@ rule pdf:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.pdf --tables {params.folder:q} --names {params.names} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd.reports.pdf --tables {params.folder:q} --names {params.names} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule figures:
@@ -94,7 +94,7 @@ rule figures:
         pdf=results("figures/{stem}.pdf"),
     params:
         config=lambda w: plan.canonical(analysis.figure_config(params, flow.drawing(params, w.stem))),
-        code=code_digest("udd.figures"),
+        code=code_digest("udd.reports.figures"),
         results=lambda w: params["results"],
         collected=lambda w: results(f"collected/{flow.drawing(params, w.stem).name}"),
     wildcard_constraints:
@@ -104,5 +104,5 @@ rule figures:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
+        "python -m udd.reports.figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
         ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | (tee -i {log:q} || :)'

@@ -8,7 +8,7 @@ rule proxies:
         results("proxies/{dataset}.safetensors"),
     params:
         config=lambda w: plan.canonical(analysis.proxies_config(params, w.dataset)),
-        code=code_digest("udd.proxies"),
+        code=code_digest("udd.evaluation.reference"),
     log:
         results("logs/proxies/{dataset}.log"),
     resources:
@@ -16,7 +16,7 @@ rule proxies:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.proxies --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd.evaluation.reference --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"
 
 
@@ -28,7 +28,7 @@ rule utilization:
         results("utilization/{dataset}/ipc{ipc}/{variant}/seed{seed}.json"),
     params:
         config=lambda w: flow.utilization_config(params, w),
-        code=code_digest("udd.utilization"),
+        code=code_digest("udd.evaluation.utilization"),
         set=lambda w, input: flow.set_option(input),
     wildcard_constraints:
         variant=flow.pick(params["variants"]),
@@ -39,5 +39,5 @@ rule utilization:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.utilization --config {params.config:q} --proxies {input.proxies:q} --manifest {input.manifest:q}"
+        "python -m udd.evaluation.utilization --config {params.config:q} --proxies {input.proxies:q} --manifest {input.manifest:q}"
         ' --root "$UDD_DATA" {params.set} --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'

@@ -1,0 +1,1 @@
+"""From params.yaml to the resolved configuration of one cell."""

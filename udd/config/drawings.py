@@ -1,0 +1,125 @@
+"""What is measured and drawn beside the tables: which cells, from which files. Knows nothing of torch.
+
+The proxies of a data set are the networks, trained on its real training images, whose activations mUE, the activation maps and the
+feature plots look at. They are trained once a data set (`udd.evaluation.reference`), not once a cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from udd.config.plan import ACCURACY_FIGURES, DEFAULT_PROTOCOL, FULL, Cell, Params, cells, dataset_config, method, seeds, set_config, unique
+
+NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
+SPREAD = "spread"  # Fig. 8 needs no data
+WITH_DATA = ("maps", "features", "gallery")
+WITH_PROXIES = ("maps", "features")
+
+
+class Drawing(NamedTuple):
+    """One figure file: a figure's name, its data set and IPC (both empty for `spread`)."""
+
+    name: str
+    dataset: str = ""
+    ipc: int | str = ""
+
+    @property
+    def stem(self) -> str:
+        """Its file's name, without .png or .pdf."""
+        return f"{self.name}-{self.dataset}-ipc{self.ipc}" if self.dataset else self.name
+
+
+def proxies_config(params: Params, dataset: str) -> dict[str, Any]:
+    """The resolved configuration of a data set's proxies."""
+    values = params["utilization"] | params["datasets"][dataset].get("utilization", {})
+    return {"dataset": dataset_config(params, dataset), "utilization": {key: value for key, value in values.items() if key not in NOT_PROXIES}}
+
+
+def real_cells(params: Params, dataset: str) -> list[Cell]:
+    """The cell of the real images: the variant whose method is `full`, if there is one."""
+    return [Cell(dataset, FULL, variant) for variant in params["variants"] if method(params, variant) == "full"][:1]
+
+
+def measured_cells(params: Params) -> list[Cell]:
+    """The cells whose mUE is measured: those that the utilisation figure asks for, and the real images of their data sets."""
+    request = params["figures"].get("utilization")
+    if request is None:
+        return []
+    real = [cell for dataset in request["datasets"] for cell in real_cells(params, dataset)]
+    return unique(cells(params, request) + real)
+
+
+def measurements(params: Params) -> list[tuple[Cell, int]]:
+    """(cell, distillation seed) of every file below results/utilization; its path is `measurement_path`."""
+    return [(cell, seed) for cell in measured_cells(params) for seed in seeds(params, cell)]
+
+
+def measurement_path(cell: Cell, seed: int) -> str:
+    """A measurement's file below results/utilization."""
+    return f"{cell.folder}/seed{seed}.json"
+
+
+def drawings(params: Params) -> list[Drawing]:
+    """Every figure that params.yaml asks for: one a data set and IPC, and `spread`, which is always drawn."""
+    asked = [Drawing(name, dataset, ipc) for name, request in params["figures"].items() for dataset in request["datasets"] for ipc in request["ipc"]]
+    return [*asked, Drawing(SPREAD)]
+
+
+def drawn_cells(params: Params, drawing: Drawing) -> list[Cell]:
+    """The cells that a drawing shows, in order; those of the full data set are left out."""
+    if drawing.name == SPREAD:
+        return []
+    request = params["figures"][drawing.name] | {"datasets": [drawing.dataset], "ipc": [drawing.ipc]}
+    return [cell for cell in cells(params, request) if cell.ipc != FULL]
+
+
+def inputs(params: Params, drawing: Drawing) -> list[str]:
+    """The files below results that a drawing needs."""
+    if drawing.name == "utilization":
+        return ["accuracy.csv", "utilization.csv"]
+    if drawing.name == "schedule":  # beside the accuracies, how long the sets took
+        distilled = [cell for cell in drawn_cells(params, drawing) if method(params, cell.variant) == "distill"]
+        return ["accuracy.csv", *(shown_file("curves", cell, seed) for cell in distilled for seed in shown_seeds(params, drawing.name, cell))]
+    found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+    if drawing.name in WITH_DATA:
+        found.append(f"data/{drawing.dataset}.json")
+    return found + ([proxies_path(drawing.dataset)] if drawing.name in WITH_PROXIES else [])
+
+
+def shown_seeds(params: Params, name: str, cell: Cell) -> list[int]:
+    """The distillation seeds that a figure shows: all of them as curves, else the first."""
+    return seeds(params, cell) if name == "curves" else seeds(params, cell)[:1]
+
+
+def shown_file(name: str, cell: Cell, seed: int) -> str:
+    """The file of a cell, below results, that a figure reads: its loss curve or its set."""
+    return f"curves/{cell.folder}/seed{seed}.csv" if name == "curves" else f"synthetic/{cell.folder}/seed{seed}.safetensors"
+
+
+def proxies_path(dataset: str) -> str:
+    """The file of a data set's proxies, below results."""
+    return f"proxies/{dataset}.safetensors"
+
+
+def proxied(params: Params) -> list[str]:
+    """The data sets that need proxies."""
+    asking = [params["figures"][name]["datasets"] for name in ("utilization", *WITH_PROXIES) if name in params["figures"]]
+    return unique(dataset for datasets in asking for dataset in datasets)
+
+
+def table_config(params: Params, name: str) -> dict[str, Any]:
+    """All that `udd.reports.tables` needs beside accuracy.csv to make a table: its request, and which variants are the full data set."""
+    full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
+    return {"table": name, "request": params["tables"][name], "full": full}
+
+
+def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
+    """All that `udd.reports.figures` needs beside the files of `inputs`: the sets shown; for figures of accuracies how they were evaluated."""
+    config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
+    config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+    if drawing.name == SPREAD:
+        config["intervals"] = params["utilization"]["intervals"]
+    if drawing.name in ACCURACY_FIGURES:
+        request = params["figures"][drawing.name]
+        config |= {"protocol": request.get("protocols", [DEFAULT_PROTOCOL])[0], "architecture": request.get("architectures", ["convnet3"])[0]}
+    return config

@@ -1,0 +1,160 @@
+"""Reading and checking params.yaml: whatever is wrong is said in one line, before any work."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from udd.cli import UserError
+
+SCHEMA = Path(__file__).with_name("params.schema.yaml")
+
+
+def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, mapping by mapping, as Snakemake's --configfile does."""
+    both = dict(base)
+    for key, value in over.items():
+        both[key] = overlay(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
+    return both
+
+
+def load(paths: Sequence[Path | str]) -> dict[str, Any]:
+    """Read params.yaml and lay the other files over it; checked. Raises UserError in one line."""
+    import yaml
+
+    params: dict[str, Any] = {}
+    for path in paths:
+        try:
+            read = yaml.safe_load(Path(path).read_text())
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; run from the repository's root or name it with --params") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        if not isinstance(read, dict):
+            raise UserError(f"{path}: found {type(read).__name__}, expected a mapping of keys to values")
+        params = overlay(params, read)
+    return check(params, " + ".join(str(path) for path in paths))
+
+
+def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
+    """Return `params`, without the tables and figures that are null, if they follow the schema and make sense together.
+
+    Raises UserError naming the key.
+    """
+    import yaml
+    from jsonschema.exceptions import best_match
+
+    params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
+    schema = yaml.safe_load(SCHEMA.read_text())
+    error = best_match(strict_validator()(schema).iter_errors(params))
+    if error is not None:
+        raise UserError(f"{source}: {explain(error)}")
+    for key, problem in problems(params, schema):
+        raise UserError(f"{source}: {key}: {problem}")
+    return params
+
+
+def strict_validator() -> Any:
+    """The validator of JSON schemas for which 1.0 is no integer: it would be no seed, path or count."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool))
+    return extend(Draft202012Validator, type_checker=whole)
+
+
+def without_null(requests: dict[str, Any]) -> dict[str, Any]:
+    """The requests that are asked for: a file laid over params.yaml leaves a table out by setting it to null."""
+    return {name: request for name, request in requests.items() if request is not None}
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """What the user may have meant."""
+    close = difflib.get_close_matches(str(word), list(known), 1)
+    return f"did you mean '{close[0]}'?" if close else f"expected one of {', '.join(known)}"
+
+
+def explain(error: Any) -> str:
+    """A jsonschema error in one line: key, what was found, what was expected."""
+    key = ".".join(str(part) for part in error.absolute_path) or "the file"
+    found = error.instance
+    if error.validator == "additionalProperties" and isinstance(found, dict):
+        known, patterns = list(error.schema.get("properties", {})), error.schema.get("patternProperties", {})
+        unknown = next(name for name in found if name not in known and not any(re.search(pattern, name) for pattern in patterns))
+        return f"unknown key '{unknown}' in {key}; {suggestion(unknown, known)}"
+    if error.validator == "enum":
+        return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
+    if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
+        if error.validator_value == "integer":
+            return f"{key}: found the text '{found}', expected a whole number; write it without quotes, as {float(found):.0f}"
+        return f"{key}: found the text '{found}', expected a number; YAML needs a point: write {float(found):.1e}"
+    return f"{key}: found {found!r}, expected {expectation(error)}" if error.validator != "required" else f"{key}: {error.message}"
+
+
+def expectation(error: Any) -> str:
+    """What a value should have been, in words, from the failing line of the schema."""
+    words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+    words |= {"type": "a value of type", "pattern": "text that matches", "minItems": "a list no shorter than", "uniqueItems": "no repetition:"}
+    return f"{words.get(error.validator, error.validator)} {error.validator_value}"
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether Python reads the text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def problems(params: dict[str, Any], schema: dict[str, Any]):
+    """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
+    yield from not_finite(params)
+    for section in ("distill", "coreset", "evaluate", "utilization"):
+        for key in schema["$defs"][section]["properties"]:
+            if key not in params[section]:
+                yield section, f"key '{key}' is missing; the defaults must be complete"
+    for kind in ("tables", "figures"):
+        for name, request in params[kind].items():
+            yield from unknown_names(params, f"{kind}.{name}", request)
+    for name in params["figures"].get("curves", {}).get("variants", []):
+        if params["variants"][name].get("method", "distill") not in ("distill", "full"):  # the full data set is left out of figures
+            yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
+    for name, dataset in params["datasets"].items():
+        if dataset["kind"] == "folder" and "size" not in dataset:
+            yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
+        for here in ({}, *(changes for key, changes in dataset.items() if key.startswith("ipc"))):
+            distill = params["distill"] | dataset.get("distill", {}) | here.get("distill", {})
+            for variant, changes in params["variants"].items():
+                yield from too_many_windows(f"variants.{variant}", distill | changes.get("distill", {}))
+
+
+def not_finite(value: Any, key: str = ""):
+    """Yield the numbers that are infinite or none: configurations travel as JSON, which has no such numbers."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in items:
+        yield from not_finite(inner, f"{key}.{name}" if key else str(name))
+    if isinstance(value, float) and not math.isfinite(value):
+        yield key, f"found {value}, expected a finite number"
+
+
+def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
+    """Yield the names in a request that are declared nowhere."""
+    for field in ("datasets", "variants"):
+        for name in request[field]:
+            if name not in params[field]:
+                yield f"{key}.{field}", f"'{name}' is not declared under {field}; {suggestion(name, list(params[field]))}"
+    for name in request.get("protocols", []):
+        if name not in params["protocols"]:
+            yield f"{key}.protocols", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
+
+
+def too_many_windows(key: str, distill: dict[str, Any]):
+    """Yield if P > N: more windows to be chosen than there are candidates."""
+    candidates = 4 * len(distill["scales"])
+    if distill["decode"] != "grid" and distill["policy"] != "all" and distill["selected"] > candidates:
+        yield f"{key}.distill.selected", f"P = {distill['selected']} windows of N = {candidates} candidates; lower selected or add scales"

@@ -1,0 +1,246 @@
+"""params.yaml -> cells -> resolved configurations. Knows nothing of torch or Snakemake.
+
+A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
+architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
+IPC) <- its variant's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from udd.cli import UserError, add_common, main
+from udd.config.params import load
+
+Params = dict[str, Any]
+DEFAULT_PROTOCOL = "idc"
+ACCURACY_FIGURES = ("utilization", "schedule")  # those that show evaluations
+FULL = "all"  # the IPC of the full data set
+
+
+class Cell(NamedTuple):
+    """One way to make a set: a data set's name, images per class ('all' for the full data set) and a variant's name."""
+
+    dataset: str
+    ipc: int | str
+    variant: str
+
+    @property
+    def folder(self) -> str:
+        """The cell's place below each folder of results."""
+        return f"{self.dataset}/ipc{self.ipc}/{self.variant}"
+
+
+class Record(NamedTuple):
+    """One evaluation: a cell's set, how and on what it is evaluated."""
+
+    cell: Cell
+    seed: int
+    protocol: str
+    architecture: str
+    network: int
+
+    @property
+    def path(self) -> str:
+        """The record's file below results/accuracy."""
+        return f"{self.cell.folder}/seed{self.seed}/{self.protocol}/{self.architecture}/network{self.network}.json"
+
+
+def canonical(config: Any) -> str:
+    """The one spelling of a configuration: JSON with sorted keys and no spaces."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))
+
+
+def method(params: Params, variant: str) -> str:
+    """distill, random, herding, forgetting or full."""
+    return params["variants"][variant].get("method", "distill")
+
+
+def cells(params: Params, request: dict[str, Any]) -> list[Cell]:
+    """The cells that a table or figure asks for, in its order. The full data set has no IPC: one cell a data set."""
+    found = {}
+    for dataset in request["datasets"]:
+        for ipc in request["ipc"]:
+            for variant in request["variants"]:
+                found[Cell(dataset, FULL if method(params, variant) == "full" else ipc, variant)] = None
+    return list(found)
+
+
+def seeds(params: Params, cell: Cell) -> list[int]:
+    """The distillation seeds of a cell: those of params.yaml, or 0 alone for the full data set, of which there is one."""
+    return [0] if cell.ipc == FULL else params["seeds"]["distill"]
+
+
+def protocols(request: dict[str, Any], cell: Cell) -> list[str]:
+    """The protocols by which a request evaluates a cell."""
+    return ["epochs300"] if cell.ipc == FULL else request.get("protocols", [DEFAULT_PROTOCOL])
+
+
+def records(params: Params, request: dict[str, Any]) -> list[Record]:
+    """The evaluations that a table or figure asks for."""
+    return [
+        Record(cell, seed, protocol, architecture, network)
+        for cell in cells(params, request)
+        for protocol in protocols(request, cell)
+        for architecture in request.get("architectures", ["convnet3"])
+        for seed in seeds(params, cell)
+        for network in params["seeds"]["evaluate"]
+    ]
+
+
+def requests(params: Params) -> dict[str, dict[str, Any]]:
+    """All requests by name: `table/main`, `figure/maps`, ..."""
+    tables = {f"table/{name}": request for name, request in params["tables"].items()}
+    return tables | {f"figure/{name}": request for name, request in params["figures"].items()}
+
+
+def unique(items: Iterable) -> list:
+    """The items without repetition, in order."""
+    return list(dict.fromkeys(items))
+
+
+def all_cells(params: Params) -> list[Cell]:
+    """Every cell that some table or figure asks for, once."""
+    return unique(cell for request in requests(params).values() for cell in cells(params, request))
+
+
+def all_records(params: Params) -> list[Record]:
+    """Every evaluation that some table, or a figure of accuracies, asks for, once. The other figures look at sets alone."""
+    tables, figures = params["tables"].values(), params["figures"].items()
+    asking = [*tables, *(request for name, request in figures if name in ACCURACY_FIGURES)]
+    return unique(record for request in asking for record in records(params, request))
+
+
+def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
+    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's."""
+    dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
+    at_ipc = dataset.get(f"ipc{cell.ipc}", {})
+    return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
+
+
+def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
+    """What udd.data needs to make a data set: name, kind, and path, size, classes where given."""
+    declared = params["datasets"][dataset]
+    return {"name": dataset} | {key: declared[key] for key in ("kind", "path", "size", "classes") if key in declared}
+
+
+def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
+    """The resolved configuration of one synthetic set, coreset, or the full data set."""
+    how = method(params, cell.variant)
+    config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
+    section = {"distill": "distill", "herding": "coreset", "forgetting": "coreset"}.get(how)
+    return config | ({section: merged(params, section, cell)} if section else {})
+
+
+def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
+    """The resolved configuration of one evaluation: `evaluate` <- protocol <- data set <- IPC <- variant."""
+    recipe = params["evaluate"] | params["protocols"][record.protocol]
+    recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
+    return {
+        "set": set_config(params, record.cell, record.seed),
+        "protocol": record.protocol,
+        "architecture": record.architecture,
+        "network": record.network,
+        "evaluate": recipe,
+    }
+
+
+def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
+    """The resolved configuration of one measurement of mUE."""
+    return {"set": set_config(params, cell, seed), "utilization": merged(params, "utilization", cell)}
+
+
+def data_root(params: Params) -> Path:
+    """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
+    return Path(os.environ.get("UDD_DATA") or params["data_root"])
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a configuration: as the workflow does (--config), or by hand (--params and a cell's coordinates)."""
+    parser.add_argument("--config", help="resolved configuration, as JSON or a JSON file; replaces the options below")
+    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    parser.add_argument("--dataset")
+    parser.add_argument("--ipc", default="1")
+    parser.add_argument("--variant", default="udd")
+    parser.add_argument("--seed", type=int, default=0, help="distillation seed")
+
+
+def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
+    """The configuration that --config gives, or None if it was not given."""
+    if not args.config:
+        return None
+    text = args.config if args.config.lstrip()[:1] in ("{", "[") else Path(args.config).read_text()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--config: not JSON ({error}); give the text that `python -m udd.config.plan` prints, or a file of it") from None
+
+
+def named_cell(params: Params, args: argparse.Namespace) -> Cell:
+    """The cell that --dataset, --ipc and --variant name. Raises UserError if params.yaml does not have it."""
+    for option, known in (("dataset", params["datasets"]), ("variant", params["variants"])):
+        if getattr(args, option) not in known:
+            raise UserError(f"--{option} {getattr(args, option)}: not in params.yaml; expected one of {', '.join(known)}")
+    if method(params, args.variant) == "full":
+        return Cell(args.dataset, FULL, args.variant)
+    if not args.ipc.isdecimal() or int(args.ipc) < 1:
+        raise UserError(f"--ipc {args.ipc}: expected a whole number of images per class, 1 or more")
+    return Cell(args.dataset, int(args.ipc), args.variant)
+
+
+def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The set's configuration that the command line asks for."""
+    config = read_config(args)
+    if config is not None:
+        return config
+    params = load(args.params)
+    return set_config(params, named_cell(params, args), args.seed)
+
+
+def add_estimate(parser: argparse.ArgumentParser) -> None:
+    """Add --estimate and the options that go with it."""
+    parser.add_argument("--estimate", action="store_true", help="print what all of params.yaml will cost: FLOP, time on this device, peak memory")
+    group = parser.add_argument_group("with --estimate")
+    group.add_argument("--table", help="what this table alone will cost")
+    group.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")
+    group.add_argument("--json", action="store_true", help="print JSON: times in seconds, memory in bytes")
+    group.add_argument("--compiled", action="store_true", help="also compile what jobs will compile, and time it so: minutes, the first time")
+    group.add_argument("--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute")
+    add_common(parser)
+
+
+def estimated(args: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
+    """Whether an estimate is asked for. Raises UserError for options that do not fit together."""
+    here, names = ("config", "dataset", "ipc", "variant", "seed"), ("table", "directory", "json", "compiled", "recalibrate", "device", "threads")
+    wrong = [name for name in (here if args.estimate else names) if getattr(args, name) != parser.get_default(name)]
+    if wrong:
+        raise UserError(
+            f"--{wrong[0]}: goes {'without' if args.estimate else 'with'} --estimate" + (", which takes --table" if args.estimate else "")
+        )
+    return args.estimate
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Print a cell's resolved configuration, the list of all cells, or an estimate of what they cost."""
+    what = "Print the resolved configuration of a cell (with --dataset), all cells, or what they will cost (with --estimate)."
+    parser = argparse.ArgumentParser(prog="python -m udd.config.plan", description=what)
+    add_config(parser)
+    add_estimate(parser)
+    args = parser.parse_args(argv)
+    if estimated(args, parser):
+        from udd.costs.report import run as report
+
+        report(args)
+    elif args.dataset:
+        print(json.dumps(set_config_of(args), indent=1, sort_keys=True))
+    else:
+        print("\n".join(cell.folder for cell in all_cells(load(args.params))))
+
+
+if __name__ == "__main__":
+    main(run)

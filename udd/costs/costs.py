@@ -1,0 +1,69 @@
+"""The steps of all jobs, priced, and added up by kind of job and data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+
+from udd.config.plan import unique
+from udd.costs.calibration import Pace, pace_key
+from udd.costs.flops import flop
+from udd.costs.memory import taken
+from udd.costs.schedule import Steps, together, widest
+from udd.costs.steps import Step
+from udd.costs.workload import Job
+
+LOCKSTEP = "distil, in lockstep"
+
+
+class Cost(NamedTuple):
+    """What some jobs take: their number, FLOP, seconds one after another, and the peak bytes of the largest."""
+
+    jobs: int
+    flop: int
+    seconds: float
+    bytes: int
+
+
+def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int) -> Cost:
+    """The cost of so many jobs that take these steps, the largest of which needs `most` bytes."""
+    seconds = sum(count * speeds[pace_key(step)].seconds(step.images) for step, count in steps.items())
+    return Cost(number, sum(count * flop(step) for step, count in steps.items()), seconds, most)
+
+
+def largest(job: Job, device: torch.device) -> int:
+    """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at."""
+    return max((taken(step, device) for step in widest(together(job.own, job.shared))), default=0)
+
+
+def alone(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
+    """The cost of jobs, each by itself."""
+    steps = together(*(steps for job in found for steps in (job.own, job.shared)))
+    return cost(len(found), steps, speeds, max(largest(job, device) + job.data + job.held for job in found))
+
+
+def in_lockstep(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
+    """The cost of distillations of which those of a group are one job, that trains the networks and finds the real gradients once."""
+    groups = [[job for job in found if job.group == group] for group in unique(job.group for job in found)]
+    steps = together(*(job.own for job in found), *(group[0].shared for group in groups))
+    needed = [max(largest(job, device) + job.data for job in group) + sum(job.held for job in group) for group in groups]
+    return cost(len(groups), steps, speeds, max(needed))
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """All of them, one job after another."""
+    number, flops, seconds, most = zip(*costs, strict=True)
+    return Cost(sum(number), sum(flops), sum(seconds), max(most))
+
+
+def costs(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> dict[tuple[str, str], Cost]:
+    """The costs by kind and data set; of distillations also in lockstep. Last the two totals, of no data set."""
+    kinds = unique((job.kind, job.dataset) for job in found)
+    groups = {key: [job for job in found if (job.kind, job.dataset) == key] for key in kinds}
+    single = {key: alone(group, speeds, device) for key, group in groups.items()}
+    joint = {(LOCKSTEP, dataset): in_lockstep(group, speeds, device) for (kind, dataset), group in groups.items() if kind == "distil"}
+    others = [value for (kind, _), value in single.items() if kind != "distil"]
+    totals = {("total, each set alone", ""): total(single.values()), ("total, sets in lockstep", ""): total([*joint.values(), *others])}
+    return dict(sorted((single | joint).items(), key=lambda item: item[0][0])) | totals

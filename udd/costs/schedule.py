@@ -1,0 +1,114 @@
+"""How many steps of which kind a training, a search or a distillation takes. The loops are in udd.networks.training and udd.methods.udd; these are formulas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from udd.costs.flops import flop
+from udd.costs.sizes import Sizes
+from udd.costs.steps import Model, Step
+from udd.networks.architectures import portion
+from udd.networks.compilation import pays
+from udd.networks.training import forward_batch
+
+Steps = dict[Step, int]  # how many of which
+Section = dict[str, Any]  # of a resolved configuration
+
+
+def together(*parts: Steps) -> Steps:
+    """The steps of all parts."""
+    total: Counter[Step] = Counter()
+    for part in parts:
+        total.update(part)
+    return {step: count for step, count in total.items() if count}
+
+
+def widest(steps: Steps) -> list[Step]:
+    """Of each kind of step the one on most images."""
+    most: dict[Step, Step] = {}
+    for step in sorted(steps, key=lambda step: step.images):
+        most[step._replace(images=0)] = step
+    return list(most.values())
+
+
+def eager(steps: Steps) -> Steps:
+    """The same steps, none compiled."""
+    return {step._replace(compiled=False): count for step, count in steps.items()}
+
+
+def times(steps: Steps, count: int) -> Steps:
+    """The steps, so many times over."""
+    return {step: each * count for step, each in steps.items()}
+
+
+def batched(kind: str, network: Model, images: int, batch: int, precision: str = "float32", compiled: bool = False) -> Steps:
+    """The steps that take so many images in batches, the last of which may be smaller."""
+    whole, rest = divmod(images, batch)
+    return {Step(kind, network, size, precision, compiled): count for size, count in ((batch, whole), (rest, 1)) if size * count}
+
+
+def passed(network: Model, images: int, device: torch.device, precision: str = "float32") -> Steps:
+    """So many images, passed forward in batches that suit the device."""
+    return batched("forward", network, images, forward_batch(device, network.side), precision)
+
+
+def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
+    """The network of a section, or another architecture of its width."""
+    return Model(architecture or recipe["network"], recipe["width"], sizes.channels, sizes.side, sizes.classes)
+
+
+def images_of_one(distill: Section, policy: str) -> int:
+    """The training images that one stored image gives: IDC's grid, or P windows (all of them for policy `all`), and itself or not."""
+    if distill["decode"] == "grid":
+        return distill["factor"] ** 2
+    return (distill["decode"] == "regions") + (4 * len(distill["scales"]) if policy == "all" else distill["selected"])
+
+
+def search(distill: Section, network: Model, images: int) -> Steps:
+    """One search of the windows of so many images."""
+    if distill["decode"] == "grid":
+        return {}
+    each = portion(network.side)
+    policies: dict[str, Steps] = {
+        "jitter": batched("forward", network, (1 + distill["jitter_copies"]) * images, each),
+        "activation": batched("forward", network, images, each),
+        "gradient": batched("saliency", network, images, each),  # at most: from a block's map there is less to go back
+    }
+    return together(*policies.values()) if distill["policy"] == "vote" else policies.get(distill["policy"], {})
+
+
+def own_steps(distill: Section, ipc: int, sizes: Sizes, compiled: bool) -> Steps:
+    """The steps of a distillation for its set alone. Left out: L_c's own gradient in the few hundred steps that the loss curve shows."""
+    network, outer, inner, classes = model(distill, sizes), distill["outer"], distill["inner"], sizes.classes
+    pairs = min(ipc * images_of_one(distill, distill["policy"]), distill["max_pairs"])
+    matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
+    started = times(batched("forward", network, pairs, portion(network.side)), outer * classes)  # F, with every network
+    return together(matched, started, times(search(distill, network, ipc * classes), outer * inner))
+
+
+def network_steps(distill: Section, sizes: Sizes, compiled: bool, networks: int) -> Steps:
+    """The steps of training so many networks, before and between their inner steps."""
+    batch = distill["net_batch"]
+    each = -(-distill["pretrain_epochs"] * sizes.train // batch) + distill["inner"] * -(-distill["net_images"] // batch)
+    return together({Step("train", model(distill, sizes), batch, distill["precision"], compiled): networks * each})
+
+
+def shared_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
+    """The steps of a distillation that do not depend on its set: real gradients, and training the networks unless a pool has them."""
+    batches = distill["outer"] * distill["inner"] * sizes.classes
+    real = {Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches}
+    return together(real, network_steps(distill, sizes, compiled, 0 if distill["networks"] == "pool" else distill["outer"]))
+
+
+def compiles(choice: str, network: Model, images: int, device: torch.device) -> bool:
+    """Whether a job that trains on so many images compiles its steps (udd.networks.compilation)."""
+    return pays(choice, 3.0 * images * flop(Step("forward", network, 1)), device)
+
+
+def distillation_compiles(distill: Section, sizes: Sizes, device: torch.device) -> bool:
+    """Whether a distillation compiles its steps (udd.objectives.execution)."""
+    images = distill["outer"] * distill["inner"] * (sizes.classes * distill["batch_real"] + distill["net_images"])
+    return compiles(distill["compile"], model(distill, sizes), images, device)

@@ -1,0 +1,139 @@
+"""params.yaml -> the jobs that make it, and what steps each of them takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from udd.config import drawings as analysis
+from udd.config import plan
+from udd.config.plan import Cell, Params, canonical
+from udd.costs.schedule import (
+    Section,
+    Steps,
+    batched,
+    compiles,
+    distillation_compiles,
+    images_of_one,
+    model,
+    network_steps,
+    own_steps,
+    passed,
+    shared_steps,
+    times,
+    together,
+)
+from udd.costs.sizes import Sizes
+from udd.evaluation.accuracy import checkup_epochs
+from udd.networks.training import epochs
+from udd.runs.lockstep import networks_config
+from udd.workflow import pools
+
+FLOAT = 4  # bytes
+
+
+class Job(NamedTuple):
+    """One job: kind, data set, the steps of its own and those it shares with the jobs of the same group (empty: with none); and the bytes that
+    it holds throughout, of the data (which a group holds once) and of its own."""
+
+    kind: str
+    dataset: str
+    own: Steps
+    shared: Steps = {}
+    group: str = ""
+    data: int = 0
+    held: int = 0
+
+
+def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
+    """The job that distils a set. It holds a real batch of every class, and its set as images, velocity, gradient and update."""
+    config = plan.set_config(params, cell, seed)
+    distill, ipc = config["distill"], int(cell.ipc)
+    compiled = distillation_compiles(distill, sizes, device)
+    own, shared = own_steps(distill, ipc, sizes, compiled), shared_steps(distill, sizes, compiled)
+    data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
+    return Job("distil", cell.dataset, own, shared, canonical(networks_config(config)), data, held)
+
+
+def pool(networks: Section, sizes: Sizes, device: torch.device) -> list[Job]:
+    """The jobs that train the networks of a pool, of which `networks` is the configuration."""
+    distill = networks["distill"]
+    steps = network_steps(distill, sizes, distillation_compiles(distill, sizes, device), 1)
+    return [Job("pool", networks["dataset"]["name"], steps, data=sizes.stored)] * min(distill["pool"], distill["outer"])
+
+
+def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
+    """The job that chooses a coreset: at random, or by a network trained on all images."""
+    config = plan.set_config(params, cell, seed)
+    if "coreset" not in config:
+        return Job("coreset", cell.dataset, {}, data=sizes.stored)
+    recipe = config["coreset"]
+    network = model(recipe, sizes)
+    trained = times(batched("train", network, sizes.train, recipe["batch"]), recipe["epochs"])
+    embedded = passed(network, sizes.train, device) if config["method"] == "herding" else {}
+    return Job("coreset", cell.dataset, together(trained, embedded), data=sizes.stored)
+
+
+def training_images(config: Section, views: str, sizes: Sizes) -> int:
+    """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
+    if config["method"] == "full":
+        return sizes.train
+    windowed = "distill" in config and views != "none"
+    each = images_of_one(config["distill"], "all" if views == "all" else config["distill"]["policy"]) if windowed else 1
+    return sizes.classes * config["ipc"] * each
+
+
+def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.device) -> Job:
+    """The job that trains a network on a set and tests it."""
+    config = plan.evaluation_config(params, record)
+    recipe = config["evaluate"]
+    network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["views"], sizes)
+    lasting = epochs(recipe, images)
+    compiled = compiles(recipe["compile"], network, lasting * images, device)
+    trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
+    tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"])))
+    held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
+    return Job("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
+
+
+def proxies(params: Params, dataset: str, sizes: Sizes, device: torch.device) -> Job:
+    """The job that trains the networks by which mUE and figures see a data set."""
+    recipe = analysis.proxies_config(params, dataset)["utilization"]
+    network = model(recipe, sizes)
+    trained = times(batched("train", network, sizes.train, recipe["batch"]), recipe["epochs"])
+    seen = passed(network, min(recipe["images"], sizes.train), device)
+    return Job("proxies", dataset, times(together(trained, seen), recipe["networks"]), data=sizes.stored)
+
+
+def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) -> Job:
+    """The job that measures the utilisation of a set."""
+    recipe = plan.utilization_config(params, cell, 0)["utilization"]
+    images = min(recipe["images"], sizes.train) if cell.ipc == plan.FULL else int(cell.ipc) * sizes.classes
+    seen = times(passed(model(recipe, sizes), images, device), recipe["networks"])
+    return Job("utilization", cell.dataset, seen, held=images * sizes.image * FLOAT)
+
+
+def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
+    """(cell, seed) of every set that an evaluation, a measurement or a figure needs, once; the full data set is none."""
+    evaluated = [(record.cell, record.seed) for record in plan.all_records(params)]
+    shown = [
+        (cell, seed)
+        for drawing in analysis.drawings(params)
+        for cell in analysis.drawn_cells(params, drawing)
+        for seed in analysis.shown_seeds(params, drawing.name, cell)
+    ]
+    return [found for found in plan.unique([*evaluated, *analysis.measurements(params), *shown]) if found[0].ipc != plan.FULL]
+
+
+def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[Job]:
+    """Every job that takes time. `sizes`: of each data set, by name."""
+    found = []
+    for cell, seed in wanted_sets(params):
+        make = distillation if plan.method(params, cell.variant) == "distill" else coreset
+        found.append(make(params, cell, seed, sizes[cell.dataset], device))
+    for networks in pools(params).values():
+        found += pool(networks, sizes[networks["dataset"]["name"]], device)
+    found += [evaluation(params, record, sizes[record.cell.dataset], device) for record in plan.all_records(params)]
+    found += [proxies(params, dataset, sizes[dataset], device) for dataset in analysis.proxied(params)]
+    return found + [measurement(params, cell, sizes[cell.dataset], device) for cell, _ in analysis.measurements(params)]

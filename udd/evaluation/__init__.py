@@ -1,0 +1,1 @@
+"""How good a set is: accuracy of networks trained on it, mUE, and the reference networks it looks through."""

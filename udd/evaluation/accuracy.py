@@ -1,0 +1,214 @@
+"""Evaluation (Sec. 3.1): a fresh network trained on one set, and its accuracy on the real test images. One run, one record.
+
+`python -m udd.evaluation.accuracy --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
+The headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures that
+were published that way; the test images never choose anything.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from udd.cli import UserError
+from udd.config import plan
+from udd.config.compare import difference
+from udd.data import Dataset
+from udd.evaluation import views
+from udd.networks import ensemble
+from udd.networks.architectures import Network, build
+from udd.networks.compilation import compiled, pays, training_flop
+from udd.networks.precision import PRECISIONS, Precision, rounded
+from udd.networks.streams import stream
+from udd.networks.training import accuracy, epochs, not_finite, steps_an_epoch, train
+from udd.runs.provenance import provenance
+from udd.synthetic.sets import SyntheticSet
+from udd.synthetic.sets import load as load_set
+
+Config = dict[str, Any]
+FORMAT = 1
+
+
+class Rounding(nn.Module):
+    """A network whose convolutions and products take a precision; its weights and logits keep their own type."""
+
+    network: Network
+
+    def __init__(self, network: Network, precision: Precision):
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [n, C] of images [n, K, H, W]."""
+        with rounded(inputs, self.precision):
+            return self.network(inputs).to(inputs.dtype)
+
+
+def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Rounding, torch.Generator]:
+    """A new network on `device` in the recipe's precision, and the random stream that made it and trains it.
+
+    The random numbers follow from data set, set seed, architecture, width and network seed: variants meet the same networks.
+    """
+    recipe, architecture = config["evaluate"], config["architecture"]
+    width = recipe["width"]
+    generator = stream(device, "evaluate", dataset.name, config["set"]["seed"], architecture, width, config["network"])
+    _, channels, side, _ = dataset.test_images.shape
+    network = build(architecture, channels, side, len(dataset.classes), width, generator)
+    return Rounding(network, PRECISIONS[recipe["precision"]]), generator
+
+
+def worth_compiling(recipe: Config, network: nn.Module, images: Tensor, networks: int = 1) -> bool:
+    """Whether to compile the training of so many such networks on images [n, K, H, W] each epoch."""
+    return pays(recipe["compile"], networks * training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
+
+
+def checked(config: Config, epoch: int, epochs: int, value: float) -> tuple[int, float]:
+    """A check-up, and a line of the log that says it."""
+    print(f"{title(config)} epoch {epoch}/{epochs}: test accuracy {value:.2f} %", file=sys.stderr, flush=True)
+    return epoch, value
+
+
+def results(found: list[tuple[int, float]]) -> Config:
+    """What the check-ups (epoch, accuracy) of a network come to, in %: the headline is the last."""
+    return {"accuracy": found[-1][1], "accuracy_best": max(value for _, value in found), "checkups": found}
+
+
+class Work(NamedTuple):
+    """What to train on: images [n, K, H, W] in [0, 1] (bytes: real ones) and labels [n]; how an epoch's views are made of them where
+    they change (else None), given the network and its random stream; how many images an epoch has."""
+
+    images: Tensor
+    labels: Tensor
+    views: Callable[[Network, torch.Generator], views.Views] | None
+    decoded: int
+
+
+def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
+    """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %."""
+    recipe = recipe_for(config, work.decoded)
+    network, generator = begin(config, dataset, device)
+    trained: Any = compiled(network) if worth_compiling(recipe, network, work.images) else network
+    found: list[tuple[int, float]] = []
+
+    def check_up(epoch: int) -> None:
+        if epoch in checkup_epochs(recipe["epochs"], recipe["checkups"]):
+            value = accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
+            found.append(checked(config, epoch, recipe["epochs"], value))
+
+    chosen = work.views(network.network, generator) if work.views else None
+    train(trained, work.images, work.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
+    return results(found)
+
+
+def recipe_for(config: Config, images: int) -> Config:
+    """The recipe with the epochs that it comes to for so many images an epoch."""
+    return config["evaluate"] | {"epochs": epochs(config["evaluate"], images)}
+
+
+def evaluate_together(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
+    """The same for configurations that differ in the network alone, all trained at once (udd.networks.ensemble). A network that fails has its error."""
+    recipe, images = recipe_for(configs[0], work.decoded), work.images
+    networks, generators = zip(*(begin(config, dataset, device) for config in configs), strict=True)
+    run = compiled(ensemble.losses) if worth_compiling(recipe, networks[0], images, len(configs)) else ensemble.losses
+    found: list[list[tuple[int, float]]] = [[] for _ in configs]
+
+    def check_up(epoch: int, weights: ensemble.Weights, broken: Tensor) -> None:
+        if epoch in checkup_epochs(recipe["epochs"], recipe["checkups"]):
+            values = ensemble.accuracies(networks[0], weights, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
+            for config, mine, value, failed in zip(configs, found, values, broken.tolist(), strict=True):
+                if not failed:
+                    mine.append(checked(config, epoch, recipe["epochs"], value))
+
+    broken = ensemble.train(networks, images, work.labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
+    return [not_finite(epoch, recipe) if epoch else results(mine) for epoch, mine in zip(broken, found, strict=True)]
+
+
+def title(config: Config) -> str:
+    """The name of a record in a log, that of its file: cifar10/ipc10/udd/seed0/idc/convnet3/network1."""
+    made = config["set"]
+    cell = plan.Cell(made["dataset"]["name"], made["ipc"], made["variant"])
+    return plan.Record(cell, made["seed"], config["protocol"], config["architecture"], config["network"]).path.removesuffix(".json")
+
+
+def checkup_epochs(epochs: int, checkups: int) -> set[int]:
+    """Evenly spaced epochs, counted from 1; the last is one of them."""
+    return {max(1, epochs * part // checkups) for part in range(1, checkups + 1)}
+
+
+def check_set(found: SyntheticSet, config: Config, dataset: Dataset, path: Path) -> None:
+    """Raise UserError unless the set is of this data set, these classes and this planned configuration."""
+    metadata = found.metadata
+    if metadata["dataset"] != dataset.name:
+        raise UserError(f"{path}: a set of {metadata['dataset']}, expected one of {dataset.name}; give the set of this data set")
+    if list(metadata["classes"]) != list(dataset.classes):
+        counts = f"{len(metadata['classes'])} classes, expected the {len(dataset.classes)} of {dataset.name} in their order"
+        raise UserError(f"{path}: {counts}; distil it again")
+    if found.images.shape[1:] != dataset.test_images.shape[1:]:
+        shapes = f"{list(found.images.shape[1:])}, expected {list(dataset.test_images.shape[1:])} as in {dataset.name}"
+        raise UserError(f"{path}: images of shape {shapes}; distil it again")
+    differing = difference(metadata["config"], config["set"])
+    if differing:
+        raise UserError(f"{path}: made with another configuration: {differing}; distil it again or evaluate it with its own")
+
+
+def size_in_bytes(*tensors: Tensor) -> int:
+    """The bytes that tensors take as stored."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def sizes(stored_bytes: int, stored_images: int, decoded_images: int) -> dict[str, int]:
+    """A record's account of what the set took and what it gave."""
+    return {"stored_bytes": stored_bytes, "stored_images": stored_images, "decoded_images": decoded_images}
+
+
+def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[Work, dict[str, int]]:
+    """What to train on, and what it took: stored_bytes, stored_images, decoded_images."""
+    if config["set"]["method"] == "full":
+        images, labels = dataset.train_images, dataset.train_labels
+        return Work(images, labels, None, len(images)), sizes(size_in_bytes(images, labels), len(images), len(images))
+    if path is None:
+        raise UserError(f"--set is missing: variant {config['set']['variant']} is evaluated on a set; give its file")
+    found, reading, device = load_set(path), config["evaluate"]["views"], dataset.test_images.device
+    check_set(found, config, dataset, path)
+    images, labels = (each.to(device) for each in views.fixed(found, reading))
+    account = sizes(size_in_bytes(found.images, found.labels, found.windows), len(found.images), len(images))
+    if not views.changes(found, reading):
+        return Work(images, labels, None, len(images)), account
+    count = len(found.images) * (found.metadata["config"]["distill"]["selected"] + found.metadata["whole"])
+    return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
+
+
+def record(config: Config, dataset: Dataset, path: Path | None, device: torch.device) -> Config:
+    """Evaluate and return the whole record."""
+    (found,) = records([config], dataset, path, device)
+    if isinstance(found, UserError):
+        raise found
+    return found
+
+
+def records(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> list[Config | UserError]:
+    """The records of configurations that differ in the network alone. `seconds` is each one's part of the time, `together` their number."""
+    work, account = training_set(configs[0], dataset, path)
+    start, recipe = time.perf_counter(), recipe_for(configs[0], work.decoded)
+    if len(configs) == 1 or work.views:
+        found = [evaluate(config, dataset, work, device) for config in configs]
+    else:
+        found = evaluate_together(configs, dataset, work, device)
+    taken = {"seconds": round((time.perf_counter() - start) / len(configs), 3), "together": len(configs)}
+    trained = {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
+    common = {"format": FORMAT, "provenance": provenance("udd.evaluation.accuracy", device)} | account | trained | taken
+    return [one if isinstance(one, UserError) else common | {"config": config} | one for config, one in zip(configs, found, strict=True)]
+
+
+if __name__ == "__main__":
+    from udd.cli import main
+    from udd.evaluation.job import run
+
+    main(run)

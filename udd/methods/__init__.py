@@ -1,0 +1,1 @@
+"""One module a method, read beside its paper."""

@@ -1,0 +1,1 @@
+"""Networks: architectures, initialisation, training one, augmentation, precision, compilation, random streams."""

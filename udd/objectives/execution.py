@@ -1,0 +1,57 @@
+"""How a distillation executes its two heavy functions: in which precision, as they are or compiled. Decided once, from its configuration;
+only where memory is short also from what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from udd.networks.architectures import Network
+from udd.networks.compilation import compiled, pays, training_flop
+from udd.networks.precision import PRECISIONS
+from udd.networks.training import batch_loss
+from udd.objectives import recomputation
+from udd.objectives.gradients import image_gradient
+
+
+class Engine(NamedTuple):
+    """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them; how many of
+    these go through the network at once (None: all)."""
+
+    loss: Callable[..., Any] = batch_loss
+    image_gradient: Callable[..., Any] = image_gradient
+    chunk: int | None = None
+
+
+EAGER = Engine()
+
+
+def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int) -> float:
+    """The work on real images that a schedule plans, in FLOP. The sets' own is left out: whether to compile must not depend on who is in lockstep."""
+    images = distill["outer"] * distill["inner"] * (classes * distill["batch_real"] + distill["net_images"])
+    return training_flop(network, image, images)
+
+
+def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None) -> Engine:
+    """The engine of a distillation on images like `image` [1, K, H, W], on its device. `chunk`: pass at most so many training images at a time,
+    at the price of a second pass (udd.objectives.recomputation); None: all of a class."""
+    run = compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
+    rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
+    loss, whole = rounded(run(batch_loss)), rounded(run(image_gradient))
+    if chunk is None:
+        return Engine(loss, whole)
+    passes = (run(recomputation.means), run(recomputation.pulled_back))
+    return Engine(loss, partial(in_chunks, chunk, whole, rounded(recomputation.image_gradient, chunk=chunk, run=passes)), chunk)
+
+
+def in_chunks(chunk: int, whole: Callable[..., Any], parted: Callable[..., Any], network: Any, weights: Any, inputs: Tensor, *rest: Any) -> Any:
+    """The image gradient: in one pass if the images [Q, K, H, W] are no more than a chunk."""
+    return (whole if len(inputs) <= chunk else parted)(network, weights, inputs, *rest)
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, not compiled."""
+    return function

@@ -1,0 +1,118 @@
+"""The network side of Algorithm 1: random networks trained on real data. It never sees a synthetic image.
+
+It depends on data set, architecture and seed alone, so every IPC, policy and ablation of a seed meets the same networks, the same real
+batches and the same augmentation: ablations are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from udd.data import Dataset
+from udd.networks import augment
+from udd.networks.architectures import Network, build, initialise
+from udd.networks.streams import stream
+from udd.networks.training import SGD, sgd, sgd_step
+from udd.objectives.execution import Engine, engine
+from udd.proxies import pooled
+
+
+@dataclass
+class Trajectory:
+    """Where the networks' side stands: the current network and its optimiser, two random streams, and the iteration to do next."""
+
+    network: Network
+    optimizer: SGD
+    engine: Engine
+    draws: torch.Generator  # real batches and matching augmentation
+    training: torch.Generator  # initialisation and training of the networks
+    seed: int
+    pool: Path | None = None  # the folder of networks that were trained before
+    outer: int = 0
+    inner: int = 0
+
+
+def recipe(distill: dict) -> dict:
+    """The configuration of the network's training (Eq. 6), in the words of udd.networks.training."""
+    named = {key: distill[f"net_{key}"] for key in ("lr", "momentum", "weight_decay", "augment")}
+    return named | {"cutmix_beta": distill["cutmix_beta"], "cutmix_p": distill["cutmix_p"]}
+
+
+def start(data: Dataset, distill: dict, seed: int, chunk: int | None = None) -> Trajectory:
+    """A trajectory before its first network. chunk: as udd.objectives.execution.engine takes it."""
+    device = data.train_images.device
+    training, draws = training_stream(data, distill, seed, 0), stream(device, "real", data.name, distill["network"], seed)
+    network = fresh_network(data, distill, training)
+    how = engine(distill, network, data.train_images[:1], len(data.classes), chunk)
+    return Trajectory(network, sgd(network, recipe(distill)), how, draws, training, seed)
+
+
+def training_stream(data: Dataset, distill: dict, seed: int, outer: int) -> torch.Generator:
+    """The random numbers that make networks. `fresh`: one stream for all; `pool`: one for each of its networks, which then come round again."""
+    member = [outer % distill["pool"]] if distill["networks"] == "pool" else []
+    return stream(data.train_images.device, "networks", data.name, distill["network"], seed, *member)
+
+
+def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> Network:
+    """A new random network for the data set's images."""
+    _, channels, side, _ = data.train_images.shape
+    return build(distill["network"], channels, side, len(data.classes), distill["width"], generator).to(generator.device)
+
+
+def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
+    """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
+    if distill["networks"] == "pool":
+        trajectory.training = training_stream(data, distill, trajectory.seed, trajectory.outer)
+    if trajectory.pool:
+        return pooled.recall(member(trajectory, distill), trajectory.network, 0)
+    initialise(trajectory.network, trajectory.training)  # in place: a compiled function stays bound to the network it met
+    trajectory.optimizer = sgd(trajectory.network, recipe(distill))
+    train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
+
+
+def member(trajectory: Trajectory, distill: dict) -> Path:
+    """The file of the pool's network whose turn it is."""
+    assert trajectory.pool
+    return pooled.member_path(trajectory.pool, trajectory.outer % distill["pool"])
+
+
+def train_on(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
+    """The network's training between two inner steps (Algorithm 1, lines 9 and 10), done or, from a pool, recalled."""
+    if trajectory.pool:
+        pooled.recall(member(trajectory, distill), trajectory.network, trajectory.inner + 1)
+    else:
+        train_network(trajectory, data, distill, distill["net_images"])
+
+
+def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: int) -> None:
+    """Train the network on that many real images, batch by batch (Eq. 6)."""
+    batch, count, generator = distill["net_batch"], len(data.train_images), trajectory.training
+    steps = -(-images // batch)
+    if not steps:
+        return
+    rounds = -(-steps * batch // count)
+    order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
+    mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))  # once, not at every step
+    options = (recipe(distill), mean, std, generator, trajectory.engine.loss)
+    for index in order[: steps * batch].split(batch):
+        sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
+
+
+def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Where the images of each class are: int64 [C, largest class] (padded with 0) and the classes' counts [C]."""
+    places = [(labels == label).nonzero()[:, 0] for label in range(classes)]
+    return nn.utils.rnn.pad_sequence(places, batch_first=True), torch.tensor([len(place) for place in places], device=labels.device)
+
+
+def real_batches(trajectory: Trajectory, data: Dataset, index: tuple[Tensor, Tensor], distill: dict) -> tuple[Tensor, augment.Draws]:
+    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a class (Algorithm 1, line 5)."""
+    places, counts = index
+    generator = trajectory.draws
+    u = torch.rand(len(counts), distill["batch_real"], generator=generator, device=places.device)
+    drawn = places.gather(1, (u * counts.unsqueeze(1)).long())  # [C, R]
+    draws = augment.draw(distill["matching_augment"], len(counts), data.train_images.shape[-1], generator)
+    return data.train_images[drawn], draws

@@ -1,0 +1,131 @@
+"""What a table says about itself: what its numbers are, how many, on how much of the schedule, what to doubt in the quoted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from udd.config.plan import FULL
+from udd.reports.cells import Measured
+from udd.reports.layouts import LAYOUTS, Table
+from udd.reports.measured import Run
+from udd.reports.names import ARCHITECTURES, dataset
+from udd.reports.quoted import notes
+
+
+def caption(config: Mapping[str, Any], table: Table) -> str:
+    """The caption, in plain text, without the table's number."""
+    layout = LAYOUTS[config["table"]]
+    sentences = [f"{layout.title}.", what(config), size(table), trained(table), schedule(table), *marks(config, table)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def what(config: Mapping[str, Any]) -> str:
+    """Data sets, measure, protocol and network."""
+    request = config["request"]
+    names = ", ".join(dataset(name) for name in request["datasets"])
+    networks = request.get("architectures", ["convnet3"])
+    network = f", {ARCHITECTURES[networks[0]]}" if len(networks) == 1 else ""
+    full = " (full data: epochs300)" if config["full"] else ""
+    protocols = request.get("protocols", ["idc"])
+    how = f"{'protocol' if len(protocols) == 1 else 'protocols'} {', '.join(protocols)}{full}{network}"
+    return f"{names}: test accuracy in % after the last epoch, {how}; mean ± sample standard deviation."
+
+
+def size(table: Table) -> str:
+    """How many evaluations a cell has."""
+    found = {(len({run.seed for run in runs}), len(runs)) for _, runs in table.shown if runs}
+    missing = sum(not runs for _, runs in table.shown)
+    if not found:
+        return "Nothing has been run yet (--)."
+    parts = ", ".join(f"n = {n} ({plural(seeds, 'set')}, {n / seeds:.3g} networks on each)" for seeds, n in sorted(found, reverse=True))
+    return f"A cell has {parts}." + (f" {plural(missing, 'cell')} not run (--)." if missing else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 set`, `2 sets`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def trained(table: Table) -> str:
+    """For how long, and in what precision unless all in float32, the evaluated networks were trained; the full data set has its own protocol."""
+    runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
+    epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs})
+    rounded = "" if precisions == ["float32"] else f" in {' and '.join(precisions)}"
+    return f"Networks trained for {'/'.join(map(str, epochs))} epochs{rounded}." if runs else ""
+
+
+def schedule(table: Table) -> str:
+    """The share of the schedule, where it was cut."""
+    shares: dict[str, set[float]] = {}
+    for key, runs in table.shown:
+        shares.setdefault(key.dataset, set()).update(run.schedule for run in runs if run.schedule is not None)
+    cut = {name: values for name, values in shares.items() if values and min(values) < 100}
+    texts = {name: "-".join(f"{value:.3g}" for value in sorted({min(values), max(values)})) for name, values in cut.items()}
+    if not texts:
+        return ""
+    if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
+        return f"Distilled for {next(iter(texts.values()))} % of the schedule."
+    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(name)} {text} %" for name, text in texts.items()) + "."
+
+
+def marks(config: Mapping[str, Any], table: Table) -> list[str]:
+    """What bold, dagger, idc_best and the interval mean."""
+    bold = any(isinstance(cell, Measured) and cell.best for row in table.rows for cell in row)
+    found = ["Bold: the highest measured mean of a group, with its ties."] if bold else []
+    if table.quoted:
+        found.append("† and italics: quoted from the paper, not measured here.")
+    checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
+    if checkups > 1:
+        found.append(f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published that way.")
+    if not LAYOUTS[config["table"]].methods:
+        found.append("Decoded: training images an epoch from each stored one. Steps: SGD steps of a network on them.")
+        found.append("Differences are paired, over sets (networks averaged), or over networks where there is one set.")
+    return found
+
+
+def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
+    """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
+    found = [stored(table), *([decoded(table), steps(table)] if LAYOUTS[config["table"]].methods else [])]
+    devices = sorted({run.device for _, runs in table.shown for run in runs})
+    found += [f"Evaluated on: {', '.join(devices)}."] if devices else []
+    if not table.quoted:
+        found.append("The paper has no figures of these data sets and IPCs; its own are not shown beside others.")
+    texts = notes()
+    doubts = list(dict.fromkeys(figure.note for _, figure in table.quoted if figure.note))
+    found += ["To doubt in the paper's figures†: " + " ".join(texts[name] for name in doubts)] if doubts else []
+    return [line for line in found if line]
+
+
+def stored(table: Table) -> str:
+    """How large a set is, with labels, for each data set and IPC."""
+    found: dict[str, list[int]] = {}
+    for key, runs in table.shown:
+        if key.ipc != FULL:
+            found.setdefault(f"{dataset(key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
+    ends = {name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float) for name, sizes in found.items() if sizes}
+    ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())
+    return f"Stored, in kB a set: {ranges}." if ranges else ""
+
+
+def decoded(table: Table) -> str:
+    """How many training images each method decodes from a stored one."""
+    found: dict[str, set[str]] = {}
+    for key, runs in table.shown:
+        found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
+    texts = [f"{name} {'/'.join(sorted(values))}" for name, values in found.items() if values and name != "full"]
+    return f"Training images decoded from each stored one: {', '.join(texts)}." if texts else ""
+
+
+def steps(table: Table) -> str:
+    """How many SGD steps a network took on each method's sets: a set that decodes to more images gets more in as many epochs."""
+    found: dict[str, set[int]] = {}
+    for key, runs in table.shown:
+        found.setdefault(key.variant, set()).update(run.steps for run in runs)
+    texts = [f"{name} {'/'.join(map(str, sorted(values)))}" for name, values in found.items() if values and name != "full"]
+    return f"SGD steps of a network: {', '.join(texts)}." if texts else ""
+
+
+def ratio(run: Run) -> str:
+    """Decoded over stored images."""
+    return f"{run.decoded_images / run.stored_images:.3g}"

@@ -1,0 +1,164 @@
+"""Records -> accuracy.csv, utilization.csv and metrics.json: everything that params.yaml plans and that has been run, nothing else.
+
+    python -m udd.reports.collect --params params.yaml                     # by hand, also halfway: what is missing is counted, and `--` in the tables
+    python -m udd.reports.collect --config PARAMS_JSON --results results   # as the workflow does
+
+A record is taken only if the configuration that it carries is the planned one; else the run ends with one line that names the first
+difference. Result files that no plan asks for (of a variant that was dropped, say) are listed as orphans, and left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from udd.cli import UserError, main
+from udd.config import plan
+from udd.config.compare import difference
+from udd.config.drawings import measurement_path, measurements
+from udd.config.params import check
+from udd.config.params import load as load_params
+from udd.files import read_json, write_atomic
+from udd.reports.statistics import summary
+
+FORMAT = 1
+WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
+WHOLE_SCHEDULE = 2000 * 100
+KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
+FOUND = ["accuracy", "accuracy_best", "stored_bytes", "stored_images", "decoded_images", "epochs", "steps", "seconds"]
+TRAINED = ["checkups", "precision", "views"]  # how the network was evaluated
+MADE = ["schedule_percent", "device", "code", "git"]
+ACCURACY = KEYS + FOUND + TRAINED + MADE
+MEASURED = ["mue", "mue_std", "mue_printed", "mue_printed_letter", "images"]
+UTILIZATION = KEYS[:4] + MEASURED + MADE[1:]
+
+
+def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> dict[str, Any]:
+    """One result file. Raises UserError if it is of another format or configuration, or lacks a number."""
+    result = read_json(path)
+    if not isinstance(result, dict) or result.get("format") != FORMAT:
+        raise UserError(f"{path}: not a result of format {FORMAT}; delete it and run again with this version")
+    differing = difference(result.get("config", {}), planned)
+    if differing:
+        raise UserError(f"{path}: of another configuration: {differing}; delete the file and run again, or go back to its parameters")
+    missing = [name for name in needed if not isinstance(result.get(name), int | float)]
+    if missing:
+        raise UserError(f"{path}: {missing[0]} is {result.get(missing[0])!r}, expected a number; delete the file and run again")
+    return result
+
+
+def schedule_percent(set_config: dict[str, Any]) -> float | None:
+    """The share of the whole schedule over which a set was distilled, in percent; None for coresets and the full data set."""
+    if "distill" not in set_config:
+        return None
+    whole = WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
+    return round(100 * set_config["distill"]["outer"] * set_config["distill"]["inner"] / whole, 6)
+
+
+def origin(result: dict[str, Any]) -> dict[str, Any]:
+    """Device, code digest and git revision of a result."""
+    return {name: result.get("provenance", {}).get(name) for name in ("device", "code", "git")}
+
+
+def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
+    """One row a planned record that exists, in the plan's order."""
+    rows = []
+    for record in plan.all_records(params):
+        path = folder / record.path
+        if path.exists():
+            result = read_result(path, plan.evaluation_config(params, record), FOUND)
+            made = {"schedule_percent": schedule_percent(result["config"]["set"])} | origin(result)
+            trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
+            rows.append(dict(zip(KEYS, [*record.cell, *record[1:]], strict=True)) | {name: result[name] for name in FOUND} | trained | made)
+    return rows
+
+
+def utilization_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
+    """One row a planned measurement of mUE that exists."""
+    rows = []
+    for cell, seed in measurements(params):
+        path = folder / measurement_path(cell, seed)
+        if path.exists():
+            result = read_result(path, plan.utilization_config(params, cell, seed), ["mue", "mue_printed"])
+            rows.append(dict(zip(KEYS[:4], [*cell, seed], strict=True)) | {name: result.get(name) for name in MEASURED} | origin(result))
+    return rows
+
+
+def metrics(accuracies: list[dict[str, Any]], utilizations: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means for `dvc metrics diff`: data set -> ipcN -> variant -> architecture (with the protocol, unless it is the usual one) -> mean, std, n."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in accuracies:
+        usual = "epochs300" if row["ipc"] == plan.FULL else plan.DEFAULT_PROTOCOL
+        how = row["architecture"] if row["protocol"] == usual else f"{row['architecture']}-{row['protocol']}"
+        groups.setdefault((row["dataset"], f"ipc{row['ipc']}", row["variant"], how), []).append(row["accuracy"])
+    for row in utilizations:
+        groups.setdefault((row["dataset"], f"ipc{row['ipc']}", row["variant"], "mue"), []).append(row["mue"])
+    nested: dict[str, Any] = {}
+    for (*path, last), values in groups.items():
+        place = nested
+        for name in path:
+            place = place.setdefault(name, {})
+        mean, std, n = summary(values)
+        place[last] = {"mean": round(mean, 4), "std": None if std is None else round(std, 4), "n": n}
+    return nested
+
+
+def as_csv(columns: list[str], rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV text with the given columns; None is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def orphans(params: plan.Params, results: Path) -> list[Path]:
+    """The sets, records and measurements below `results` that no table or figure asks for, sorted."""
+    wanted = {results / "accuracy" / record.path for record in plan.all_records(params)}
+    wanted |= {results / "utilization" / measurement_path(cell, seed) for cell, seed in measurements(params)}
+    for cell in plan.all_cells(params):
+        wanted |= {results / "synthetic" / cell.folder / f"seed{seed}.safetensors" for seed in plan.seeds(params, cell)}
+    patterns = ("accuracy/**/*.json", "utilization/**/*.json", "synthetic/**/*.safetensors")
+    return sorted(path for pattern in patterns for path in results.glob(pattern) if path not in wanted)
+
+
+def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict], lost: list[Path]) -> str:
+    """What was found, what is missing and what nobody asks for, in words."""
+    evaluations = f"{len(accuracies)} of {len(plan.all_records(params))} planned evaluations"
+    lines = [f"{evaluations}, {len(utilizations)} of {len(measurements(params))} measurements of mUE"]
+    if lost:
+        lines.append(f"{len(lost)} orphans, which nothing in the parameters asks for (left alone; delete them if you like):")
+    return "\n".join([*lines, *(f"  {path}" for path in lost)])
+
+
+def collect(params: plan.Params, results: Path, out: Path) -> str:
+    """Read what lies below `results`, write the three files into `out`, return the report. Raises UserError for a record of another plan."""
+    accuracies, utilizations = accuracy_rows(params, results / "accuracy"), utilization_rows(params, results / "utilization")
+    write_atomic(out / "accuracy.csv", as_csv(ACCURACY, accuracies))
+    write_atomic(out / "utilization.csv", as_csv(UTILIZATION, utilizations))
+    write_atomic(out / "metrics.json", json.dumps(metrics(accuracies, utilizations), indent=1) + "\n")
+    lost = orphans(params, results) if out == results else []  # what one table does not ask for, another may
+    return report(params, accuracies, utilizations, lost)
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Collect all records of the parameters."""
+    parser = argparse.ArgumentParser(prog="python -m udd.reports.collect", description="Collect all planned records into CSV files and metrics.json.")
+    parser.add_argument("--config", help="all parameters, as JSON or a JSON file; replaces --params")
+    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
+    parser.add_argument("--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same")
+    args = parser.parse_args(argv)
+    given = plan.read_config(args)
+    params = load_params(args.params) if given is None else check(given, "--config")
+    results = args.results or Path(params["results"])
+    print(collect(params, results, args.out or results))
+
+
+if __name__ == "__main__":
+    main(run)

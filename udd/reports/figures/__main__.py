@@ -1,0 +1,72 @@
+"""The command line of the figures; see udd.reports.figures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from udd.cli import UserError, main
+from udd.config import drawings as analysis
+from udd.config import plan
+from udd.config.params import load as load_params
+
+NAMES = ("utilization", "maps", "features", "gallery", "curves", "schedule", "spread")
+
+
+def drawer(name: str) -> Callable:
+    """The `draw` of a figure's module. Raises UserError for a name that is not a figure's."""
+    if name not in NAMES:
+        raise UserError(f"figure {name!r}: unknown; expected one of {', '.join(NAMES)}")
+    return import_module(f"udd.reports.figures.{name}").draw
+
+
+def make(config: dict[str, Any], args: argparse.Namespace, results: Path, root: Path, paths: list[Path]) -> None:
+    """Draw one figure and save it."""
+    from udd.reports.figures.style import Sources, save
+
+    save(drawer(config["figure"])(config, Sources(results, args.collected or results, root)), paths)
+
+
+def by_hand(args: argparse.Namespace) -> None:
+    """All figures that params.yaml asks for, or the named ones; those whose files are not there yet are named and left out."""
+    params = load_params(args.params)
+    results, root = args.results or Path(params["results"]), args.root or plan.data_root(params)
+    for name in args.names:
+        drawer(name)
+    for drawing in analysis.drawings(params):
+        if args.names and drawing.name not in args.names:
+            continue
+        lacking = [path for path in analysis.inputs(params, drawing) if not (results / path).exists()]
+        if lacking:
+            print(f"{drawing.stem}: left out, {results / lacking[0]} is not there yet")
+            continue
+        paths = [results / "figures" / f"{drawing.stem}.{suffix}" for suffix in ("png", "pdf")]
+        make(analysis.figure_config(params, drawing), args, results, root, paths)
+        print(paths[0])
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Draw figures."""
+    parser = argparse.ArgumentParser(prog="python -m udd.reports.figures", description="Draw the paper's figures from finished results.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw, by default all: {', '.join(NAMES)}")
+    parser.add_argument("--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params")
+    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
+    parser.add_argument("--collected", type=Path, help="the folder of accuracy.csv and utilization.csv; by default the tree of results")
+    parser.add_argument("--root", type=Path, help="where raw data lies (maps, features, gallery)")
+    parser.add_argument("--out", type=Path, nargs="+", help="with --config: the .png and .pdf files to write")
+    args = parser.parse_args(argv)
+    config = plan.read_config(args)
+    if config is None:
+        by_hand(args)
+    elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
+        raise UserError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
+    else:
+        make(config, args, args.results, args.root or Path(), args.out)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,101 @@
+"""Activation maps, and the windows that the network uses least drawn on the images (Figs. 2, 3, 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from udd.config.drawings import proxies_path
+from udd.evaluation.reference import Proxies, activation_maps
+from udd.evaluation.reference import load as load_proxies
+from udd.evaluation.views import searched
+from udd.methods.policies import takes_all
+from udd.networks.streams import stream
+from udd.reports.figures.real import dataset_of, real_by_class
+from udd.reports.figures.style import COLOURS, Sources, pixels, place_name, read_set, start, variant_name
+from udd.synthetic.regions import windows
+from udd.synthetic.sets import SyntheticSet
+
+CLASSES = 8  # columns
+
+
+def draw(config: dict[str, Any], sources: Sources) -> Figure:
+    """For real images and each set: a row of images, with the windows its policy chooses, above their activation maps, all by the first proxy."""
+    proxies = load_proxies(sources.results / proxies_path(config["dataset"]))
+    dataset = dataset_of(config["dataset"], sources)
+    columns = min(CLASSES, len(dataset.classes))
+    real = torch.stack([row[0] for row in real_by_class(dataset, 1)[:columns]])
+    rows: list[tuple[str, Tensor, SyntheticSet | None, Tensor]] = [("Real", real, None, torch.arange(columns))]
+    for found in config["sets"]:
+        made = read_set(sources, found)
+        first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
+        rows.append((variant_name(found["variant"]), made.images[first], made, first))
+    figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)
+    for number, (name, images, made, index) in enumerate(rows):
+        shown = fill(axes[2 * number : 2 * number + 2], images, proxies)
+        axes[2 * number, 0].set_ylabel(name)
+        axes[2 * number + 1, 0].set_ylabel("activation")
+        if made is not None:
+            for axis, numbers in zip(axes[2 * number], chosen(made, index, proxies), strict=True):
+                outline(axis, made, numbers)
+    for axis, name in zip(axes[0], dataset.classes, strict=False):
+        axis.set_title(name, fontsize=8)
+    figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
+    legend(figure, rows[-1][2])
+    figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
+    return figure
+
+
+def fill(axes: Any, images: Tensor, proxies: Proxies) -> Any:
+    """Draw images in the upper and their maps in the lower row of axes, on one colour scale."""
+    mean, std = proxies.metadata["mean"], proxies.metadata["std"]
+    found = activation_maps(proxies.networks[0], images, mean, std).numpy()
+    for column, image in enumerate(images):
+        axes[0, column].imshow(pixels(image), interpolation="nearest")
+        shown = axes[1, column].imshow(found[column], cmap="viridis", vmin=0, vmax=proxies.tops[0], interpolation="nearest")
+        for axis in axes[:, column]:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    return shown
+
+
+def scales(made: SyntheticSet) -> list[int]:
+    """The sides of a set's windows, in pixels."""
+    return sorted({int(height) for height in made.windows[:, 2]})
+
+
+def chosen(made: SyntheticSet, index: Tensor, proxies: Proxies) -> list[list[int]]:
+    """The numbers of the windows that the set's own policy chooses for some of its images [n], by the first proxy."""
+    if not len(made.windows):
+        return [[] for _ in index]
+    among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
+    mean, std = (torch.tensor(proxies.metadata[name]) for name in ("mean", "std"))
+    options = made.metadata["config"]["distill"]
+    if takes_all(options):
+        return [list(range(len(made.windows))) for _ in index]
+    choose = searched(proxies.networks[0], among, mean, std, options, stream("cpu", "figures", "maps"))
+    return choose(made.images[index], made.labels[index]).tolist()
+
+
+def outline(axis: Any, made: SyntheticSet, numbers: list[int]) -> None:
+    """Draw some windows on an image, a colour a scale, slightly staggered so that those that share an edge can be told apart."""
+    sizes = scales(made)
+    side = made.images.shape[-1]
+    for top, left, height, width in made.windows[numbers].tolist():
+        inset = side * (0.01 + 0.03 * sizes.index(height))
+        place = (left - 0.5 + inset, top - 0.5 + inset)
+        axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
+
+
+def legend(figure: Figure, made: SyntheticSet | None) -> None:
+    """Say which colour is which size of window."""
+    if made is not None and len(made.windows):
+        sizes = scales(made)
+        handles = [Line2D([], [], color=COLOURS[i], label=f"{size} pixels") for i, size in enumerate(sizes)]
+        title = f"chosen windows of {variant_name(made.metadata['config']['variant'])}, side"
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(sizes), fontsize=8, title=title, title_fontsize=8, frameon=False)

@@ -1,0 +1,75 @@
+"""Accuracy over the iterations and over the minutes: sets of one configuration whose schedules end sooner or later; coresets as level lines."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from udd.cli import UserError
+from udd.config.plan import canonical
+from udd.reports.figures.curves import read_curve
+from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
+from udd.reports.measured import Key, read
+from udd.reports.names import ARCHITECTURES
+from udd.reports.statistics import summary
+
+
+class Point(NamedTuple):
+    """A set: its schedule's iterations (0: a coreset), the minutes they took, its variant, and its accuracies in %."""
+
+    iterations: int
+    minutes: float
+    variant: str
+    mean: float
+    std: float
+    n: int
+
+
+Line = list[Point]
+
+
+def draw(config: dict[str, Any], sources: Sources) -> Figure:
+    """A line a configuration, a point a length of its schedule; bars are sample standard deviations."""
+    found = lines(config, read(sources.collected / "accuracy.csv"), sources)
+    if not found:
+        raise UserError(
+            f"{sources.collected}: no evaluation of {place_name(config)} that the figure asks for; run udd.evaluation.accuracy and udd.reports.collect"
+        )
+    figure, axes = start(7.2, 3.4, 1, 2, sharey=True)
+    for axis, column in zip(axes[0], ("iterations", "minutes"), strict=True):
+        for colour, line in zip(COLOURS, found, strict=False):
+            show(axis, column, line, colour)
+        axis.set_xlim(0, None)
+    axes[0, 0].set(xlabel="iterations (steps on the synthetic images)", ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %")
+    axes[0, 1].set_xlabel("minutes, sets made in lockstep with it included")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    runs = sorted({point.n for line in found for point in line})
+    figure.suptitle(f"{place_name(config)}: n = {'-'.join(map(str, runs))} evaluations a point; bars: sample standard deviation", fontsize=10)
+    return figure
+
+
+def show(axis: Any, column: str, line: Line, colour: str) -> None:
+    """Draw a line over one of a point's columns; a coreset, which has no length, is level."""
+    last = line[-1]
+    if last.iterations:
+        x, y, bars = zip(*((getattr(point, column), point.mean, point.std) for point in line), strict=True)
+        axis.errorbar(x, y, yerr=bars, marker="o", markersize=4, capsize=2, linewidth=1, color=colour, label=variant_name(last.variant))
+    else:
+        axis.axhline(last.mean, color=colour, linestyle="--", linewidth=1, label=f"{variant_name(last.variant)} ({last.mean:.1f} ± {last.std:.1f})")
+
+
+def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
+    """The evaluated sets, those that differ in `outer` alone together, by length; a coreset is a line of its own at 0 iterations."""
+    together: dict[str, dict[int, Point]] = {}
+    for found in config["sets"]:
+        runs = groups.get(Key(config["dataset"], str(config["ipc"]), found["variant"], config["protocol"], config["architecture"]))
+        if not runs:
+            continue
+        options = found.get("distill", {})
+        alike = canonical([found["method"], options | {"outer": 0}])
+        iterations = options.get("outer", 0) * options.get("inner", 0)
+        minutes = float(read_curve(set_path(sources, found, "curves", "csv"))["seconds"][-1]) / 60 if iterations else 0.0
+        mean, std, n = summary([run.accuracy for run in runs])
+        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, found["variant"], mean, std or 0.0, n)
+    return [[line[length] for length in sorted(line)] for line in together.values()]

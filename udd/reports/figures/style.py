@@ -1,0 +1,97 @@
+"""What all figures share: where files lie, colours, names, mosaics of images, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+import seaborn
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from udd.cli import UserError
+from udd.config.compare import difference
+from udd.config.plan import Cell
+from udd.files import atomic_path
+from udd.reports.names import CFC, JITTER, METHODS, POLICY, REGIONS, dataset
+from udd.synthetic.sets import SyntheticSet, load
+
+COLOURS = seaborn.color_palette("colorblind").as_hex()
+NO_DATES: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
+}
+OTHERS = {"udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1", "idc-factor3": "IDC, factor 3"}
+
+
+class Sources(NamedTuple):
+    """Where files lie: the tree of results, the folder of accuracy.csv and utilization.csv, raw data."""
+
+    results: Path
+    collected: Path
+    root: Path
+
+
+def set_path(sources: Sources, config: dict[str, Any], folder: str = "synthetic", suffix: str = "safetensors") -> Path:
+    """The file of a set's configuration below a folder of the results."""
+    cell = Cell(config["dataset"]["name"], config["ipc"], config["variant"])
+    return sources.results / folder / cell.folder / f"seed{config['seed']}.{suffix}"
+
+
+def read_set(sources: Sources, config: dict[str, Any]) -> SyntheticSet:
+    """The set of a configuration. Raises UserError if the one in its place was made by another."""
+    path = set_path(sources, config)
+    made = load(path)
+    if differing := difference(made.metadata["config"], config):
+        raise UserError(f"{path}: made with another configuration: {differing}; distil it again")
+    return made
+
+
+def variant_name(name: str) -> str:
+    """A variant as people write it."""
+    if name in METHODS or name in OTHERS:
+        return (METHODS | OTHERS)[name]
+    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name)
+
+
+def place_name(config: dict[str, Any]) -> str:
+    """Data set and IPC of a figure."""
+    return f"{dataset(config['dataset'])}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
+
+
+def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of `width` x `height` inches and its axes, as an array [rows, columns]."""
+    seaborn.set_theme(style="ticks", context="paper", palette=COLOURS, rc={"pdf.fonttype": 42, "axes.titlesize": 9, "savefig.dpi": 200})
+    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
+
+
+def pixels(image: Tensor) -> np.ndarray:
+    """One image [K, H, W] in [0, 1] as matplotlib shows it: [H, W, 3]."""
+    shown = image.detach().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
+    return np.repeat(shown, 3, axis=2) if shown.shape[2] == 1 else shown
+
+
+def mosaic(rows: Sequence[Sequence[Tensor]], gap: int = 1) -> np.ndarray:
+    """Rows of images [K, H, W] on one white sheet, `gap` pixels apart; short rows end early. [height, width, 3]."""
+    side, columns = rows[0][0].shape[-1], max(len(row) for row in rows)
+    sheet = np.ones((len(rows) * (side + gap) - gap, columns * (side + gap) - gap, 3), dtype=np.float32)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (side + gap), j * (side + gap)
+            sheet[top : top + side, left : left + side] = pixels(image)
+    return sheet
+
+
+def save(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure as PNG or PDF, by each path's suffix, atomically and without dates: the same figure gives the same bytes."""
+    for path in paths:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], metadata=NO_DATES[path.suffix])
+    plt.close(figure)

@@ -1,0 +1,71 @@
+"""accuracy.csv -> the paper's tables in LaTeX (booktabs), Markdown and CSV.
+
+    python -m udd.reports.tables                                   # by hand: all tables of params.yaml, into its results/tables
+    python -m udd.reports.tables --show main                       # print one in Markdown
+    python -m udd.reports.tables --config TABLE_JSON --accuracy results/accuracy.csv --out-dir results/tables   # as the workflow does
+
+Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty. TABLE_JSON is udd.config.drawings.table_config of one table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from udd.cli import UserError, main
+from udd.config import plan
+from udd.config.drawings import table_config
+from udd.config.params import load as load_params
+from udd.files import write_atomic
+from udd.reports import quoted, render
+from udd.reports.layouts import LAYOUTS, Table, build
+from udd.reports.measured import Groups, read
+
+
+def table(config: Mapping[str, Any], groups: Groups) -> Table:
+    """The table of a configuration. Raises UserError for a name that is not a table's."""
+    if config["table"] not in LAYOUTS:
+        raise UserError(f"table {config['table']!r}: unknown; expected one of {', '.join(LAYOUTS)}")
+    return build(config, groups, quoted.read(config["table"]))
+
+
+def write(config: Mapping[str, Any], groups: Groups, folder: Path) -> None:
+    """Write one table's three files."""
+    made = table(config, groups)
+    write_atomic(folder / f"{config['table']}.tex", render.tex(config, made))
+    write_atomic(folder / f"{config['table']}.md", render.markdown(config, made))
+    write_atomic(folder / f"{config['table']}.csv", render.to_csv(made))
+
+
+def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
+    """The configurations of the named table, or of all that params.yaml asks for. Raises UserError if it does not ask for that one."""
+    if name is not None and name not in params["tables"]:
+        raise UserError(f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}")
+    return [table_config(params, key) for key in ([name] if name else params["tables"])]
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Write tables, or show one."""
+    parser = argparse.ArgumentParser(prog="python -m udd.reports.tables", description="Write the paper's tables with what has been measured.")
+    parser.add_argument("--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table")
+    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    parser.add_argument("--table", help="one table; by default all")
+    parser.add_argument("--show", metavar="TABLE", help="print a table in Markdown instead of writing files")
+    parser.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
+    parser.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
+    args = parser.parse_args(argv)
+    config = plan.read_config(args)
+    params = load_params(args.params) if config is None or args.accuracy is None else {}
+    accuracy = args.accuracy or Path(params["results"], "accuracy.csv")
+    groups, wanted = read(accuracy), [config] if config else configs(params, args.show or args.table)
+    for each in wanted:
+        if args.show:
+            print(render.markdown(each, table(each, groups)), end="")
+        else:
+            write(each, groups, args.out_dir or accuracy.parent / "tables")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,112 @@
+"""What a command line asks of distillation: the sets to make, where they go, and whether all of it fits together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from udd.cli import UserError, add_common
+from udd.commands import files as places
+from udd.config.compare import difference
+from udd.config.params import load as load_params
+from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
+from udd.proxies import pooled
+from udd.runs.lockstep import networks_config, shared_part
+from udd.runs.shelf import digest, inputs_digest
+
+
+class Task(NamedTuple):
+    """One set to make: its configuration, and where it and its loss curve go."""
+
+    config: dict[str, Any]
+    out: Path
+    curve: Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `python -m udd.methods.udd`."""
+    made = argparse.ArgumentParser(prog="python -m udd.methods.udd", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
+    add_config(made)
+    made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
+    made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
+    made.add_argument("--out", type=Path, nargs="+", help="the synthetic set; its place below results/synthetic by default")
+    made.add_argument("--curve", type=Path, nargs="+", help="loss curve (CSV); its place below results/curves by default")
+    made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
+    made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by python -m udd.proxies.pool; without it they are trained here")
+    made.add_argument("--shelf", type=Path, help="folder where a finished set may lie, or its company be planned (udd.runs.lockstep)")
+    made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
+    made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
+    made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
+    made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run")
+    add_common(made)
+    return made
+
+
+def requested(args: argparse.Namespace) -> list[Task]:
+    """The sets to make. Fills in the paths that the command line left out. Raises UserError if they do not fit together."""
+    config = read_config(args)
+    if config is None:
+        params = load_params(args.params)
+        cell = named_cell(params, args)
+        config = set_config(params, cell, args.seed)
+        place = f"{cell.folder}/seed{args.seed}"
+        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}")
+        args.out = args.out or [Path(params["results"], f"synthetic/{place}.safetensors")]
+        args.curve = args.curve or [Path(params["results"], f"curves/{place}.csv")]
+    configs = list[dict[str, Any]](config if isinstance(config, list) else [config])
+    places.need(args, "manifest", "root", "out")
+    curves = args.curve or [out.with_suffix(".csv") for out in args.out]
+    args.checkpoints = args.checkpoints or args.out[0].parent
+    if not len(configs) == len(args.out) == len(curves):
+        raise UserError(f"--out, --curve: found {len(args.out)} and {len(curves)} paths for {len(configs)} configurations; give one each")
+    check(configs)
+    return [Task(*parts) for parts in zip(configs, args.out, curves, strict=True)]
+
+
+def check(configs: list[dict[str, Any]]) -> None:
+    """Raise UserError if the sets cannot be made together, or are not for distillation."""
+    for config in configs:
+        missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys()
+        if missing:
+            raise UserError(
+                f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as python -m udd.config.plan prints it"
+            )
+        if config["method"] != "distill":
+            raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use python -m udd.methods.coresets")
+        if (config["dataset"], config["seed"]) != (configs[0]["dataset"], configs[0]["seed"]):
+            raise UserError("--config: sets in lockstep need the same data set and seed; run them apart")
+        if shared_part(config["distill"]) != shared_part(configs[0]["distill"]):
+            raise UserError("--config: sets in lockstep need the same networks' schedule (net_*, cutmix_*, outer, inner, ...); run them apart")
+
+
+def check_data(configs: list[dict[str, Any]], manifest: dict[str, Any], path: Path) -> None:
+    """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
+    if manifest["config"] != configs[0]["dataset"]:
+        raise UserError(
+            f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run python -m udd.data again"
+        )
+    smallest = min(manifest["counts"]["train"])
+    for config in configs:
+        if config["ipc"] > smallest:
+            raise UserError(f"ipc {config['ipc']}: the smallest class of {config['dataset']['name']} has {smallest} training images; lower ipc")
+
+
+def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    """Raise UserError if a network of the pool is missing, or was trained for another configuration."""
+    distill = configs[0]["distill"]
+    if not args.pool:
+        return
+    if distill["networks"] != "pool":
+        raise UserError(f"--pool {args.pool}: the configuration says `networks: {distill['networks']}`, expected `pool`; leave --pool out")
+    planned = networks_config(configs[0])
+    for member in range(min(distill["pool"], distill["outer"])):
+        path = pooled.member_path(args.pool, member)
+        found = pooled.metadata(path)
+        if differing := difference({key: found.get(key) for key in planned}, planned):
+            raise UserError(f"{path}: trained for another configuration: {differing}; make it again with python -m udd.proxies.pool")
+
+
+def checkpoint_path(folder: Path, configs: list[dict[str, Any]], manifest: Path) -> Path:
+    """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
+    return Path(folder) / f"seed{configs[0]['seed']}-{digest(configs, 'udd.methods.udd', inputs_digest([manifest]))}.safetensors"

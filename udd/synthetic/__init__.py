@@ -1,0 +1,1 @@
+"""A synthetic set: its file, windows and decoding, start images."""

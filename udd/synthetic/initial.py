@@ -1,0 +1,35 @@
+"""The images that a distillation starts from (Sec. 2.1; method of IDC for `mix`)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from udd.networks.augment import as_float
+from udd.synthetic.regions import grid_boxes
+
+
+def draw_real(images: Tensor, labels: Tensor, classes: int, count: int, generator: torch.Generator) -> Tensor:
+    """`count` different images of each class, drawn at random (again from the start if a class has fewer). [C, count, K, H, W], type of `images`."""
+    drawn = []
+    for label in range(classes):
+        of_class = (labels == label).nonzero()[:, 0]
+        order = torch.randperm(len(of_class), generator=generator, device=images.device)
+        drawn.append(images[of_class[order.repeat(-(-count // len(order)))[:count]]])
+    return torch.stack(drawn)
+
+
+def real(images: Tensor, labels: Tensor, classes: int, ipc: int, generator: torch.Generator) -> Tensor:
+    """Random real images of each class, float32 [C, IPC, K, H, W] in [0, 1]."""
+    return as_float(draw_real(images, labels, classes, ipc, generator))
+
+
+def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, generator: torch.Generator) -> Tensor:
+    """Each image a factor x factor grid of down-sized real images of its class, float32 [C, IPC, K, H, W] in [0, 1]."""
+    cells = draw_real(images, labels, classes, ipc * factor**2, generator).unflatten(1, (ipc, factor**2))  # [C, IPC, cells, K, H, W]
+    made = torch.empty(cells[:, :, 0].shape, device=images.device)
+    for cell, (top, left, height, width) in enumerate(grid_boxes(images.shape[-1], factor).tolist()):
+        small = F.interpolate(as_float(cells[:, :, cell]).flatten(0, 1), (height, width), mode="area")
+        made[..., top : top + height, left : left + width] = small.unflatten(0, (classes, ipc))
+    return made

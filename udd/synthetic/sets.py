@@ -1,0 +1,52 @@
+"""A synthetic set as a file: images in [0, 1], labels, the candidate windows, and what is needed to use them alone.
+
+The file is safetensors; its metadata, JSON under the key `udd`, holds: format, dataset, classes, mean, std, whole, config, provenance.
+The set is its pixels: which windows join an image in training is a matter of how it is used (udd.evaluation.views).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from udd.cli import UserError
+from udd.files import write_atomic
+
+FORMAT = 2
+NAMES = ("images", "labels", "windows")
+
+
+class SyntheticSet(NamedTuple):
+    """images float32 [n, K, H, W] in [0, 1]; labels int64 [n]; windows int64 [N, 4] (top, left, height, width), the same for every
+    image; metadata as above, of which `whole` says whether the whole images are training images too."""
+
+    images: Tensor
+    labels: Tensor
+    windows: Tensor
+    metadata: dict[str, Any]
+
+
+def save(path: Path | str, made: SyntheticSet) -> None:
+    """Write a set atomically; the same set gives the same bytes."""
+    tensors = {name: getattr(made, name).detach().cpu().contiguous() for name in NAMES}
+    metadata = {"udd": json.dumps({"format": FORMAT} | made.metadata, sort_keys=True)}
+    write_atomic(path, to_bytes(tensors, metadata))
+
+
+def load(path: Path | str) -> SyntheticSet:
+    """Read a set. Raises UserError if the file is missing, truncated, not a set, or of another format."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
+            if metadata.get("format") != FORMAT:
+                raise UserError(f"{path}: found a set of format {metadata.get('format')}, expected {FORMAT}; make it again with this version")
+            return SyntheticSet(**{name: file.get_tensor(name) for name in NAMES}, metadata=metadata)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such set; make it with snakemake or pull it with dvc pull") from None
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: not a whole synthetic set ({' '.join(str(error).split())}); delete it and make it again") from None
