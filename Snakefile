@@ -39,7 +39,6 @@ rule all:
 
 onstart:
     flow.make_folders(params)
-    flow.plan_companies(workflow, params)
 
 
 onsuccess:

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ def sha256(path: Path | str) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def inputs_digest(files: Iterable[Path | str | None]) -> str:
+    """The digest of the contents of the files that a result is made of: the data set's manifest, and the set that is evaluated, if any."""
+    return hashlib.sha256("".join(sha256(file) for file in files if file).encode()).hexdigest()
 
 
 @contextmanager

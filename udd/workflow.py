@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -20,7 +19,6 @@ from udd.cli import UserError, main
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
-from udd.runs import lockstep
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -50,7 +48,7 @@ def cell(wildcards: Any) -> Cell:
 
 def record(wildcards: Any) -> Record:
     """The evaluation that a rule's wildcards name."""
-    return Record(cell(wildcards), int(wildcards.seed), wildcards.protocol, wildcards.architecture, int(wildcards.network))
+    return Record(cell(wildcards), int(wildcards.seed), wildcards.protocol, wildcards.architecture)
 
 
 def readable(path: str) -> None:
@@ -110,7 +108,7 @@ def set_config(params: Params, wildcards: Any) -> str:
 def pools(params: Params) -> dict[str, dict[str, Any]]:
     """The pools of networks that cells meet, by name: what decides their networks."""
     cells = [cell for cell in plan.all_cells(params) if plan.method(params, cell.variant) == "distill"]
-    found = (lockstep.networks_config(plan.set_config(params, cell, seed)) for cell in cells for seed in plan.seeds(params, cell))
+    found = (plan.networks_config(plan.set_config(params, cell, seed)) for cell in cells for seed in plan.seeds(params, cell))
     return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
 
 
@@ -127,7 +125,7 @@ def pool_config(params: Params, wildcards: Any) -> str:
 
 def pool_of(params: Params, wildcards: Any) -> list[str]:
     """The files of the networks that a set meets, if they come from a pool."""
-    networks = lockstep.networks_config(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+    networks = plan.networks_config(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
     distill = networks["distill"]
     members = range(min(distill["pool"], distill["outer"])) if distill["networks"] == "pool" else ()
     return [under(params["results"])(f"pool/{pool_name(networks)}/network{member}.safetensors") for member in members]
@@ -139,8 +137,8 @@ def pool_option(files: Any) -> str:
 
 
 def evaluation_config(params: Params, wildcards: Any) -> str:
-    """The configuration of an evaluation."""
-    return canonical(plan.evaluation_config(params, record(wildcards)))
+    """The configuration of a record, with its networks."""
+    return canonical(plan.evaluation_config(params, record(wildcards)) | {"networks": params["seeds"]["evaluate"]})
 
 
 def utilization_config(params: Params, wildcards: Any) -> str:
@@ -237,41 +235,6 @@ def wanted(params: Params) -> list[str]:
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
     return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
-
-
-def limit(workflow: Any, resource: str) -> int:
-    """How much of a resource Snakemake may use at once; 1 if that is open, as on a cluster."""
-    found = workflow.global_resources.get(resource)
-    value = getattr(found, "value", found)  # a number in older versions, a Resource in newer ones
-    return value if isinstance(value, int) and value > 0 else 1
-
-
-def jobs_at_once(workflow: Any) -> int:
-    """How many jobs of one thread, or one GPU, may run at once."""
-    return limit(workflow, "gpu" if gpu_visible() else "_cores")
-
-
-def plan_companies(workflow: Any, params: Params) -> None:
-    """Write down which of the sets and records that are to be made share their work (udd.runs.lockstep)."""
-    shelf, slots = Path(params["results"], "shelf"), jobs_at_once(workflow)
-    pending: dict[str, list[dict[str, Any]]] = {"distill": [], "evaluate": []}
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name in pending:
-            pending[job.rule.name].append(json.loads(job.params.config))
-    networks = {met_by(config) for config in pending["distill"]}
-    each = max(1, slots // max(1, len(networks)))  # the fewer companies, the more is shared; but no process should be idle
-    lockstep.write_plan(shelf / "distill.json", pending["distill"], met_by, each, lockstep.begun(shelf / "checkpoints", "udd.methods.udd"))
-    lockstep.write_plan(shelf / "evaluate.json", pending["evaluate"], trained_on, slots)
-
-
-def met_by(config: dict[str, Any]) -> str:
-    """The networks that a set meets: sets that agree can be made in lockstep."""
-    return canonical(lockstep.networks_config(config))
-
-
-def trained_on(config: dict[str, Any]) -> str:
-    """All of an evaluation but the network's seed."""
-    return canonical({key: value for key, value in config.items() if key != "network"})
 
 
 def make_folders(params: Params) -> None:

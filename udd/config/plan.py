@@ -1,7 +1,7 @@
 """params.yaml -> cells -> resolved configurations. Knows nothing of torch or Snakemake.
 
 A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
-architecture with a network seed. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
+architecture, with some networks. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
 IPC) <- its variant's.
 """
 
@@ -37,18 +37,17 @@ class Cell(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One evaluation: a cell's set, how and on what it is evaluated."""
+    """The evaluations of one set by one protocol on one architecture: as many networks as there are seeds, in one file."""
 
     cell: Cell
     seed: int
     protocol: str
     architecture: str
-    network: int
 
     @property
     def path(self) -> str:
         """The record's file below results/accuracy."""
-        return f"{self.cell.folder}/seed{self.seed}/{self.protocol}/{self.architecture}/network{self.network}.json"
+        return f"{self.cell.folder}/seed{self.seed}/{self.protocol}/{self.architecture}.json"
 
 
 def canonical(config: Any) -> str:
@@ -84,12 +83,11 @@ def protocols(request: dict[str, Any], cell: Cell) -> list[str]:
 def records(params: Params, request: dict[str, Any]) -> list[Record]:
     """The evaluations that a table or figure asks for."""
     return [
-        Record(cell, seed, protocol, architecture, network)
+        Record(cell, seed, protocol, architecture)
         for cell in cells(params, request)
         for protocol in protocols(request, cell)
         for architecture in request.get("architectures", ["convnet3"])
         for seed in seeds(params, cell)
-        for network in params["seeds"]["evaluate"]
     ]
 
 
@@ -138,16 +136,29 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of one evaluation: `evaluate` <- protocol <- data set <- IPC <- variant."""
+    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- IPC <- variant."""
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
     return {
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,
         "architecture": record.architecture,
-        "network": record.network,
         "evaluate": recipe,
     }
+
+
+NETWORKS = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
+NETWORKS += ("precision", "compile")
+
+
+def networks_part(distill: dict[str, Any]) -> dict[str, Any]:
+    """The part of a distillation's configuration that decides its networks."""
+    return {key: value for key, value in distill.items() if key in NETWORKS or key.startswith(("net_", "cutmix_"))}
+
+
+def networks_config(config: dict[str, Any]) -> dict[str, Any]:
+    """What decides the networks that a set meets: data set, seed, and that part of its configuration."""
+    return {"dataset": config["dataset"], "seed": config["seed"], "distill": networks_part(config["distill"])}
 
 
 def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Evaluation (Sec. 3.1): a fresh network trained on one set, and its accuracy on the real test images. One run, one record.
+"""Evaluation (Sec. 3.1): fresh networks trained on one set, and their accuracy on the real test images.
 
 `python -m udd.evaluation.accuracy --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
 The headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures that
@@ -28,12 +28,10 @@ from udd.networks.compilation import compiled, pays, training_flop
 from udd.networks.precision import PRECISIONS, Precision, rounded
 from udd.networks.streams import stream
 from udd.networks.training import accuracy, epochs, not_finite, steps_an_epoch, train
-from udd.runs.provenance import provenance
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import load as load_set
 
 Config = dict[str, Any]
-FORMAT = 1
 
 
 class Rounding(nn.Module):
@@ -131,10 +129,11 @@ def evaluate_together(configs: list[Config], dataset: Dataset, work: Work, devic
 
 
 def title(config: Config) -> str:
-    """The name of a record in a log, that of its file: cifar10/ipc10/udd/seed0/idc/convnet3/network1."""
+    """What a log calls an evaluation, its record's file and the network: cifar10/ipc10/udd/seed0/idc/convnet3 network 1."""
     made = config["set"]
     cell = plan.Cell(made["dataset"]["name"], made["ipc"], made["variant"])
-    return plan.Record(cell, made["seed"], config["protocol"], config["architecture"], config["network"]).path.removesuffix(".json")
+    path = plan.Record(cell, made["seed"], config["protocol"], config["architecture"]).path
+    return f"{path.removesuffix('.json')} network {config['network']}"
 
 
 def checkup_epochs(epochs: int, checkups: int) -> set[int]:
@@ -185,26 +184,21 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[W
     return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
 
 
-def record(config: Config, dataset: Dataset, path: Path | None, device: torch.device) -> Config:
-    """Evaluate and return the whole record."""
-    (found,) = records([config], dataset, path, device)
-    if isinstance(found, UserError):
-        raise found
-    return found
-
-
-def records(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> list[Config | UserError]:
-    """The records of configurations that differ in the network alone. `seconds` is each one's part of the time, `together` their number."""
-    work, account = training_set(configs[0], dataset, path)
-    start, recipe = time.perf_counter(), recipe_for(configs[0], work.decoded)
-    if len(configs) == 1 or work.views:
-        found = [evaluate(config, dataset, work, device) for config in configs]
-    else:
+def evaluations(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
+    """What comes of configurations that differ in the network alone, each with its part of the seconds; or in its place why it failed."""
+    start = time.perf_counter()
+    if len(configs) > 1 and not work.views:
         found = evaluate_together(configs, dataset, work, device)
-    taken = {"seconds": round((time.perf_counter() - start) / len(configs), 3), "together": len(configs)}
-    trained = {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
-    common = {"format": FORMAT, "provenance": provenance("udd.evaluation.accuracy", device)} | account | trained | taken
-    return [one if isinstance(one, UserError) else common | {"config": config} | one for config, one in zip(configs, found, strict=True)]
+    else:
+        found = [evaluate(config, dataset, work, device) for config in configs]
+    seconds = {"seconds": round((time.perf_counter() - start) / len(configs), 3)}
+    return [one if isinstance(one, UserError) else one | seconds for one in found]
+
+
+def trained(config: Config, work: Work) -> dict[str, int]:
+    """How long each network is trained: epochs, and SGD steps."""
+    recipe = recipe_for(config, work.decoded)
+    return {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Evaluations as a job: read what is asked, take the record if it is finished, else make it, with those of other networks on the same set."""
+"""Evaluations as a job: one record file a set, protocol and architecture, with a result for each network; those that are there are kept."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,72 +13,68 @@ from udd.cli import UserError, add_common, setup
 from udd.config import plan
 from udd.config.params import load as load_params
 from udd.data import Dataset, load
-from udd.evaluation.accuracy import Config, record, records
-from udd.files import lock, write_json
+from udd.evaluation.accuracy import Config, Work, evaluations, trained, training_set
+from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks.architectures import ARCHITECTURES
-from udd.runs import lockstep, shelf
+from udd.runs.provenance import code_digest, provenance
+
+FORMAT = 2
+MODULE = "udd.evaluation.accuracy"
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `python -m udd.evaluation.accuracy`."""
-    about = "Train a fresh network on a set and record its accuracy on the real test images."
+    about = "Train fresh networks on a set and record their accuracy on the real test images."
     made = argparse.ArgumentParser(prog="python -m udd.evaluation.accuracy", description=about)
     plan.add_config(made)
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
-    made.add_argument("--network-seed", type=int, default=0)
+    made.add_argument("--networks", type=int, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says")
     made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
     made.add_argument("--root", type=Path, required=True, help="where raw data lies")
     made.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
-    made.add_argument("--out", type=Path, required=True, help="the record to write (JSON)")
-    made.add_argument("--shelf", type=Path, help="folder where the record may lie, or its company be planned (udd.runs.lockstep)")
+    made.add_argument("--out", type=Path, required=True, help="the record to write (JSON); networks that it holds already are kept")
     add_common(made)
     return made
 
 
-def config_of(args: argparse.Namespace) -> Config:
-    """The evaluation's configuration: --config, or params.yaml's for the named cell, protocol and network."""
+def config_of(args: argparse.Namespace) -> tuple[Config, list[int]]:
+    """The record's configuration, and its networks: --config, or params.yaml's for the named cell and protocol."""
     config = plan.read_config(args)
     if config is not None:
-        missing = {"set", "architecture", "protocol", "network", "evaluate"} - config.keys()
+        missing = {"set", "architecture", "protocol", "evaluate"} - config.keys()
         if missing:
             raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
-        return config
+        networks = args.networks or config.get("networks", [0])
+        return {key: value for key, value in config.items() if key != "networks"}, networks
     params = load_params(args.params)
     if args.protocol not in params["protocols"]:
         raise UserError(f"--protocol {args.protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
     cell = plan.named_cell(params, args)
-    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture, args.network_seed))
+    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture)), args.networks or [0]
 
 
-def shelved(config: Config, args: argparse.Namespace) -> Path:
-    """Where a record lies on the shelf."""
-    return shelf.place(args.shelf, config, "udd.evaluation.accuracy", shelf.inputs_digest([args.manifest, args.set]), ".json")
-
-
-def at_once(configs: list[Config], device: torch.device) -> list[list[Config]]:
-    """The configurations to evaluate at once: on a GPU those that differ in the network alone; on a CPU one by one, where more are no faster."""
-    if device.type == "cpu":
-        return [[config] for config in configs]
-    groups: dict[str, list[Config]] = {}
-    for config in configs:
-        groups.setdefault(plan.canonical(config | {"network": None}), []).append(config)
-    return list(groups.values())
-
-
-def make_company(configs: list[Config], args: argparse.Namespace, device: torch.device) -> None:
-    """Evaluate several networks on the set and lay the records on the shelf; the data are read once."""
-    dataset = load(args.manifest, args.root).to(device)
-    wanted = [config for config in configs if not shelved(config, args).exists()]  # some may be left by a run that was cut
-    for group in at_once(wanted, device):
-        for config, found in zip(group, attempted(group, dataset, args.set, device), strict=True):
-            lay(shelved(config, args), found)
-
-
-def attempted(configs: list[Config], dataset: Dataset, path: Path | None, device: torch.device) -> Sequence[Config | UserError]:
-    """The records, or for each the error in its place. Where the device has no memory for all at once, in halves."""
+def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
+    """The results by network that a record has of this configuration, code and inputs; none if it is of others, or not there."""
+    if not path.exists():
+        return {}
     try:
-        return records(configs, dataset, path, device)
+        found = read_json(path)
+    except UserError:
+        return {}
+    made = (found.get("format"), found.get("config"), found.get("inputs"), found.get("provenance", {}).get("code"))
+    return found["networks"] if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
+
+
+def at_once(networks: list[int], device: torch.device, work: Work) -> list[list[int]]:
+    """The networks to train at once: all of them on a GPU; one by one on a CPU, where more are no faster, and where each has its own views."""
+    return [[network] for network in networks] if device.type == "cpu" or work.views else [networks]
+
+
+def attempted(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> Sequence[Config | UserError]:
+    """The results, or for each the error in its place. Where the device has no memory for all at once, in halves."""
+    try:
+        return evaluations(configs, dataset, work, device)
     except UserError as error:
         return [error] * len(configs)
     except torch.OutOfMemoryError:
@@ -86,24 +82,47 @@ def attempted(configs: list[Config], dataset: Dataset, path: Path | None, device
             raise
     torch.cuda.empty_cache()  # not in the handler, where the error still holds on to tensors
     half = len(configs) // 2
-    return [found for part in (configs[:half], configs[half:]) for found in attempted(part, dataset, path, device)]
+    return [found for part in (configs[:half], configs[half:]) for found in attempted(part, dataset, work, device)]
 
 
-def lay(lying: Path, found: Config | UserError) -> None:
-    """Lay a record on the shelf, or a note of why there is none."""
-    if isinstance(found, UserError):
-        shelf.fail(lying, str(found))
-    else:
-        write_json(lying, found)
+def record(
+    config: Config,
+    networks: list[int],
+    dataset: Dataset,
+    path: Path | None,
+    device: torch.device,
+    found: dict[str, Any],
+    keep: Callable[[Config], None],
+) -> Config:
+    """The record of a set (at `path`; None: all real images) with a result for each network: those `found`, and new ones.
+
+    `keep(record)` is called whenever it has grown, so that a job that is cut loses one network. Raises UserError if a network fails, after
+    the others.
+    """
+    work, account = training_set(config, dataset, path)
+    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work)
+    made["networks"] = dict(found)
+    failures = []
+    for group in at_once([network for network in networks if str(network) not in found], device, work):
+        for network, one in zip(group, attempted([config | {"network": network} for network in group], dataset, work, device), strict=True):
+            if isinstance(one, UserError):
+                failures.append(one)
+            else:
+                made["networks"][str(network)] = one
+        keep(made)
+    if failures:
+        raise failures[0]
+    return made
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Evaluate one set on one network and write the record."""
+    """Evaluate one set on the networks asked for and write the record."""
     args = parser().parse_args(argv)
-    device, config = setup(args), config_of(args)
+    device, (config, networks) = setup(args), config_of(args)
     with lock(args.out):
-        if args.shelf:
-            take = partial(shelf.take, shelved(config, args), args.out)
-            lockstep.share(config, args.shelf / "evaluate.json", take, partial(make_company, args=args, device=device))
-        else:
-            write_json(args.out, record(config, load(args.manifest, args.root).to(device), args.set, device))
+        inputs = inputs_digest([args.manifest, args.set])
+
+        def keep(made: Config) -> None:
+            write_json(args.out, made | {"inputs": inputs})
+
+        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, kept(args.out, config, inputs), keep))

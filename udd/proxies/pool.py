@@ -12,12 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from udd.cli import UserError, add_common, main, setup
-from udd.config.plan import add_config, set_config_of
+from udd.config.plan import add_config, networks_config, set_config_of
 from udd.data import Dataset, load, read_manifest
 from udd.files import lock
 from udd.proxies import fresh as trajectory
 from udd.proxies import pooled
-from udd.runs.lockstep import networks_config
 from udd.runs.provenance import provenance
 from udd.runs.request import check_data
 

@@ -26,11 +26,13 @@ from udd.config.params import load as load_params
 from udd.files import read_json, write_atomic
 from udd.reports.statistics import summary
 
-FORMAT = 1
+FORMAT = 1  # of a measurement of mUE
+ACCURACY_FORMAT = 2  # of a record of accuracies
 WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
 WHOLE_SCHEDULE = 2000 * 100
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
-FOUND = ["accuracy", "accuracy_best", "stored_bytes", "stored_images", "decoded_images", "epochs", "steps", "seconds"]
+ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
+FOUND = ["accuracy", "accuracy_best", *ACCOUNT, "seconds"]
 TRAINED = ["checkups", "precision", "views"]  # how the network was evaluated
 MADE = ["schedule_percent", "device", "code", "git"]
 ACCURACY = KEYS + FOUND + TRAINED + MADE
@@ -41,8 +43,9 @@ UTILIZATION = KEYS[:4] + MEASURED + MADE[1:]
 def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> dict[str, Any]:
     """One result file. Raises UserError if it is of another format or configuration, or lacks a number."""
     result = read_json(path)
-    if not isinstance(result, dict) or result.get("format") != FORMAT:
-        raise UserError(f"{path}: not a result of format {FORMAT}; delete it and run again with this version")
+    expected = ACCURACY_FORMAT if "set" in planned and "evaluate" in planned else FORMAT
+    if not isinstance(result, dict) or result.get("format") != expected:
+        raise UserError(f"{path}: not a result of format {expected}; delete it and run again with this version")
     differing = difference(result.get("config", {}), planned)
     if differing:
         raise UserError(f"{path}: of another configuration: {differing}; delete the file and run again, or go back to its parameters")
@@ -66,16 +69,25 @@ def origin(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
-    """One row a planned record that exists, in the plan's order."""
+    """One row a planned evaluation that exists, in the plan's order."""
     rows = []
     for record in plan.all_records(params):
         path = folder / record.path
         if path.exists():
-            result = read_result(path, plan.evaluation_config(params, record), FOUND)
-            made = {"schedule_percent": schedule_percent(result["config"]["set"])} | origin(result)
-            trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
-            rows.append(dict(zip(KEYS, [*record.cell, *record[1:]], strict=True)) | {name: result[name] for name in FOUND} | trained | made)
+            result = read_result(path, plan.evaluation_config(params, record), ACCOUNT)
+            rows += [row_of(result, record, network, path) for network in params["seeds"]["evaluate"] if str(network) in result["networks"]]
     return rows
+
+
+def row_of(result: dict[str, Any], record: plan.Record, network: int, path: Path) -> dict[str, Any]:
+    """The row of one network of a record. Raises UserError if it lacks a number."""
+    found = result | result["networks"][str(network)]
+    missing = [name for name in FOUND if not isinstance(found.get(name), int | float)]
+    if missing:
+        raise UserError(f"{path}: {missing[0]} of network {network} is {found.get(missing[0])!r}, expected a number; delete the file and run again")
+    trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
+    made = {"schedule_percent": schedule_percent(result["config"]["set"])} | origin(result)
+    return dict(zip(KEYS, [*record.cell, *record[1:], network], strict=True)) | {name: found[name] for name in FOUND} | trained | made
 
 
 def utilization_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
@@ -129,7 +141,8 @@ def orphans(params: plan.Params, results: Path) -> list[Path]:
 
 def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict], lost: list[Path]) -> str:
     """What was found, what is missing and what nobody asks for, in words."""
-    evaluations = f"{len(accuracies)} of {len(plan.all_records(params))} planned evaluations"
+    planned = len(plan.all_records(params)) * len(params["seeds"]["evaluate"])
+    evaluations = f"{len(accuracies)} of {planned} planned evaluations"
     lines = [f"{evaluations}, {len(utilizations)} of {len(measurements(params))} measurements of mUE"]
     if lost:
         lines.append(f"{len(lost)} orphans, which nothing in the parameters asks for (left alone; delete them if you like):")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ from udd.cli import UserError, add_common
 from udd.commands import files as places
 from udd.config.compare import difference
 from udd.config.params import load as load_params
-from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
+from udd.config.plan import add_config, canonical, named_cell, networks_config, networks_part, read_config, set_config
+from udd.files import inputs_digest
 from udd.proxies import pooled
-from udd.runs.lockstep import networks_config, shared_part
-from udd.runs.shelf import digest, inputs_digest
+from udd.runs.provenance import code_digest
 
 
 class Task(NamedTuple):
@@ -34,7 +35,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--curve", type=Path, nargs="+", help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
     made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by python -m udd.proxies.pool; without it they are trained here")
-    made.add_argument("--shelf", type=Path, help="folder where a finished set may lie, or its company be planned (udd.runs.lockstep)")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
@@ -76,7 +76,7 @@ def check(configs: list[dict[str, Any]]) -> None:
             raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use python -m udd.methods.coresets")
         if (config["dataset"], config["seed"]) != (configs[0]["dataset"], configs[0]["seed"]):
             raise UserError("--config: sets in lockstep need the same data set and seed; run them apart")
-        if shared_part(config["distill"]) != shared_part(configs[0]["distill"]):
+        if networks_part(config["distill"]) != networks_part(configs[0]["distill"]):
             raise UserError("--config: sets in lockstep need the same networks' schedule (net_*, cutmix_*, outer, inner, ...); run them apart")
 
 
@@ -109,4 +109,5 @@ def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
 
 def checkpoint_path(folder: Path, configs: list[dict[str, Any]], manifest: Path) -> Path:
     """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
-    return Path(folder) / f"seed{configs[0]['seed']}-{digest(configs, 'udd.methods.udd', inputs_digest([manifest]))}.safetensors"
+    made_of = canonical(configs) + code_digest("udd.methods.udd") + inputs_digest([manifest])
+    return Path(folder) / f"seed{configs[0]['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"

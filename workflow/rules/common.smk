@@ -13,6 +13,5 @@ wildcard_constraints:
     dataset=flow.pick(params["datasets"]),
     ipc=r"[1-9]\d*|all",
     seed=r"\d+",
-    network=r"\d+",
     protocol=flow.pick(params["protocols"]),
     architecture="[a-z0-9]+",

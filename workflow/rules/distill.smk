@@ -1,7 +1,4 @@
-"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
-
-Sets that meet the same networks are made in lockstep by the first of their jobs, which leaves them on the shelf for the others.
-"""
+"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
 
 
 rule distill:
@@ -14,7 +11,7 @@ rule distill:
     params:
         config=lambda w: flow.set_config(params, w),
         code=code_digest("udd.methods.udd"),
-        shelf=results("shelf"),
+        checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
         pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
         variant=flow.pick(flow.variants(params, "distill")),
@@ -25,6 +22,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.runs.take --module udd.methods.udd --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
-        ' python -m udd.methods.udd --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | (tee -i {log:q} || :)"
+        'python -m udd.methods.udd --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
+        " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS"
+        " 2>&1 | (tee -i {log:q} || :)"
