@@ -19,8 +19,9 @@ from tabulate import tabulate
 
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import say
-from udd.cli import add_common, main, setup
-from udd.runs.provenance import provenance
+from udd.command import add_common, main
+from udd.device import setup
+from udd.provenance import provenance
 
 NAMES = ("step", "network", "ceiling", "lockstep", "evaluation", "memory")
 
@@ -64,7 +65,7 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if unknown := set(args.names) - set(NAMES):
         parser().error(f"{', '.join(sorted(unknown))}: expected {', '.join(NAMES)}")
-    settings = Settings(setup(args), args.seconds, args.small, args.eager, args.threads)
+    settings = Settings(setup(args.device, args.threads), args.seconds, args.small, args.eager, args.threads)
     found: dict[str, Any] = {"conditions": conditions(settings), "tables": {}}
     for name in args.names or NAMES:
         say(f"{name} ...")

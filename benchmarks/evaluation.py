@@ -1,4 +1,4 @@
-"""Networks evaluated in a minute: each by a process of its own (`python -m udd.evaluation.accuracy`, its start included), or all of a set's in one,
+"""Networks evaluated in a minute: each by a process of its own (`udd evaluate`, its start included), or all of a set's in one,
 in float32 and in bfloat16.
 
 Measured on two schedules, of which one is four times the other, epochs and test images alike; the whole schedule lies on the line
@@ -96,12 +96,12 @@ def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
 
 
 def seconds(config: Config, place: Place, settings: Settings, shelf: Path | None = None) -> float:
-    """The wall-clock time of one `python -m udd.evaluation.accuracy`."""
+    """The wall-clock time of one `udd evaluate`."""
     out = place.folder / f"network{config['network']}.json"
     files = ["--manifest", place.manifest, "--root", place.folder, "--set", place.made, "--out", out]
     options = ["--config", json.dumps(config), "--device", settings.device, "--threads", settings.threads, *(["--shelf", shelf] if shelf else [])]
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "udd.evaluation.accuracy", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "udd", "evaluate", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     taken = time.perf_counter() - begun
     say(f"{title(config)}, {config['evaluate']['epochs']} epochs: {taken:.1f} s")
     return taken

@@ -19,7 +19,9 @@ import torch
 from benchmarks.problem import problem
 from benchmarks.settings import Settings, size
 from benchmarks.step import OUTPUTS, of_engine, of_reference
-from udd.cli import UserError, add_common, main, setup
+from udd.command import add_common, main
+from udd.device import setup
+from udd.errors import UserError
 
 
 def resident(which: str) -> int:
@@ -55,7 +57,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--small", action="store_true")
     add_common(parser)
     args = parser.parse_args(argv)
-    device = setup(args)
+    device = setup(args.device, args.threads)
     given = problem(size(Settings(device, small=args.small)), OUTPUTS["cifar10"], args.ipc, device)
     step = of_engine(given, args.way) if args.way else of_reference(given)
     step()

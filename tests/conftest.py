@@ -25,7 +25,7 @@ def made(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def argv(made, tmp_path) -> Iterator[Callable[..., list[str]]]:
-    """The command line of `python -m udd.methods.udd` for one or more configurations; outputs are OUT.safetensors and OUT.csv."""
+    """The command line of `udd distill` for one or more configurations; outputs are OUT.safetensors and OUT.csv."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def compose(configs: Any = None, out: str = "set", *more: str) -> list[str]:

@@ -12,7 +12,8 @@ from fakes import write_npz
 from prepared import manifest_of
 from tiny import config
 
-from udd.cli import Stopped, main
+from udd.command import main
+from udd.errors import Stopped
 from udd.proxies import pool
 from udd.runs import job
 from udd.synthetic import sets as synthetic

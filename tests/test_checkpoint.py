@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny import config, dataset
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.runs import checkpoint
 
 CPU = torch.device("cpu")

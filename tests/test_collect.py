@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import records
 
-from udd.cli import UserError
 from udd.config import plan
 from udd.config.params import load
+from udd.errors import UserError
 from udd.reports import collect
 
 PARAMS = ["params.yaml", "demo.yaml"]

@@ -8,7 +8,7 @@ import torch
 from tiny import network, noise
 from torch.utils.flop_counter import FlopCounterMode
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.networks.compilation import WORTH_COMPILING, compiled, forward_flop, pays, training_flop
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd.cli import UserError
 from udd.data import Dataset
+from udd.errors import UserError
 from udd.methods import coresets
 from udd.networks.streams import stream
 from udd.synthetic.sets import load, training_images

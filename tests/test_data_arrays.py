@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import loaded
 
-from udd.cli import UserError
 from udd.data.arrays import read_digits
 from udd.data.packing import prepare
+from udd.errors import UserError
 
 
 def test_digits():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from prepared import loaded
 
-from udd.cli import UserError
 from udd.data.packing import prepare
+from udd.errors import UserError
 
 
 @pytest.mark.parametrize("suffix", [".png", ".JPG", ".JPEG"])

@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udd.cli import UserError
 from udd.data.images import decode, fit_all
 from udd.data.vision import torchvision
+from udd.errors import UserError
 
 TRANSFORMS = torchvision("transforms")  # here, since its import takes longer than an example may
 

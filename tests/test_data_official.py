@@ -11,10 +11,10 @@ import pytest
 import torch
 from prepared import loaded, manifest_of
 
-from udd.cli import UserError
 from udd.data import official
 from udd.data.packing import prepare
 from udd.data.vision import torchvision
+from udd.errors import UserError
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from prepared import manifest_of
 from safetensors import SafetensorError
 
 from udd import data
-from udd.cli import UserError
 from udd.data.packing import channel_statistics, prepare
+from udd.errors import UserError
 
 
 @given(arrays.arrays(np.uint8, arrays.array_shapes(min_dims=4, max_dims=4, max_side=5)), st.integers(1, 3))

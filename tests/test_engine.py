@@ -8,9 +8,10 @@ import torch
 import yaml
 from tiny import dataset, network, noise, options, params
 from torch import Tensor, nn
+from udd.runs.lockstep import shared_part
 
-from udd.cli import UserError
 from udd.config.params import SCHEMA, check, overlay
+from udd.errors import UserError
 from udd.networks import augment
 from udd.networks.architectures import Network, norm
 from udd.networks.precision import PRECISIONS
@@ -19,7 +20,6 @@ from udd.networks.training import batch_loss
 from udd.objectives.execution import EAGER, Engine, engine, planned_flop
 from udd.objectives.matching import Matched, Work, matching_step
 from udd.proxies.fresh import start
-from udd.runs.lockstep import shared_part
 from udd.synthetic.regions import candidate_windows
 
 COMPILERS = ("c++", "g++", "clang++")

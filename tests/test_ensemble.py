@@ -9,8 +9,8 @@ import torch
 from test_evaluate import CONFIG, a_set, dataset
 from tiny import captured, network, noise
 
-from udd.cli import UserError
 from udd.config.plan import canonical
+from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
 from udd.files import write_json

@@ -9,7 +9,7 @@ import torch
 from tiny import ROOT, params
 from torch.utils.flop_counter import FlopCounterMode
 
-from udd.cli import UserError, main
+from udd.command import main
 from udd.config.params import overlay
 from udd.config.plan import Cell, run
 from udd.costs import calibration, schedule, workload
@@ -21,6 +21,7 @@ from udd.costs.report import duration
 from udd.costs.sizes import Sizes, sizes
 from udd.costs.steps import KINDS, Model, Step, new_network
 from udd.data import read_manifest
+from udd.errors import UserError
 from udd.evaluation.accuracy import evaluate
 from udd.files import write_json
 from udd.methods import udd as distill

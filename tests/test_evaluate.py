@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from udd.cli import UserError
 from udd.data import Dataset
+from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
 from udd.synthetic.sets import SyntheticSet, save

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import records
 import torch
+from udd.reports.figures.__main__ import run
 
-from udd.cli import UserError
 from udd.config.drawings import Drawing, drawings, figure_config, inputs, proxies_config
 from udd.config.params import load
 from udd.config.plan import Cell, set_config
 from udd.data import Dataset
+from udd.errors import UserError
 from udd.evaluation.reference import save as save_proxies
 from udd.evaluation.reference import train_proxies
 from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
-from udd.reports.figures.__main__ import run
 from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet

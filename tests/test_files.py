@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd.cli import UserError, main
+from udd.command import main
+from udd.errors import UserError
 from udd.files import atomic_path, lock, read_json, sha256, write_atomic, write_json
 
 

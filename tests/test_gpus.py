@@ -12,9 +12,9 @@ import pytest
 import torch
 from tiny import ROOT
 
-from udd import cli
-from udd.cli import UserError
-from udd.runs import gpus
+from udd import command as cli
+from udd import device as gpus
+from udd.errors import UserError
 
 TWO = {0: "GPU-a", 1: "GPU-b"}
 
@@ -55,7 +55,7 @@ def test_a_gpu_is_free_again_when_its_run_ends(locks):
 
 
 def test_a_killed_run_gives_its_gpu_back(tmp_path):
-    code = f"from udd.runs.gpus import take; print(take({TWO}), flush=True); input()"
+    code = f"from udd.device import take; print(take({TWO}), flush=True); input()"
     options = {"cwd": ROOT, "env": os.environ | {"TMPDIR": str(tmp_path)}, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as other:
         assert other.stdout and other.stdout.readline() == "0\n"

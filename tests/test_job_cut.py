@@ -13,7 +13,8 @@ import pytest
 from jobs import refusal, same_sets, stopped_once
 from tiny import ROOT, config
 
-from udd.cli import STOPPED, Stopped, UserError
+from udd.command import STOPPED
+from udd.errors import Stopped, UserError
 from udd.runs import job, request
 from udd.runs import loop as running
 
@@ -39,7 +40,7 @@ def test_a_run_stopped_after_every_step_ends_with_the_same_bits(argv, tmp_path):
 def interrupted(arguments: list[str], folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """Run in a process of its own and send it a signal once its first checkpoint is there."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "udd.methods.udd", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-m", "udd", "distill", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     until = time.monotonic() + 60
     while not list(folder.glob("*.safetensors")):

@@ -15,8 +15,8 @@ CONFIG = config()
 
 BAD: list[tuple[Any, str]] = [
     (config(ipc=5), "ipc 5: the smallest class of tiny has 4 training images; lower ipc"),
-    (CONFIG | {"dataset": {"name": "other", "kind": "npz"}}, 'expected {"kind":"npz","name":"other"}; run python -m udd.data again'),
-    (CONFIG | {"method": "herding", "variant": "herding"}, "variant herding: its method is herding, not distill; use python -m udd.methods.coresets"),
+    (CONFIG | {"dataset": {"name": "other", "kind": "npz"}}, 'expected {"kind":"npz","name":"other"}; run udd data again'),
+    (CONFIG | {"method": "herding", "variant": "herding"}, "variant herding: its method is herding, not distill; use udd coresets"),
     ([CONFIG, config(seed=1)], "sets in lockstep need the same data set and seed; run them apart"),
     ([CONFIG, config(net_lr=0.1)], "sets in lockstep need the same networks' schedule"),
     ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a set's configuration"),

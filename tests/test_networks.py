@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.networks.architectures import ARCHITECTURES, Network, build
 
 # Parameters of the DC/DSA and IDC implementations at (architecture, channels, side), 10 and 100 classes.

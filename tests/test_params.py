@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ROOT, params
 
-from udd.cli import UserError
 from udd.config.params import check, load, overlay
+from udd.errors import UserError
 
 FILE = ROOT / "params.yaml"
 few = settings(deadline=None, max_examples=40)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import records
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.reports import pdf
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from udd.cli import UserError
-from udd.commands import files as places
 from udd.config import drawings as analysis
+from udd.config import files as places
 from udd.config import plan
 from udd.config.params import load
+from udd.errors import UserError
 from udd.evaluation import reference as proxies
 from udd.evaluation import utilization
 

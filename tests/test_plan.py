@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ROOT, params
 
-from udd.cli import UserError, main
+from udd.command import main
 from udd.config import plan
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
+from udd.errors import UserError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -190,5 +191,7 @@ def test_a_name_that_is_not_there_is_refused():
 
 
 def test_planning_needs_neither_torch_nor_snakemake():
-    code = "import sys, udd.config.plan, udd.config.params, udd.runs.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
+    code = (
+        "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

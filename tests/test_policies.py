@@ -9,7 +9,7 @@ from test_regions import brute_force_mean
 from tiny import network, noise, options
 from torch import Tensor
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.methods import policies
 from udd.networks.architectures import portion
 from udd.synthetic.regions import corner_boxes, grid_boxes

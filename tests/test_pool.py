@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from tiny import config, dataset
 from torch import Tensor
 
-from udd.cli import UserError, main
+from udd.command import main
+from udd.errors import UserError
 
 POOL = {"networks": "pool", "pool": 2, "inner": 3}
 CONFIG = config(**POOL, outer=3)
@@ -159,7 +160,7 @@ def refusal(bench: Bench, capsys, folder: Path, **changes: Any) -> str:
 def test_a_pool_of_another_configuration_is_refused(bench, capsys, changes, words):
     error = refusal(bench, capsys, bench.folder / "pool", **changes)
     assert f"{bench.folder / 'pool'}/network0.safetensors: trained for another configuration: " in error and words in error
-    assert "make it again with python -m udd.proxies.pool" in error
+    assert "make it again with udd pool" in error
 
 
 def test_what_concerns_the_images_may_be_another(bench):
@@ -178,7 +179,7 @@ def test_a_network_that_is_not_whole_is_refused_by_name(bench, copied, capsys, h
     elif harm != "missing":
         path.write_bytes({"empty": b"", "truncated": whole[:-10], "text": b"weights"}[harm])
     error = refusal(bench, capsys, copied)
-    assert f"{path}: " in error and "python -m udd.proxies.pool" in error
+    assert f"{path}: " in error and "udd pool" in error
 
 
 def test_networks_that_are_never_met_may_be_missing(bench, tmp_path):

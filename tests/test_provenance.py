@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny import ROOT
 
-from udd.runs import provenance
-from udd.runs.provenance import closure, code_digest
+from udd import provenance
+from udd.provenance import closure, code_digest
 
 ORIGINAL = ROOT / "udd"
 

@@ -8,7 +8,7 @@ from references import enlarged
 from safetensors.torch import save_file
 from tiny import noise
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.synthetic import sets as synthetic
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet, training_images

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from udd.cli import UserError
 from udd.config import plan
 from udd.config.drawings import table_config
 from udd.config.params import load
+from udd.errors import UserError
 from udd.reports import cells, quoted, render, tables
 from udd.reports.captions import caption, footnotes
 from udd.reports.cells import Measured, mark_best

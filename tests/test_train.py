@@ -11,7 +11,7 @@ from tiny import noise
 from torch import nn
 from torch.nn import functional as F
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.networks import training as module
 from udd.networks.architectures import build
 from udd.networks.streams import seed_of, stream

@@ -6,9 +6,9 @@ import pytest
 import torch
 from runs import Run
 from tiny import config, dataset, options
+from udd.runs.lockstep import shared_part
 
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
-from udd.runs.lockstep import shared_part
 
 
 def test_the_trajectory_depends_on_nothing_that_concerns_the_images():

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd.cli import UserError
 from udd.config.drawings import proxies_config
 from udd.config.params import load as load_params
 from udd.data import Dataset
+from udd.errors import UserError
 from udd.evaluation import utilization
 from udd.evaluation.reference import activation_maps, embeddings, load, real_images, save, top_of, train_proxies
 from udd.evaluation.utilization import measure, spread_experiment, utilisation

@@ -244,15 +244,15 @@ def test_a_set_made_elsewhere_in_slices_takes_its_place(workspace: Workspace, tm
     """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and laid on the shelf."""
     workspace.edit(datasets={"small": {"distill": {"image_lr": 0.1}}})
     config, made = tmp_path / "cell.json", tmp_path / "udd.safetensors"
-    config.write_text(workspace.run("python", "-m", "udd.config.plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
+    config.write_text(workspace.run("python", "-m", "udd", "plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
     given = ["--config", str(config), "--manifest", "results/data/small.json", "--root", "data", "--out", str(made)]
     slices = 0
     while not made.exists():
         last = slices == 3  # of four iterations
-        workspace.run("python", "-m", "udd.methods.udd", *given, "--time-limit", "0", fails=not last)
+        workspace.run("python", "-m", "udd", "distill", *given, "--time-limit", "0", fails=not last)
         slices += 1
     before = made.read_bytes()
-    workspace.run("python", "-m", "udd.runs.shelf", "results/shelf", str(made))
+    workspace.run("python", "-m", "udd", "distill", "results/shelf", str(made))
     assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=1, evaluate=1)
     assert (workspace.path / "results/synthetic/small/ipc1/udd/seed0.safetensors").read_bytes() == before
     assert "classes x" not in (workspace.path / "results/logs/distill/small/ipc1/udd/seed0.log").read_text()

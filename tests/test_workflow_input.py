@@ -12,8 +12,8 @@ import yaml
 from workspace import COPIED, REPOSITORY, Workspace, tiny_params
 
 from udd import workflow as flow
-from udd.cli import UserError
 from udd.config import plan
+from udd.errors import UserError
 
 WRONG = {
     "unknown key": ("distill: {polcy: vote}", r"unknown key 'polcy' in distill; did you mean 'policy'"),
@@ -153,5 +153,5 @@ def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, be
     kept = {name: options for out in found["outs"] for name, options in out.items()}
     assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED} | {".snakemake/metadata"}
     assert all(options == {"persist": True} for options in kept.values())  # pushed, too: else a pull would want what nobody has
-    assert found["cmd"][0] == "python -m udd.workflow"
+    assert found["cmd"][0] == "udd check-lock"
     assert "dvc.yaml" in COPIED

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What the Snakemake rules need to know, as plain functions: paths, wildcards, configurations, devices, messages. Never imports torch.
 
-`python -m udd.workflow` asks whether all that dvc.lock lists is here; dvc.yaml does so first, since `dvc repro` would forget the rest.
+`udd check-lock` asks whether all that dvc.lock lists is here; dvc.yaml does so first, since `dvc repro` would forget the rest.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError, main
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
+from udd.errors import UserError
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -29,11 +29,6 @@ def under(root: str) -> Callable[[str], str]:
 def pick(names: Iterable[Any]) -> str:
     """A wildcard constraint: any of `names`; one that never matches if there are none."""
     return "|".join(str(name) for name in names) or "(?!)"
-
-
-def variants(params: Params, *methods: str) -> list[str]:
-    """The variants whose sets are made by one of `methods`."""
-    return [name for name in params["variants"] if plan.method(params, name) in methods]
 
 
 def ipc(text: str) -> int | str:
@@ -105,22 +100,9 @@ def set_config(params: Params, wildcards: Any) -> str:
     return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
 
 
-def pools(params: Params) -> dict[str, dict[str, Any]]:
-    """The pools of networks that cells meet, by name: what decides their networks."""
-    cells = [cell for cell in plan.all_cells(params) if plan.method(params, cell.variant) == "distill"]
-    found = (plan.networks_config(plan.set_config(params, cell, seed)) for cell in cells for seed in plan.seeds(params, cell))
-    return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
-
-
-def pool_name(networks: dict[str, Any]) -> str:
-    """A pool's place below results/pool: data set, the digest of what decides its networks, seed."""
-    digest = hashlib.sha256(canonical(networks).encode()).hexdigest()[:12]
-    return f"{networks['dataset']['name']}/{digest}/seed{networks['seed']}"
-
-
 def pool_config(params: Params, wildcards: Any) -> str:
     """What decides the networks of the pool that a rule's wildcards name."""
-    return canonical(pools(params)[f"{wildcards.dataset}/{wildcards.pool}/seed{wildcards.seed}"])
+    return canonical(plan.pools(params)[f"{wildcards.dataset}/{wildcards.pool}/seed{wildcards.seed}"])
 
 
 def pool_of(params: Params, wildcards: Any) -> list[str]:
@@ -128,7 +110,7 @@ def pool_of(params: Params, wildcards: Any) -> list[str]:
     networks = plan.networks_config(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
     distill = networks["distill"]
     members = range(min(distill["pool"], distill["outer"])) if distill["networks"] == "pool" else ()
-    return [under(params["results"])(f"pool/{pool_name(networks)}/network{member}.safetensors") for member in members]
+    return [under(params["results"])(f"pool/{plan.pool_name(networks)}/network{member}.safetensors") for member in members]
 
 
 def pool_option(files: Any) -> str:
@@ -160,18 +142,9 @@ def set_option(files: Any) -> str:
     return f"--set {shlex.quote(files.set)}" if "set" in dict(files.items()) else ""
 
 
-def only(params: Params, request: str) -> Params:
-    """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
-    kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
-    asked = next(iter((kept["tables"] | kept["figures"]).values()))
-    wanted = [*asked["variants"], *variants(params, "full")]
-    datasets = {name: params["datasets"][name] for name in asked["datasets"]}
-    return params | kept | {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
-
-
 def collected(params: Params, request: str) -> list[str]:
     """The records and measurements, below results, that one table or figure shows."""
-    wanted = only(params, request)
+    wanted = plan.only(params, request)
     measured = [f"utilization/{analysis.measurement_path(*found)}" for found in analysis.measurements(wanted)]
     return [f"accuracy/{found.path}" for found in plan.all_records(wanted)] + measured
 
@@ -253,13 +226,9 @@ def absent(lock: dict[str, Any]) -> list[str]:
     return lines
 
 
-def run() -> None:
+def run(_argv: list[str] | None = None) -> None:
     """Raise UserError if something that dvc.lock lists is not here."""
     import yaml
 
     if Path("dvc.lock").exists() and (lines := absent(yaml.safe_load(Path("dvc.lock").read_text()))):
         raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
-
-
-if __name__ == "__main__":
-    main(lambda _: run())

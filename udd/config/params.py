@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 SCHEMA = Path(__file__).with_name("params.schema.yaml")
 

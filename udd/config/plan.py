@@ -8,14 +8,15 @@ IPC) <- its variant's.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.cli import UserError, add_common, main
 from udd.config.params import load
+from udd.errors import UserError
 
 Params = dict[str, Any]
 DEFAULT_PROTOCOL = "idc"
@@ -161,6 +162,33 @@ def networks_config(config: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": config["dataset"], "seed": config["seed"], "distill": networks_part(config["distill"])}
 
 
+def pools(params: Params) -> dict[str, dict[str, Any]]:
+    """The pools of networks that cells meet, by name: what decides their networks."""
+    cells = [cell for cell in all_cells(params) if method(params, cell.variant) == "distill"]
+    found = (networks_config(set_config(params, cell, seed)) for cell in cells for seed in seeds(params, cell))
+    return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
+
+
+def pool_name(networks: dict[str, Any]) -> str:
+    """A pool's place below results/pool: data set, the digest of what decides its networks, seed."""
+    digest = hashlib.sha256(canonical(networks).encode()).hexdigest()[:12]
+    return f"{networks['dataset']['name']}/{digest}/seed{networks['seed']}"
+
+
+def variants(params: Params, *methods: str) -> list[str]:
+    """The variants whose sets are made by one of `methods`."""
+    return [name for name in params["variants"] if method(params, name) in methods]
+
+
+def only(params: Params, request: str) -> Params:
+    """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
+    kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
+    asked = next(iter((kept["tables"] | kept["figures"]).values()))
+    wanted = [*asked["variants"], *variants(params, "full")]
+    datasets = {name: params["datasets"][name] for name in asked["datasets"]}
+    return params | kept | {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
+
+
 def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one measurement of mUE."""
     return {"set": set_config(params, cell, seed), "utilization": merged(params, "utilization", cell)}
@@ -189,7 +217,7 @@ def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--config: not JSON ({error}); give the text that `python -m udd.config.plan` prints, or a file of it") from None
+        raise UserError(f"--config: not JSON ({error}); give the text that `udd plan` prints, or a file of it") from None
 
 
 def named_cell(params: Params, args: argparse.Namespace) -> Cell:
@@ -213,45 +241,12 @@ def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
     return set_config(params, named_cell(params, args), args.seed)
 
 
-def add_estimate(parser: argparse.ArgumentParser) -> None:
-    """Add --estimate and the options that go with it."""
-    parser.add_argument("--estimate", action="store_true", help="print what all of params.yaml will cost: FLOP, time on this device, peak memory")
-    group = parser.add_argument_group("with --estimate")
-    group.add_argument("--table", help="what this table alone will cost")
-    group.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")
-    group.add_argument("--json", action="store_true", help="print JSON: times in seconds, memory in bytes")
-    group.add_argument("--compiled", action="store_true", help="also compile what jobs will compile, and time it so: minutes, the first time")
-    group.add_argument("--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute")
-    add_common(parser)
-
-
-def estimated(args: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
-    """Whether an estimate is asked for. Raises UserError for options that do not fit together."""
-    here, names = ("config", "dataset", "ipc", "variant", "seed"), ("table", "directory", "json", "compiled", "recalibrate", "device", "threads")
-    wrong = [name for name in (here if args.estimate else names) if getattr(args, name) != parser.get_default(name)]
-    if wrong:
-        raise UserError(
-            f"--{wrong[0]}: goes {'without' if args.estimate else 'with'} --estimate" + (", which takes --table" if args.estimate else "")
-        )
-    return args.estimate
-
-
 def run(argv: list[str] | None = None) -> None:
-    """Print a cell's resolved configuration, the list of all cells, or an estimate of what they cost."""
-    what = "Print the resolved configuration of a cell (with --dataset), all cells, or what they will cost (with --estimate)."
-    parser = argparse.ArgumentParser(prog="python -m udd.config.plan", description=what)
+    """Print a cell's resolved configuration, or the list of all cells."""
+    parser = argparse.ArgumentParser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
     add_config(parser)
-    add_estimate(parser)
     args = parser.parse_args(argv)
-    if estimated(args, parser):
-        from udd.costs.report import run as report
-
-        report(args)
-    elif args.dataset:
+    if args.dataset:
         print(json.dumps(set_config_of(args), indent=1, sort_keys=True))
     else:
         print("\n".join(cell.folder for cell in all_cells(load(args.params))))
-
-
-if __name__ == "__main__":
-    main(run)

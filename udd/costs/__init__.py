@@ -1,6 +1,6 @@
 """What params.yaml, or one of its tables, will cost, before anything is spent: FLOP, time on this device, peak memory.
 
-    python -m udd.config.plan --estimate --table policy --device cuda
+    udd plan --estimate --table policy --device cuda
 
 sizes        how many images of which shape a data set has, without its raw data
 steps        one step of each kind, to be counted, timed and followed alone

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from udd.cli import UserError
 from udd.config.plan import canonical
 from udd.costs.steps import Step, bench, run
+from udd.errors import UserError
 from udd.files import read_json, write_json
-from udd.runs.provenance import code_digest
+from udd.provenance import code_digest
 
 BUDGET = 25.0  # seconds, for all that a call measures
 MANY, MOST = 64, 50  # images of a large step, and how often one is taken

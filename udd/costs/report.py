@@ -1,4 +1,4 @@
-"""The estimate as a table, or as JSON: `python -m udd.config.plan --estimate`."""
+"""The estimate as a table, or as JSON: `udd estimate`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from udd.cli import UserError, setup
+from udd.command import add_common
 from udd.config.params import load
-from udd.config.plan import Params, all_cells, unique
+from udd.config.plan import Params, all_cells, only, unique
 from udd.costs.calibration import Pace, conditions, paces
 from udd.costs.costs import Cost, costs
 from udd.costs.flops import flop
@@ -19,7 +19,8 @@ from udd.costs.schedule import eager, together
 from udd.costs.sizes import sizes
 from udd.costs.steps import Step
 from udd.costs.workload import jobs
-from udd.workflow import only
+from udd.device import setup
+from udd.errors import UserError
 
 MANY = 64  # images: the batch for which speeds are printed
 NOTES = """Jobs one after another; what exists already is counted too. In lockstep, sets of one data set, seed and networks' schedule are
@@ -81,7 +82,7 @@ def speed_table(said: list[dict[str, Any]]) -> str:
 def estimate(args: argparse.Namespace) -> dict[str, Any]:
     """All that is printed: conditions, costs, speeds, and whether compiled steps were taken as they are."""
     params = asked(load(args.params), args.table)
-    device = setup(args)
+    device = setup(args.device, args.threads)
     needed = {name: sizes(params, name, args.directory) for name in unique(cell.dataset for cell in all_cells(params))}
     planned = jobs(params, needed, device)
     found = planned if args.compiled else [job._replace(own=eager(job.own), shared=eager(job.shared)) for job in planned]
@@ -105,7 +106,21 @@ def as_text(found: dict[str, Any]) -> str:
     return "\n\n".join([title, cost_table(found["costs"]), notes, speed_table(found["speeds"])])
 
 
-def run(args: argparse.Namespace) -> None:
+def parser() -> argparse.ArgumentParser:
+    """The command line of `udd estimate`."""
+    made = argparse.ArgumentParser(prog="udd estimate", description="What all of params.yaml will cost: FLOP, time on this device, peak memory.")
+    made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    made.add_argument("--table", help="what this table alone will cost")
+    made.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")
+    made.add_argument("--json", action="store_true", help="print JSON: times in seconds, memory in bytes")
+    made.add_argument("--compiled", action="store_true", help="also compile what jobs will compile, and time it so: minutes, the first time")
+    made.add_argument("--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute")
+    add_common(made)
+    return made
+
+
+def run(argv: list[str] | None = None) -> None:
     """Print the estimate that the command line asks for."""
+    args = parser().parse_args(argv)
     found = estimate(args)
     print(as_json(found) if args.json else as_text(found))

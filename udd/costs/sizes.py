@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.cli import UserError
 from udd.config.plan import Params, dataset_config
 from udd.data import read_manifest
+from udd.errors import UserError
 
 
 class Sizes(NamedTuple):
@@ -53,8 +53,6 @@ def sizes(params: Params, dataset: str, directory: Path | str = ".") -> Sizes:
     if path.exists() and (manifest := read_manifest(path))["config"] == config:
         return from_manifest(manifest)
     if config["kind"] not in PUBLISHED:
-        raise UserError(
-            f"{path}: no manifest of {dataset}, so its size is unknown; make it with python -m udd.data, or give --directory as to snakemake"
-        )
+        raise UserError(f"{path}: no manifest of {dataset}, so its size is unknown; make it with udd data, or give --directory as to snakemake")
     published = PUBLISHED[config["kind"]]
     return published._replace(side=config.get("size", published.side))

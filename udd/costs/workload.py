@@ -8,7 +8,7 @@ import torch
 
 from udd.config import drawings as analysis
 from udd.config import plan
-from udd.config.plan import Cell, Params, canonical, networks_config
+from udd.config.plan import Cell, Params, canonical, networks_config, pools
 from udd.costs.schedule import (
     Section,
     Steps,
@@ -27,7 +27,6 @@ from udd.costs.schedule import (
 from udd.costs.sizes import Sizes
 from udd.evaluation.accuracy import checkup_epochs
 from udd.networks.training import epochs
-from udd.workflow import pools
 
 FLOAT = 4  # bytes
 

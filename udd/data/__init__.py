@@ -1,7 +1,7 @@
 """Data sets as tensors, and the manifests that pin them.
 
-    python -m udd.data --params params.yaml --dataset mnist                     # by hand
-    python -m udd.data --config JSON --root DIR --out results/data/mnist.json   # as the workflow does
+    udd data --params params.yaml --dataset mnist                     # by hand
+    udd data --config JSON --root DIR --out results/data/mnist.json   # as the workflow does
 
 reads a data set's raw files, writes them packed as one file of uint8 tensors below the data root, and writes a *manifest*:
 the configuration, classes, images per class, mean and standard deviation, and the size and SHA-256 of every raw file and of
@@ -41,11 +41,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from udd.cli import UserError
 from udd.data.packing import FORMAT, TENSORS, prepare
+from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
 
-RENEW = "make a new manifest (python -m udd.data)"
+RENEW = "make a new manifest (udd data)"
 REBUILD = "delete it to have it built again from the raw files"
 
 
@@ -87,7 +87,7 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
     """The manifest in `path`. Raises UserError if it is not one of this format."""
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "packed" not in manifest:
-        raise UserError(f"{path}: not a data manifest of format {FORMAT}; make it again with python -m udd.data")
+        raise UserError(f"{path}: not a data manifest of format {FORMAT}; make it again with udd data")
     return manifest
 
 
@@ -115,7 +115,7 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """Prepare one data set and write its manifest."""
-    parser = argparse.ArgumentParser(prog="python -m udd.data", description="Pack a data set and write its manifest.")
+    parser = argparse.ArgumentParser(prog="udd data", description="Pack a data set and write its manifest.")
     parser.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     parser.add_argument("--dataset", help="without --config: the data set's name in params.yaml")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from udd.cli import UserError
 from udd.data.images import fit_all
 from udd.data.raw import Raw, entry, named
+from udd.errors import UserError
 
 DIGITS_SIZE = 16
 TEST_EVERY = 5  # one digit of five is a test image

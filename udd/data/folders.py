@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from udd.cli import UserError
 from udd.data.images import decode, probe
 from udd.data.raw import Raw, entry
+from udd.errors import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}  # in any case
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 GREY = {"1", "L", "LA"}
 DEEP = {"I", "F"}  # and I;16 and its kin: more than 8 bits a channel

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from udd.cli import UserError
 from udd.data.images import fit_all
 from udd.data.raw import Raw, entry, named
 from udd.data.vision import torchvision
+from udd.errors import UserError
 from udd.files import write_atomic
 
 WAITS = (1, 3, 9)  # seconds between the attempts of a download

@@ -14,11 +14,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from udd.cli import UserError
 from udd.data.arrays import read_digits, read_npz
 from udd.data.folders import read_folder, read_imagenet
 from udd.data.official import read_cifar, read_idx_set, read_svhn
 from udd.data.raw import Raw, check, counts
+from udd.errors import UserError
 from udd.files import atomic_path, sha256
 
 FORMAT = 1

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 
 class Raw(NamedTuple):

@@ -1,6 +1,6 @@
 """Evaluation (Sec. 3.1): fresh networks trained on one set, and their accuracy on the real test images.
 
-`python -m udd.evaluation.accuracy --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
+`udd evaluate --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
 The headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures that
 were published that way; the test images never choose anything.
 """
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from udd.cli import UserError
 from udd.config import plan
 from udd.config.compare import difference
 from udd.data import Dataset
+from udd.errors import UserError
 from udd.evaluation import views
 from udd.networks import ensemble
 from udd.networks.architectures import Network, build
@@ -199,10 +199,3 @@ def trained(config: Config, work: Work) -> dict[str, int]:
     """How long each network is trained: epochs, and SGD steps."""
     recipe = recipe_for(config, work.decoded)
     return {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
-
-
-if __name__ == "__main__":
-    from udd.cli import main
-    from udd.evaluation.job import run
-
-    main(run)

@@ -9,23 +9,25 @@ from typing import Any
 
 import torch
 
-from udd.cli import UserError, add_common, setup
+from udd.command import add_common
 from udd.config import plan
 from udd.config.params import load as load_params
 from udd.data import Dataset, load
+from udd.device import setup
+from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Work, evaluations, trained, training_set
 from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks.architectures import ARCHITECTURES
-from udd.runs.provenance import code_digest, provenance
+from udd.provenance import code_digest, provenance
 
 FORMAT = 2
 MODULE = "udd.evaluation.accuracy"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of `python -m udd.evaluation.accuracy`."""
+    """The command line of `udd evaluate`."""
     about = "Train fresh networks on a set and record their accuracy on the real test images."
-    made = argparse.ArgumentParser(prog="python -m udd.evaluation.accuracy", description=about)
+    made = argparse.ArgumentParser(prog="udd evaluate", description=about)
     plan.add_config(made)
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
@@ -118,7 +120,7 @@ def record(
 def run(argv: list[str] | None = None) -> None:
     """Evaluate one set on the networks asked for and write the record."""
     args = parser().parse_args(argv)
-    device, (config, networks) = setup(args), config_of(args)
+    device, (config, networks) = setup(args.device, args.threads), config_of(args)
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
 

@@ -1,7 +1,7 @@
 """The proxies of a data set: a few networks trained on its real training images, by which mUE and the figures see activations and features.
 
-    python -m udd.evaluation.reference --config JSON --manifest M --root DIR --out results/proxies/NAME.safetensors   # as the workflow does
-    python -m udd.evaluation.reference --params params.yaml --dataset mnist                                           # by hand
+    udd reference --config JSON --manifest M --root DIR --out results/proxies/NAME.safetensors   # as the workflow does
+    udd reference --params params.yaml --dataset mnist                                           # by hand
 
 One file a data set (safetensors): the parameters of network i under `i.<name>`; its metadata, JSON under the key `udd`, holds format, config
 (udd.config.drawings.proxies_config), shape [K, H, W], mean, std, classes, `tops`, each network's top of the histogram's range, and provenance.
@@ -20,19 +20,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from udd.cli import UserError, main, setup
-from udd.commands import files as places
+from udd.config import files as places
 from udd.config import plan
 from udd.config.drawings import proxies_config, proxies_path
 from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.data import load as load_data
+from udd.device import setup
+from udd.errors import UserError
 from udd.files import lock, write_atomic
 from udd.networks.architectures import Network, build
 from udd.networks.augment import normalise
 from udd.networks.streams import stream
 from udd.networks.training import as_float, train
-from udd.runs.provenance import provenance
+from udd.provenance import provenance
 
 FORMAT = 1
 FILES = {
@@ -108,7 +109,7 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Proxies:
                 raise UserError(f"{path}: found proxies of format {metadata.get('format')}, expected {FORMAT}; make them again with this version")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such proxies; make them with python -m udd.evaluation.reference") from None
+        raise UserError(f"{path}: no such proxies; make them with udd reference") from None
     except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not a whole file of proxies ({' '.join(str(error).split())}); delete it and make it again") from None
     networks = [restored(tensors, number, metadata).to(device) for number in range(len(metadata["tops"]))]
@@ -140,11 +141,7 @@ def resolve(args: argparse.Namespace) -> dict[str, Any]:
 def run(argv: list[str] | None = None) -> None:
     """Train the proxies of one data set."""
     args = places.parser("udd.evaluation.reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
-    device, config = setup(args), resolve(args)
+    device, config = setup(args.device, args.threads), resolve(args)
     with lock(args.out):
         proxies = train_proxies(load_data(args.manifest, args.root).to(device), config, device)
         save(args.out, proxies._replace(metadata=proxies.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))
-
-
-if __name__ == "__main__":
-    main(run)

@@ -1,8 +1,8 @@
 """mUE, the mean utilisation by activation entropy (Eqs. 11, 12), of a synthetic set or of real images; and the experiment of Fig. 8.
 
-    python -m udd.evaluation.utilization --config JSON --proxies P --set SET.safetensors --out X.json              # a set
-    python -m udd.evaluation.utilization --config JSON --proxies P --manifest M --root DIR --out X.json            # the real images (method `full`)
-    python -m udd.evaluation.utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
+    udd utilization --config JSON --proxies P --set SET.safetensors --out X.json              # a set
+    udd utilization --config JSON --proxies P --manifest M --root DIR --out X.json            # the real images (method `full`)
+    udd utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
 
 The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top], where top is the q-th
 percentile of real images' activations under the same network (`udd.evaluation.reference`); values above count in the last interval. With H the entropy of
@@ -22,17 +22,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd.cli import UserError, main, setup
-from udd.commands import files as places
+from udd.config import files as places
 from udd.config import plan
 from udd.config.compare import difference
 from udd.config.drawings import NOT_PROXIES, measurement_path, proxies_path
 from udd.config.params import load as load_params
 from udd.data import load as load_data
+from udd.device import setup
+from udd.errors import UserError
 from udd.evaluation.reference import Proxies, activation_maps, real_images
 from udd.evaluation.reference import load as load_proxies
 from udd.files import lock, write_json
-from udd.runs.provenance import provenance
+from udd.provenance import provenance
 from udd.synthetic.sets import load as load_set
 
 FORMAT = 1
@@ -114,7 +115,7 @@ def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
     planned = {key: value for key, value in config["utilization"].items() if key not in NOT_PROXIES}
     differing = difference(proxies.metadata["config"], {"dataset": config["set"]["dataset"], "utilization": planned})
     if differing:
-        raise UserError(f"{path}: proxies of another configuration: {differing}; make them again with python -m udd.evaluation.reference")
+        raise UserError(f"{path}: proxies of another configuration: {differing}; make them again with udd reference")
 
 
 def resolve(args: argparse.Namespace) -> dict[str, Any]:
@@ -134,14 +135,10 @@ def resolve(args: argparse.Namespace) -> dict[str, Any]:
 def run(argv: list[str] | None = None) -> None:
     """Measure one set, or the real images, and write the result."""
     args = places.parser("udd.evaluation.utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
-    device, config = setup(args), resolve(args)
+    device, config = setup(args.device, args.threads), resolve(args)
     with lock(args.out):
         proxies = load_proxies(args.proxies, device)
         check_proxies(proxies, config, args.proxies)
         found = measure(images_of(config, args).to(device), proxies, config["utilization"]["intervals"])
         write_json(args.out, {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)} | found)
         print(f"{args.out}: mUE {found['mue']:.3f} over {found['images']} images and {len(proxies.networks)} networks")
-
-
-if __name__ == "__main__":
-    main(run)

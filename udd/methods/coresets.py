@@ -1,6 +1,6 @@
 """Coresets: real images chosen by Random, Herding (Welling, 2009) or Forgetting (Toneva et al., 2019), stored as a set.
 
-`python -m udd.methods.coresets --config JSON --manifest M --root DIR --out SET.safetensors`
+`udd coresets --config JSON --manifest M --root DIR --out SET.safetensors`
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from typing import Any
 
 import torch
 
-from udd.cli import UserError, add_common, main, setup
+from udd.command import add_common
 from udd.config.plan import add_config, set_config_of
 from udd.data import Dataset, load
+from udd.device import setup
+from udd.errors import UserError
 from udd.files import lock
 from udd.networks.architectures import Network, build
 from udd.networks.augment import as_float, normalise
 from udd.networks.streams import stream
 from udd.networks.training import forward_batch, train
-from udd.runs.provenance import provenance
+from udd.provenance import provenance
 from udd.synthetic.sets import SyntheticSet, save
 
 
@@ -119,19 +121,15 @@ def as_set(indices: torch.Tensor, dataset: Dataset, config: dict[str, Any], made
 
 def run(argv: list[str] | None = None) -> None:
     """Choose one coreset and write it."""
-    parser = argparse.ArgumentParser(prog="python -m udd.methods.coresets", description="Choose a coreset of real images.")
+    parser = argparse.ArgumentParser(prog="udd coresets", description="Choose a coreset of real images.")
     add_config(parser)
     parser.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
     parser.add_argument("--root", type=Path, required=True, help="where raw data lies")
     parser.add_argument("--out", type=Path, required=True, help="the set to write (safetensors)")
     add_common(parser)
     args = parser.parse_args(argv)
-    device, config = setup(args), set_config_of(args)
+    device, config = setup(args.device, args.threads), set_config_of(args)
     with lock(args.out):
         dataset = load(args.manifest, args.root).to(device)
         indices = coreset(config, dataset, device)
         save(args.out, as_set(indices, dataset, config, provenance("udd.methods.coresets", device)))
-
-
-if __name__ == "__main__":
-    main(run)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.networks.architectures import Network, portion
 from udd.networks.augment import normalise
 from udd.synthetic.regions import area_weights

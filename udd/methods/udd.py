@@ -1,7 +1,7 @@
 """Algorithm 1: distil a data set into a few synthetic images a class.
 
-    python -m udd.methods.udd --params params.yaml --dataset cifar10 --ipc 10 --variant udd --seed 0      # by hand
-    python -m udd.methods.udd --config JSON --manifest M --root DIR --out SET --curve CSV --checkpoints DIR
+    udd distill --params params.yaml --dataset cifar10 --ipc 10 --variant udd --seed 0      # by hand
+    udd distill --config JSON --manifest M --root DIR --out SET --curve CSV --checkpoints DIR
 
 A run goes on from its last checkpoint by itself, with the same bits as if it had never been cut (on the CPU). Cells of one data set and
 seed that share the networks' schedule can advance in lockstep: a JSON list for --config and as many --out and --curve.
@@ -128,10 +128,3 @@ def finished(made: Distilled, data: Dataset, outer: int, provenance: dict[str, A
     metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
     metadata |= {"whole": made.among.whole, "config": config, "provenance": provenance}
     return SyntheticSet(made.images.clamp(0, 1).flatten(0, 1), labels, made.among.boxes, metadata)
-
-
-if __name__ == "__main__":
-    from udd.cli import main
-    from udd.runs.job import run
-
-    main(run)

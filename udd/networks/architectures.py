@@ -12,7 +12,7 @@ import math
 import torch
 from torch import nn
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 
 class Network(nn.Module):

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 # The smallest work for which compiling pays, in FLOP. On 2 CPU cores a cold compiler takes 45 s, and eager code does 90 GFLOP/s of which
 # it saves two thirds: 6 TFLOP break even. For a GPU the figure is a guess.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.networks.augment import as_float, augment, cutmix, normalise
 from udd.networks.precision import Precision, rounded
 

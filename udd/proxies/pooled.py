@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.files import write_atomic
 from udd.networks.architectures import Network
 
@@ -37,7 +37,7 @@ def metadata(path: Path) -> dict[str, Any]:
         with safe_open(str(path), framework="pt") as file:
             return json.loads((file.metadata() or {})["udd"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a pool's network ({' '.join(str(error).split())}); make it with python -m udd.proxies.pool") from None
+        raise UserError(f"{path}: not a pool's network ({' '.join(str(error).split())}); make it with udd pool") from None
 
 
 @torch.no_grad()

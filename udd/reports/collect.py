@@ -1,7 +1,7 @@
 """Records -> accuracy.csv, utilization.csv and metrics.json: everything that params.yaml plans and that has been run, nothing else.
 
-    python -m udd.reports.collect --params params.yaml                     # by hand, also halfway: what is missing is counted, and `--` in the tables
-    python -m udd.reports.collect --config PARAMS_JSON --results results   # as the workflow does
+    udd collect --params params.yaml                     # by hand, also halfway: what is missing is counted, and `--` in the tables
+    udd collect --config PARAMS_JSON --results results   # as the workflow does
 
 A record is taken only if the configuration that it carries is the planned one; else the run ends with one line that names the first
 difference. Result files that no plan asks for (of a variant that was dropped, say) are listed as orphans, and left alone.
@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError, main
 from udd.config import plan
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements
 from udd.config.params import check
 from udd.config.params import load as load_params
+from udd.errors import UserError
 from udd.files import read_json, write_atomic
 from udd.reports.statistics import summary
 
@@ -161,7 +161,7 @@ def collect(params: plan.Params, results: Path, out: Path) -> str:
 
 def run(argv: list[str] | None = None) -> None:
     """Collect all records of the parameters."""
-    parser = argparse.ArgumentParser(prog="python -m udd.reports.collect", description="Collect all planned records into CSV files and metrics.json.")
+    parser = argparse.ArgumentParser(prog="udd collect", description="Collect all planned records into CSV files and metrics.json.")
     parser.add_argument("--config", help="all parameters, as JSON or a JSON file; replaces --params")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
@@ -171,7 +171,3 @@ def run(argv: list[str] | None = None) -> None:
     params = load_params(args.params) if given is None else check(given, "--config")
     results = args.results or Path(params["results"])
     print(collect(params, results, args.out or results))
-
-
-if __name__ == "__main__":
-    main(run)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from udd.cli import UserError
+from udd.errors import UserError
 
 
 class Key(NamedTuple):
@@ -51,9 +51,9 @@ def read(path: Path | str) -> dict[Key, list[Run]]:
             for row in csv.DictReader(stream):
                 groups.setdefault(Key(*(row[name] for name in Key._fields)), []).append(run_of(row))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; make it with python -m udd.reports.collect") from None
+        raise UserError(f"{path}: no such file; make it with udd collect") from None
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a file of udd.reports.collect ({error}); make it again with python -m udd.reports.collect") from None
+        raise UserError(f"{path}: not a file of udd.reports.collect ({error}); make it again with udd collect") from None
     return groups
 
 

@@ -1,4 +1,4 @@
-"""All tables as one PDF, by pdflatex where it is installed: `python -m udd.reports.pdf --tables results/tables`.
+"""All tables as one PDF, by pdflatex where it is installed: `udd pdf --tables results/tables`.
 
 Writes all.tex (article and booktabs, nothing else), which \\input's the tables, and tables.pdf beside them. Without pdflatex it says so,
 leaves no PDF and exits with 0: the tables themselves are in .tex, .md and .csv.
@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from udd.cli import UserError, main
+from udd.errors import UserError
 from udd.files import write_atomic
 from udd.reports.layouts import LAYOUTS
 
@@ -52,20 +52,16 @@ def compile_pdf(folder: Path) -> bytes:
 
 def run(argv: list[str] | None = None) -> None:
     """Make the PDF of the tables that exist."""
-    parser = argparse.ArgumentParser(prog="python -m udd.reports.pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
+    parser = argparse.ArgumentParser(prog="udd pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
     parser.add_argument("--tables", type=Path, default=Path("results/tables"), help="the folder of the tables")
     parser.add_argument("--names", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="which of them; by default all that are there")
     args = parser.parse_args(argv)
     names = [name for name in LAYOUTS if name in args.names and (args.tables / f"{name}.tex").exists()]
     if not names:
-        raise UserError(f"{args.tables}: no tables there; make them with python -m udd.reports.tables")
+        raise UserError(f"{args.tables}: no tables there; make them with udd tables")
     write_atomic(args.tables / SOURCE, document(names))
     if not shutil.which("pdflatex"):
         print(f"no pdflatex here, so no {OUTPUT} (Debian: apt install texlive-latex-recommended); {args.tables} has .md, .csv and .tex")
         return
     write_atomic(args.tables / OUTPUT, compile_pdf(args.tables))
     print(f"{args.tables / OUTPUT}: {len(names)} tables")
-
-
-if __name__ == "__main__":
-    main(run)

@@ -1,8 +1,8 @@
 """accuracy.csv -> the paper's tables in LaTeX (booktabs), Markdown and CSV.
 
-    python -m udd.reports.tables                                   # by hand: all tables of params.yaml, into its results/tables
-    python -m udd.reports.tables --show main                       # print one in Markdown
-    python -m udd.reports.tables --config TABLE_JSON --accuracy results/accuracy.csv --out-dir results/tables   # as the workflow does
+    udd tables                                   # by hand: all tables of params.yaml, into its results/tables
+    udd tables --show main                       # print one in Markdown
+    udd tables --config TABLE_JSON --accuracy results/accuracy.csv --out-dir results/tables   # as the workflow does
 
 Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty. TABLE_JSON is udd.config.drawings.table_config of one table.
 """
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError, main
 from udd.config import plan
 from udd.config.drawings import table_config
 from udd.config.params import load as load_params
+from udd.errors import UserError
 from udd.files import write_atomic
 from udd.reports import quoted, render
 from udd.reports.layouts import LAYOUTS, Table, build
@@ -48,7 +48,7 @@ def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
 
 def run(argv: list[str] | None = None) -> None:
     """Write tables, or show one."""
-    parser = argparse.ArgumentParser(prog="python -m udd.reports.tables", description="Write the paper's tables with what has been measured.")
+    parser = argparse.ArgumentParser(prog="udd tables", description="Write the paper's tables with what has been measured.")
     parser.add_argument("--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     parser.add_argument("--table", help="one table; by default all")
@@ -65,7 +65,3 @@ def run(argv: list[str] | None = None) -> None:
             print(render.markdown(each, table(each, groups)), end="")
         else:
             write(each, groups, args.out_dir or accuracy.parent / "tables")
-
-
-if __name__ == "__main__":
-    main(run)

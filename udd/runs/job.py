@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from udd.cli import UserError, setup
 from udd.data import load, read_manifest
+from udd.device import setup
+from udd.errors import UserError
 from udd.files import inputs_digest, lock
 from udd.methods.udd import finished
 from udd.runs import progress
@@ -50,7 +51,7 @@ def run(argv: list[str] | None = None) -> None:
     configs = [task.config for task in tasks]
     check_data(configs, read_manifest(args.manifest), args.manifest)
     check_pool(configs, args)
-    device = setup(args)
+    device = setup(args.device, args.threads)
     folder = args.checkpoints / "pool" if args.pool else args.checkpoints  # a recalled network has no momentum to go on with
     if failed := next(filter(None, make(tasks, checkpoint_path(folder, configs, args.manifest), args, device)), ""):
         raise UserError(failed)

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from udd.cli import Stopped, UserError
 from udd.data import Dataset
+from udd.errors import Stopped, UserError
 from udd.methods import policies
 from udd.methods.udd import Distilled, advance, begin, finished
 from udd.objectives.matching import Matched
+from udd.provenance import provenance
 from udd.proxies.fresh import class_index, start
 from udd.runs import checkpoint, memory, progress
-from udd.runs.provenance import provenance
 from udd.synthetic import sets as synthetic
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule

@@ -7,14 +7,15 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.cli import UserError, add_common
-from udd.commands import files as places
+from udd.command import add_common
+from udd.config import files as places
 from udd.config.compare import difference
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, canonical, named_cell, networks_config, networks_part, read_config, set_config
+from udd.errors import UserError
 from udd.files import inputs_digest
+from udd.provenance import code_digest
 from udd.proxies import pooled
-from udd.runs.provenance import code_digest
 
 
 class Task(NamedTuple):
@@ -26,15 +27,15 @@ class Task(NamedTuple):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of `python -m udd.methods.udd`."""
-    made = argparse.ArgumentParser(prog="python -m udd.methods.udd", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
+    """The command line of `udd distill`."""
+    made = argparse.ArgumentParser(prog="udd distill", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
     made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
     made.add_argument("--out", type=Path, nargs="+", help="the synthetic set; its place below results/synthetic by default")
     made.add_argument("--curve", type=Path, nargs="+", help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
-    made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by python -m udd.proxies.pool; without it they are trained here")
+    made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by udd pool; without it they are trained here")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
@@ -69,11 +70,9 @@ def check(configs: list[dict[str, Any]]) -> None:
     for config in configs:
         missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys()
         if missing:
-            raise UserError(
-                f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as python -m udd.config.plan prints it"
-            )
+            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
         if config["method"] != "distill":
-            raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use python -m udd.methods.coresets")
+            raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use udd coresets")
         if (config["dataset"], config["seed"]) != (configs[0]["dataset"], configs[0]["seed"]):
             raise UserError("--config: sets in lockstep need the same data set and seed; run them apart")
         if networks_part(config["distill"]) != networks_part(configs[0]["distill"]):
@@ -83,9 +82,7 @@ def check(configs: list[dict[str, Any]]) -> None:
 def check_data(configs: list[dict[str, Any]], manifest: dict[str, Any], path: Path) -> None:
     """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
     if manifest["config"] != configs[0]["dataset"]:
-        raise UserError(
-            f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run python -m udd.data again"
-        )
+        raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run udd data again")
     smallest = min(manifest["counts"]["train"])
     for config in configs:
         if config["ipc"] > smallest:
@@ -104,7 +101,7 @@ def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
         path = pooled.member_path(args.pool, member)
         found = pooled.metadata(path)
         if differing := difference({key: found.get(key) for key in planned}, planned):
-            raise UserError(f"{path}: trained for another configuration: {differing}; make it again with python -m udd.proxies.pool")
+            raise UserError(f"{path}: trained for another configuration: {differing}; make it again with udd pool")
 
 
 def checkpoint_path(folder: Path, configs: list[dict[str, Any]], manifest: Path) -> Path:

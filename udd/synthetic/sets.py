@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.files import write_atomic
 
 FORMAT = 2

@@ -10,7 +10,7 @@ rule coresets:
         config=lambda w: flow.set_config(params, w),
         code=code_digest("udd.methods.coresets"),
     wildcard_constraints:
-        variant=flow.pick(flow.variants(params, "random", "herding", "forgetting")),
+        variant=flow.pick(plan.variants(params, "random", "herding", "forgetting")),
     log:
         results("logs/coresets/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
@@ -18,5 +18,5 @@ rule coresets:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.methods.coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -12,4 +12,4 @@ rule data:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.data --config {params.config:q} --root "$UDD_DATA" --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'
+        'python -m udd data --config {params.config:q} --root "$UDD_DATA" --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'

@@ -14,7 +14,7 @@ rule distill:
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
         pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
-        variant=flow.pick(flow.variants(params, "distill")),
+        variant=flow.pick(plan.variants(params, "distill")),
     log:
         results("logs/distill/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
@@ -22,6 +22,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.methods.udd --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
+        'python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
         " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS"
         " 2>&1 | (tee -i {log:q} || :)"

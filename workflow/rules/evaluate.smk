@@ -19,5 +19,5 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.evaluation.accuracy --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set}'
+        'python -m udd evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set}'
         " --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -19,5 +19,5 @@ rule pool:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.proxies.pool --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --member {wildcards.member} --out {output:q}'
+        'python -m udd pool --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --member {wildcards.member} --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -21,7 +21,7 @@ rule collect:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.reports.collect --config {params.config:q} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd collect --config {params.config:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule collect_request:
@@ -33,7 +33,7 @@ rule collect_request:
         results("collected/{request}/utilization.csv"),
         results("collected/{request}/metrics.json"),
     params:
-        config=lambda w: plan.canonical(flow.only(params, w.request)),
+        config=lambda w: plan.canonical(plan.only(params, w.request)),
         code=code_digest("udd.reports.collect"),
         out=subpath(output[0], parent=True),
     wildcard_constraints:
@@ -43,7 +43,7 @@ rule collect_request:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.reports.collect --config {params.config:q} --out {params.out:q} > {log:q} 2>&1"
+        "python -m udd collect --config {params.config:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -65,7 +65,7 @@ rule tables:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.reports.tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule pdf:
@@ -83,7 +83,7 @@ rule pdf:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.reports.pdf --tables {params.folder:q} --names {params.names} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd pdf --tables {params.folder:q} --names {params.names} 2>&1 | (tee -i {log:q} || :)"
 
 
 rule figures:
@@ -104,5 +104,5 @@ rule figures:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.reports.figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
+        "python -m udd figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
         ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | (tee -i {log:q} || :)'

@@ -16,7 +16,7 @@ rule proxies:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd.evaluation.reference --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd reference --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"
 
 
@@ -39,5 +39,5 @@ rule utilization:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd.evaluation.utilization --config {params.config:q} --proxies {input.proxies:q} --manifest {input.manifest:q}"
+        "python -m udd utilization --config {params.config:q} --proxies {input.proxies:q} --manifest {input.manifest:q}"
         ' --root "$UDD_DATA" {params.set} --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'

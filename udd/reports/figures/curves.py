@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
 
 POINTS = 200  # a curve is averaged over as many spans
@@ -46,11 +46,11 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 def read_curve(path: Path) -> np.ndarray:
     """A loss curve as a structured array, its columns by name. Raises UserError if the file is missing or has no rows."""
     if not path.exists():
-        raise UserError(f"{path}: no such curve; make it with python -m udd.methods.udd")
+        raise UserError(f"{path}: no such curve; make it with udd distill")
     curve = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
     missing = [name for name in ("iteration", *(column for column, _ in PANELS)) if name not in (curve.dtype.names or ())]
     if missing or not len(curve):
-        raise UserError(f"{path}: {f'column {missing[0]} is missing' if missing else 'no rows'}; make it again with python -m udd.methods.udd")
+        raise UserError(f"{path}: {f'column {missing[0]} is missing' if missing else 'no rows'}; make it again with udd distill")
     return curve
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from udd.cli import UserError
 from udd.config.plan import canonical
+from udd.errors import UserError
 from udd.reports.figures.curves import read_curve
 from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
 from udd.reports.measured import Key, read

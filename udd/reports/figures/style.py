@@ -16,9 +16,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from udd.cli import UserError
 from udd.config.compare import difference
 from udd.config.plan import Cell
+from udd.errors import UserError
 from udd.files import atomic_path
 from udd.reports.names import CFC, JITTER, METHODS, POLICY, REGIONS, dataset
 from udd.synthetic.sets import SyntheticSet, load

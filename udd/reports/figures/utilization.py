@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from udd.cli import UserError
 from udd.config.plan import canonical
+from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, start, variant_name
 from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
@@ -61,7 +61,7 @@ def read_mues(path: Path) -> dict[tuple[str, str, str], list[float]]:
     """mUE of each set of utilization.csv, by (data set, IPC, variant). Raises UserError if the file is missing."""
     found: dict[tuple[str, str, str], list[float]] = {}
     if not path.exists():
-        raise UserError(f"{path}: no such file; make it with python -m udd.reports.collect")
+        raise UserError(f"{path}: no such file; make it with udd collect")
     with open(path, newline="") as stream:
         for row in csv.DictReader(stream):
             found.setdefault((row["dataset"], row["ipc"], row["variant"]), []).append(float(row["mue"]))

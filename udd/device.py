@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from udd.cli import UserError
+from udd.errors import UserError
 from udd.files import lock
 
 if TYPE_CHECKING:
@@ -59,3 +59,20 @@ def choose(wanted: torch.device) -> torch.device:
     number = take({number: str(torch.cuda.get_device_properties(number).uuid) for number in numbers})
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
+
+
+def setup(name: str = "auto", threads: int = 0) -> torch.device:
+    """Set the threads and return the torch.device of that name, a GPU held until the process ends. Raises UserError if it is not there."""
+    import torch
+
+    if threads > 0:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: this machine has no usable CUDA device; use --device cpu")
+    return choose(device) if device.type == "cuda" else device

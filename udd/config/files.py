@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from udd.cli import UserError, add_common
+from udd.command import add_common
 from udd.config.plan import Params, add_config, data_root
+from udd.errors import UserError
 
 
 def parser(module: str, about: str, files: dict[str, str]) -> argparse.ArgumentParser:

@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from udd.cli import UserError, main
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.params import load as load_params
+from udd.errors import UserError
 
 NAMES = ("utilization", "maps", "features", "gallery", "curves", "schedule", "spread")
 
@@ -50,7 +50,7 @@ def by_hand(args: argparse.Namespace) -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """Draw figures."""
-    parser = argparse.ArgumentParser(prog="python -m udd.reports.figures", description="Draw the paper's figures from finished results.")
+    parser = argparse.ArgumentParser(prog="udd figures", description="Draw the paper's figures from finished results.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw, by default all: {', '.join(NAMES)}")
     parser.add_argument("--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
@@ -66,7 +66,3 @@ def run(argv: list[str] | None = None) -> None:
         raise UserError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
     else:
         make(config, args, args.results, args.root or Path(), args.out)
-
-
-if __name__ == "__main__":
-    main(run)

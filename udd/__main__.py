@@ -1,0 +1,62 @@
+"""The command `udd VERB ...`: one table of verbs. Each verb's `run(argv)` lives in the room of its concern, and is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import partial
+
+from udd import __version__
+from udd.command import main
+
+# verb: (module, what it does)
+VERBS = {
+    "data": ("udd.data", "Pack a data set and write its manifest."),
+    "distill": ("udd.runs.job", "Distil a data set; goes on from its last checkpoint."),
+    "coresets": ("udd.methods.coresets", "Choose real images instead."),
+    "pool": ("udd.runs.pool", "Train one network of a pool."),
+    "evaluate": ("udd.evaluation.job", "Train fresh networks on a set and record their accuracy."),
+    "reference": ("udd.evaluation.reference", "Train the networks by which mUE and the figures look."),
+    "utilization": ("udd.evaluation.utilization", "Measure a set's mUE."),
+    "collect": ("udd.reports.collect", "Collect all planned records into CSV and metrics."),
+    "tables": ("udd.reports.tables", "Write the paper's tables with what was measured."),
+    "pdf": ("udd.reports.pdf", "One PDF of all tables."),
+    "figures": ("udd.reports.figures.draw", "Draw one figure."),
+    "plan": ("udd.config.plan", "Print a cell's resolved configuration, or all cells."),
+    "estimate": ("udd.costs.report", "What it will cost: FLOP, time on this device, peak memory."),
+    "check-lock": ("udd.workflow", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
+}
+
+
+def usage() -> str:
+    """The table of verbs."""
+    lines = (f"  {verb:<12} {about}" for verb, (_, about) in VERBS.items())
+    return "\n".join(
+        [
+            "udd " + __version__ + ": dataset distillation that anyone can reproduce",
+            "",
+            "usage: udd VERB [options]",
+            "",
+            *lines,
+            "",
+            "udd VERB --help says more.",
+        ]
+    )
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Do what the command line asks."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+    elif words[0] in ("--version", "version"):
+        print(__version__)
+    elif words[0] not in VERBS:
+        print(f"error: udd {words[0]}: no such verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
+        sys.exit(2)
+    else:
+        main(partial(importlib.import_module(VERBS[words[0]][0]).run, words[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,1 +1,0 @@
-"""The verbs of the command `udd`: a command line read, and what it asks for called."""
