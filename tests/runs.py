@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from udd.data import Dataset
-from udd.methods.udd import Distilled, advance, begin, region_mask
+from udd.methods.udd import Distilled, advance, begin
 from udd.objectives.matching import Matched
 from udd.proxies.fresh import Trajectory, class_index, start
 
@@ -27,7 +27,6 @@ def state(trajectory: Trajectory, sets: list[Distilled]) -> State:
     for i, made in enumerate(sets):
         found |= {f"images {i}": made.images, f"velocity {i}": made.velocity, f"random {i}": made.generator.get_state(), f"broken {i}": made.broken}
         found |= {f"averages {i}": made.averages} if made.averages is not None else {}
-        found |= {f"places {i}": torch.stack(made.places), f"mask {i}": region_mask(made)} if made.places else {}
     return {name: value.clone() for name, value in found.items()}
 
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udd.data import Dataset
-from udd.errors import UserError
-from udd.methods import coresets
 from udd.networks.streams import stream
-from udd.synthetic.sets import load, training_images
+from udd.synthetic.sets import load
+from udd.evaluation.views import every
 
 COUNTS = (7, 9, 6)
 
@@ -108,7 +107,7 @@ def test_the_command_writes_a_set_of_real_images(tmp_path, monkeypatch):
     argv = ["--manifest", "m.json", "--root", "r", "--out", str(out), "--device", "cpu", "--config", json.dumps(config("random"))]
     coresets.run(argv)
     made, first = load(out), out.read_bytes()
-    images, labels = training_images(made, "stored")
+    images, labels = every(made)
     assert labels.tolist() == [0, 0, 1, 1, 2, 2] and images.dtype == torch.float32
     for image, label in zip(images, labels, strict=True):
         match = ((image * 255).round().to(torch.uint8) == data.train_images).all((1, 2, 3))

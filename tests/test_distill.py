@@ -7,12 +7,11 @@ from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
 
-from udd.methods import udd as distill
-from udd.methods.udd import begin, end_network, finished, learning_rate, region_mask
+from udd import distill, initial
+from udd.methods.udd import begin, finished, learning_rate
 from udd.objectives.matching import mean_features
-from udd.synthetic import initial
-from udd.synthetic.regions import grid_boxes
-from udd.synthetic.sets import training_images
+from udd.regions import grid_boxes
+from udd.evaluation.views import every
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -60,7 +59,7 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
     assert torch.equal(first, again) and torch.equal(first, policy)
     assert not torch.equal(first, seed)
     made = begin(config(init="mix"), data)
-    assert not made.velocity.any() and made.averages is None and not made.places
+    assert not made.velocity.any() and made.averages is None
 
 
 # --- the images' side ---
@@ -142,46 +141,16 @@ def test_cfc_lowers_its_own_loss():
 # --- what is stored ---
 
 
-def mean_rank_mask(places: list[Tensor], selected: int) -> Tensor:
-    """The P windows of lowest mean rank, image by image."""
-    classes, images, N = places[0].shape
-    mask = torch.zeros(classes * images, N, dtype=torch.uint8)
-    for c in range(classes):
-        for b in range(images):
-            total = [sum(int(place[c, b, n]) for place in places) for n in range(N)]
-            for n in sorted(range(N), key=lambda n: (total[n], n))[:selected]:
-                mask[c * images + b, n] = 1
-    return mask
-
-
-def test_the_last_networks_mean_ranks_choose_the_stored_windows():
-    data = dataset()
-    run = Run([config(selected=5, outer=4, mask_networks=3)], data)
-    (made,), found = run.sets, []
+def test_the_end_of_a_network_moves_on_to_the_next():
+    run, found = Run([config(outer=2, inner=2)], dataset()), []
     for _ in range(4):
         run.step()
-        run.step()
-        found.append(made.places[-1])
-        assert len(made.places) == min(len(found), 3)
-    assert all(torch.equal(a, b) for a, b in zip(made.places, found[-3:], strict=True))
-    mask = region_mask(made)
-    assert mask.sum(1).tolist() == [5] * 6
-    assert torch.equal(mask, mean_rank_mask(found[-3:], 5))
-    assert not torch.equal(mask, mean_rank_mask(found[-1:], 5))
-
-
-def test_the_end_of_a_network_moves_on_to_the_next():
-    data = dataset()
-    run = Run([config()], data)
-    run.step()
-    before = run.state()["place"].tolist()
-    end_network(run.trajectory, run.sets, data)
-    assert before == [0, 1]
-    assert (run.trajectory.outer, run.trajectory.inner) == (1, 0)
+        found.append((run.trajectory.outer, run.trajectory.inner))
+    assert found == [(0, 1), (1, 0), (1, 1), (2, 0)]
 
 
 @pytest.mark.parametrize(
-    ("changes", "images"), [({}, 9), ({"policy": "all"}, 13), ({"decode": "grid"}, 4), ({"decode": "windows"}, 8), ({"selected": 2}, 3)]
+    ("changes", "images"), [({}, 13), ({"policy": "all"}, 13), ({"decode": "grid"}, 4), ({"decode": "windows"}, 12), ({"scales": ["half"]}, 5)]
 )
 def test_a_finished_set_decodes_to_its_training_images(changes, images):
     data = dataset()
@@ -194,7 +163,7 @@ def test_a_finished_set_decodes_to_its_training_images(changes, images):
     assert torch.equal(made.windows, run.sets[0].among.boxes)
     assert made.metadata["config"] == run.configs[0] and made.metadata["provenance"] == {"code": "abc"}
     assert (made.metadata["dataset"], made.metadata["classes"], made.metadata["mean"]) == ("tiny", data.classes, data.mean)
-    decoded, labels = training_images(made)
+    decoded, labels = every(made)
     assert len(decoded) == 6 * images
     assert labels.bincount().tolist() == [2 * images] * 3
 
@@ -206,7 +175,7 @@ def test_a_snapshot_is_the_set_of_a_schedule_that_ends_there():
         run.step()
         run.step()
     early, whole = (finished(run.sets[0], data, 1, {}) for run in (long, short))
-    assert torch.equal(early.images, whole.images) and torch.equal(early.regions, whole.regions)
+    assert torch.equal(early.images, whole.images)
     assert early.metadata == whole.metadata
 
 

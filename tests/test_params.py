@@ -59,7 +59,7 @@ def test_the_defaults_are_the_papers():
         "cfc_temperature": 0.7,
         "cfc_average": 0.5,
     }
-    paper |= {"image_lr": 0.005, "image_momentum": 0.5, "image_lr_decay_at": [1200, 1600, 1800], "image_lr_decay": 0.5, "mask_networks": 20}
+    paper |= {"image_lr": 0.005, "image_momentum": 0.5, "image_lr_decay_at": [1200, 1600, 1800], "image_lr_decay": 0.5}
     paper |= {"net_lr": 0.01, "net_momentum": 0.9, "net_weight_decay": 5e-4, "net_batch": 64, "net_images": 2000, "cutmix_beta": 1.0, "cutmix_p": 0.5}
     assert {key: distill[key] for key in paper} == paper
     for name in ("mnist", "fashionmnist"):
@@ -129,7 +129,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},
         "figures.maps.variants: 'udd-nocf' is not declared under variants; did you mean 'udd-nocfc'?",
     ),
-    ({"tables": {"main": {"protocol": "epochs30"}}}, "tables.main.protocol: 'epochs30' is not declared under protocols; did you mean 'epochs300'?"),
+    ({"tables": {"main": {"protocols": ["idc", "epochs30"]}}}, "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?"),
     ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
     ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),

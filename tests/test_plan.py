@@ -155,7 +155,9 @@ def test_only_what_concerns_a_set_is_in_its_configuration():
 
 def test_the_full_data_set_is_evaluated_by_its_own_protocol_and_seed_0():
     full, udd = Cell("svhn", "all", "full"), Cell("svhn", 1, "udd")
-    assert plan.protocol({}, full) == "epochs300" and plan.protocol({}, udd) == "idc" and plan.protocol({"protocol": "x"}, udd) == "x"
+    two = {"protocols": ["idc", "x"]}
+    assert plan.protocols({}, full) == plan.protocols(two, full) == ["epochs300"]
+    assert plan.protocols({}, udd) == ["idc"] and plan.protocols(two, udd) == ["idc", "x"]
     assert plan.seeds(params(), full) == [0] and plan.seeds(params(), udd) == [0, 1, 2]
 
 

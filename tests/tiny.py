@@ -16,7 +16,7 @@ from udd.networks.architectures import Network, build
 from udd.networks.streams import stream
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "mask_networks": 2, "image_lr_decay_at": [1]}
+SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "image_lr_decay_at": [1]}
 
 
 @cache

@@ -20,7 +20,7 @@ REQUEST = {"ipc": [1], "datasets": ["digits"]}
 TINY: dict[str, Any] = {
     "seeds": {"distill": [0], "evaluate": [0]},
     "distill": {
-        "width": 4, "outer": 2, "inner": 2, "net_images": 16, "net_batch": 8, "batch_real": 4, "mask_networks": 1,
+        "width": 4, "outer": 2, "inner": 2, "net_images": 16, "net_batch": 8, "batch_real": 4,
         "matching_augment": ["color", "crop"], "image_lr_decay_at": [1], "max_pairs": 16,
     },
     "coreset": {"width": 4, "epochs": 1},
