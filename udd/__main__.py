@@ -12,7 +12,7 @@ from udd.command import main
 # verb: (module, what it does)
 VERBS = {
     "data": ("udd.data", "Pack a data set and write its manifest."),
-    "distill": ("udd.runs.job", "Distil a data set; goes on from its last checkpoint."),
+    "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "coresets": ("udd.methods.coresets", "Choose real images instead."),
     "pool": ("udd.runs.pool", "Train one network of a pool."),
     "evaluate": ("udd.evaluation.job", "Train fresh networks on a set and record their accuracy."),

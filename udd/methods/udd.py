@@ -57,8 +57,8 @@ def begin(config: dict[str, Any], data: Dataset) -> Distilled:
 
 
 def learning_rate(options: dict[str, Any], ipc: int, outer: int) -> float:
-    """The pixels' rate: image_lr x IPC/10 (IDC's rule), decayed at the given outer iterations (Sec. 3)."""
-    passed = sum(outer >= at for at in options["image_lr_decay_at"])
+    """The pixels' rate: image_lr x IPC/10 (IDC's rule), decayed after the given fractions of the outer iterations (Sec. 3)."""
+    passed = sum(outer >= round(at * options["outer"]) for at in options["image_lr_decay_at"])
     return options["image_lr"] * ipc / 10 * options["image_lr_decay"] ** passed
 
 

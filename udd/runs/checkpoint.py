@@ -40,13 +40,13 @@ def set_state(made: Distilled, prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}/{name}": value for name, value in tensors.items()}
 
 
-def save(path: Path, trajectory: Trajectory, sets: list[Distilled], curves: list[Tensor], seconds: float) -> None:
-    """Write the state atomically. curves: one float64 [rows, columns] a set; seconds: spent so far."""
+def save(path: Path, trajectory: Trajectory, sets: list[Distilled], curves: list[Tensor], seconds: float, made_of: str = "") -> None:
+    """Write the state atomically. curves: one float64 [rows, columns] a set; seconds: spent so far; made_of: a digest to be asked for again."""
     tensors = network_state(trajectory)
     for number, (made, curve) in enumerate(zip(sets, curves, strict=True)):
         tensors |= set_state(made, f"set{number}") | {f"set{number}/curve": curve}
     metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": seconds}
-    metadata |= {"device": sets[0].images.device.type}
+    metadata |= {"device": sets[0].images.device.type, "made_of": made_of}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))
 
@@ -69,7 +69,7 @@ def chunk(path: Path) -> int | None:
     return read(path)[1].get("chunk")
 
 
-def restore(path: Path, trajectory: Trajectory, sets: list[Distilled]) -> tuple[list[Tensor], float]:
+def restore(path: Path, trajectory: Trajectory, sets: list[Distilled], made_of: str = "") -> tuple[list[Tensor], float]:
     """Bring a trajectory and its sets, as they are at the start, to the checkpoint's state. Returns the curves and the seconds spent.
 
     Raises UserError if the checkpoint is truncated, of another format, or of another kind of device.
@@ -78,6 +78,8 @@ def restore(path: Path, trajectory: Trajectory, sets: list[Distilled]) -> tuple[
     tensors, metadata = read(path)
     if metadata["device"] != device.type:
         raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
+    if made_of and metadata.get("made_of") != made_of:
+        raise UserError(f"{path}: a checkpoint of other data or another configuration; delete it, or give another file")
     on_device = {name: value.to(device) for name, value in tensors.items() if "random" not in name}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])

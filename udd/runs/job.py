@@ -26,7 +26,7 @@ def make(tasks: list[Task], path: Path, args: argparse.Namespace, device: torch.
         for written in (path, *(task.out for task in tasks)):
             locks.enter_context(lock(written))
         run = Run([task.config for task in tasks], load(args.manifest, args.root).to(device), path, args.pool, inputs_digest([args.manifest]))
-        complete(run, [task.out for task in tasks], args)
+        complete(run, [task.out for task in tasks], args.begun + args.time_limit, args.log_every, args.checkpoint_seconds, args.snapshots)
         failures = [write(run, number, task) for number, task in enumerate(tasks)]
         path.unlink(missing_ok=True)
         return failures

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+import hashlib
+import math
 import signal
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,8 @@ class Alarm:
         self.until, self.asked = until, ""
 
     def __enter__(self) -> Alarm:
-        self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        listens = threading.current_thread() is threading.main_thread()  # Python lets no other thread
+        self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT) if listens}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,10 +73,14 @@ def failure(made: Distilled, data: Dataset) -> str:
 
 
 class Run:
-    """Sets in lockstep, at the start or where the checkpoint at `path` left them; `inputs` is the digest of what they are made of."""
+    """Sets in lockstep, at the start or where the checkpoint at `path` left them.
 
-    def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None, inputs: str):
+    inputs: the digest of the data that they are made of; made_of: what the checkpoint must be of, where its name does not say so.
+    """
+
+    def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None, inputs: str, made_of: str = ""):
         self.data, self.path, self.inputs, self.begun, self.before = data, path, inputs, time.monotonic(), 0.0
+        self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
         self.sets = [begin(config, data) for config in configs]
         chunk, said = memory.chunk(self.sets, data)
         chunk = checkpoint.chunk(path) if path.exists() else chunk  # it goes on as it began: so do its bits
@@ -84,7 +92,7 @@ class Run:
         if said:
             print(said, file=sys.stderr)
         if path.exists():
-            self.curves, self.before = checkpoint.restore(path, self.trajectory, self.sets)
+            self.curves, self.before = checkpoint.restore(path, self.trajectory, self.sets, self.made_of)
             print(f"goes on from {path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
         self.pace = progress.Pace(self.done, self.total, images_a_step(self.sets, len(data.classes)))
 
@@ -126,7 +134,7 @@ class Run:
     def keep(self) -> None:
         """Write a checkpoint, unless there is nothing good to keep."""
         self.check_finite()
-        checkpoint.save(self.path, self.trajectory, self.sets, self.curves, self.seconds)
+        checkpoint.save(self.path, self.trajectory, self.sets, self.curves, self.seconds, self.made_of)
 
     def origin(self) -> dict[str, Any]:
         """The provenance of this run's sets; where memory was short, with the number of training images that went at once."""
@@ -143,20 +151,22 @@ class Run:
             synthetic.save(named, finished(made, self.data, outer, origin))
 
 
-def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
-    """Run Algorithm 1 to its end. Raises Stopped when it has to end early, at a checkpoint."""
-    every, saved = args.log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
-    with Alarm(args.begun + args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
+def complete(
+    run: Run, outs: list[Path], until: float = math.inf, log_every: int = 0, checkpoint_seconds: float = 180, snapshots: Sequence[int] = ()
+) -> None:
+    """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
+    every, saved = log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
+    with Alarm(until) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
             if said:
                 run.check_finite()
-            if run.trajectory.inner == 0 and run.trajectory.outer in args.snapshots:
+            if run.trajectory.inner == 0 and run.trajectory.outer in snapshots:
                 run.snapshot(outs)
             if (reason := alarm.reason()) and run.done < run.total:
                 run.keep()
                 raise Stopped(f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}")
-            if time.monotonic() - saved >= args.checkpoint_seconds:
+            if time.monotonic() - saved >= checkpoint_seconds:
                 run.keep()
                 saved = time.monotonic()
             bar.update()

@@ -40,9 +40,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     mues = read_mues(sources.collected / "utilization.csv")
     found = families(config, mues, read(sources.collected / "accuracy.csv"))
     if not found:
-        raise UserError(
-            f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd.evaluation.utilization and udd.evaluation.accuracy"
-        )
+        raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization and udd evaluate")
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
     for number, family in enumerate(found):
