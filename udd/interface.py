@@ -22,11 +22,10 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Work
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.views import changes, every
-from udd.methods import coresets
-from udd.methods.udd import finished
+from udd.methods import CHOOSES, METHODS, coresets
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
-from udd.runs.loop import Run, complete, failure
+from udd.runs.loop import Run, complete
 from udd.synthetic.sets import SyntheticSet, load
 
 __all__ = ["dataset", "distill", "evaluate", "load"]
@@ -92,7 +91,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
         raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
-    section = "distill" if plan.method(params, method) == "distill" else "coreset"
+    section = "coreset" if METHODS[plan.method(params, method)] == CHOOSES else "distill"
     params["datasets"].setdefault(data.name, {"kind": "npz"})
     variant = dict(params["variants"][method])
     params["variants"][method] = variant | {section: variant.get(section, {}) | keys}
@@ -127,19 +126,17 @@ def distill(
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
     data = data.to(place)
-    if config["method"] != "distill":
+    if METHODS[config["method"]] == CHOOSES:
         return coresets.as_set(coresets.coreset(config, data, place), data, config, provenance("udd.methods.coresets", place))
     smallest = min(torch.bincount(data.train_labels, minlength=len(data.classes)).tolist())
     if ipc > smallest:
         raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {smallest} training images; lower ipc")
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
-    run = Run([config], data, path, None, inputs, plan.canonical(config) + inputs)
-    complete(run, [], until=time.monotonic() + 60 * minutes)
-    if failed := failure(run.sets[0], data):
-        raise run.stopped_by(failed)
+    run = Run(config, data, path, None, inputs, plan.canonical(config) + inputs)
+    complete(run, until=time.monotonic() + 60 * minutes)
     path.unlink(missing_ok=True)
-    return finished(run.sets[0], data, run.options["outer"], run.origin())
+    return run.finished()
 
 
 class Accuracy(NamedTuple):

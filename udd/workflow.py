@@ -19,6 +19,8 @@ from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
 from udd.errors import UserError
+from udd.methods import modules
+from udd.provenance import code_digest
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -116,6 +118,11 @@ def pool_of(params: Params, wildcards: Any) -> list[str]:
 def pool_option(files: Any) -> str:
     """`--pool FOLDER` where the rule's input has a pool."""
     return f"--pool {shlex.quote(os.path.dirname(files.pool[0]))}" if files.pool else ""
+
+
+def method_code(params: Params, variant: str) -> str:
+    """The digests of the code that a variant's set is made by: its method's, and its networks'."""
+    return " ".join(code_digest(module) for module in modules(plan.method(params, variant)))
 
 
 def evaluation_config(params: Params, wildcards: Any) -> str:

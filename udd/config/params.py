@@ -114,7 +114,10 @@ def looks_like_number(text: str) -> bool:
 def problems(params: dict[str, Any], schema: dict[str, Any]):
     """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
     yield from not_finite(params)
-    for section in ("distill", "coreset", "evaluate", "utilization"):
+    distilled = [
+        name for name, made in params["variants"].items() if made.get("method", "distill") not in ("random", "herding", "forgetting", "full")
+    ]
+    for section in (name for name in schema["$defs"] if name in schema["properties"] and name != "seeds"):
         for key in schema["$defs"][section]["properties"]:
             if key not in params[section]:
                 yield section, f"key '{key}' is missing; the defaults must be complete"
@@ -122,7 +125,7 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
     for name in params["figures"].get("curves", {}).get("variants", []):
-        if params["variants"][name].get("method", "distill") not in ("distill", "full"):  # the full data set is left out of figures
+        if name not in distilled and params["variants"][name].get("method") != "full":  # the full data set is left out of figures
             yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:

@@ -132,8 +132,14 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set."""
     how = method(params, cell.variant)
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
-    section = {"distill": "distill", "herding": "coreset", "forgetting": "coreset"}.get(how)
-    return config | ({section: merged(params, section, cell)} if section else {})
+    section = {"herding": "coreset", "forgetting": "coreset", "random": None, "full": None}.get(how, "distill")
+    if section is None:
+        return config
+    found = merged(params, section, cell)
+    if section == "coreset" or how == "distill":
+        return config | {section: found}
+    shared = {key: value for key, value in found.items() if key in SHARED or key.startswith(("net_", "image_", "cutmix_"))}
+    return config | {section: shared} | ({how: merged(params, how, cell)} if how in params else {})
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
@@ -148,6 +154,9 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     }
 
 
+# What every method reads of `distill`, beside net_*, image_* and cutmix_*; the rest of that section is UDD's and IDC's own
+SHARED = ("network", "width", "init", "factor", "outer", "inner", "pretrain_epochs", "precision", "compile", "networks", "pool", "batch_real")
+SHARED += ("matching_augment",)
 NETWORKS = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
 NETWORKS += ("precision", "compile")
 
@@ -162,9 +171,14 @@ def networks_config(config: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": config["dataset"], "seed": config["seed"], "distill": networks_part(config["distill"])}
 
 
+def distilled(params: Params) -> list[str]:
+    """The variants whose sets are distilled, by whatever method."""
+    return [name for name in params["variants"] if method(params, name) not in ("random", "herding", "forgetting", "full")]
+
+
 def pools(params: Params) -> dict[str, dict[str, Any]]:
     """The pools of networks that cells meet, by name: what decides their networks."""
-    cells = [cell for cell in all_cells(params) if method(params, cell.variant) == "distill"]
+    cells = [cell for cell in all_cells(params) if cell.variant in distilled(params)]
     found = (networks_config(set_config(params, cell, seed)) for cell in cells for seed in seeds(params, cell))
     return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
 

@@ -1,4 +1,4 @@
-"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
+"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
 
 
 rule distill:
@@ -10,11 +10,11 @@ rule distill:
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.methods.udd"),
+        code=lambda w: flow.method_code(params, w.variant),
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
         pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
-        variant=flow.pick(plan.variants(params, "distill")),
+        variant=flow.pick(plan.distilled(params)),
     log:
         results("logs/distill/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
