@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
 
@@ -13,8 +17,16 @@ class UserError(Exception):
     """Something the user can mend: one line that names the file or key, what was found, what was expected, what to do."""
 
 
+class Busy(UserError):
+    """Another process is at the same output; once it has ended this one can go on."""
+
+
 class Stopped(Exception):
-    """The run ended early at a checkpoint (time limit or SIGTERM); nothing is lost."""
+    """The run ended early at a checkpoint (time limit or SIGTERM); nothing is lost. `advanced`: the checkpoint is further on than the start."""
+
+    def __init__(self, message: str, advanced: bool = True):
+        super().__init__(message)
+        self.advanced = advanced
 
 
 def main(run: Callable[[list[str] | None], None]) -> None:
@@ -22,16 +34,30 @@ def main(run: Callable[[list[str] | None], None]) -> None:
     try:
         run(None)
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        sys.exit(STOPPED)
+        end(str(stopped), stopped.advanced and queue_again())
+    except Busy as busy:
+        if not queue_again():
+            fail(busy)
+        end(str(busy), True)
     except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        fail(error)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
             raise
-        print(f"error: the device has too little free memory: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        fail(error, "the device has too little free memory: ")
+
+
+def end(message: str, queued: bool) -> NoReturn:
+    """Exit with the code for a run that can go on. Who listens may have ended by the same signal, so a message that nobody hears is no error."""
+    with suppress(OSError):
+        print(f"{message}; queued again by Slurm" if queued else message, file=sys.stderr, flush=True)
+    sys.exit(STOPPED)
+
+
+def fail(error: Exception, what: str = "") -> NoReturn:
+    """Exit with one line for the user."""
+    print(f"error: {what}{one_line(error)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def one_line(error: Exception) -> str:

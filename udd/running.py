@@ -143,7 +143,7 @@ class Run:
 
 def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
     """Run Algorithm 1 to its end. Raises Stopped when it has to end early, at a checkpoint."""
-    every, saved = args.log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
+    every, saved, first = args.log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done
     with Alarm(args.begun + args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
@@ -153,7 +153,8 @@ def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
                 run.snapshot(outs)
             if (reason := alarm.reason()) and run.done < run.total:
                 run.keep()
-                raise Stopped(f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}")
+                said = f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}"
+                raise Stopped(said, advanced=run.done > first)
             if time.monotonic() - saved >= args.checkpoint_seconds:
                 run.keep()
                 saved = time.monotonic()

@@ -1,5 +1,6 @@
 """Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
 
+SIGTERM, by which a queue tells a job that its time is over, leaves alone who listens (tee), so that the checkpoint can be written.
 Sets that meet the same networks are made in lockstep by the first of their jobs, which leaves them on the shelf for the others.
 """
 
@@ -25,6 +26,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        "{{ python -m udd.take --module udd.distill --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
+        "trap : TERM; {{ python -m udd.take --module udd.distill --config {params.config:q} --inputs {input.manifest:q} --shelf {params.shelf:q} --out {output.set:q} {output.curve:q} ||"
         ' python -m udd.distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q}'
-        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | (tee -i {log:q} || :)"
+        " --shelf {params.shelf:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS; }} 2>&1 | (trap '' TERM; tee -i {log:q} || :)"
