@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from udd.analysis import proxies_path
+from udd.figures.lettering import plain
 from udd.figures.real import dataset_of, real_by_class
 from udd.figures.style import COLOURS, Sources, pixels, place_name, read_set, start, variant_name
 from udd.proxies import Proxies, activation_maps
@@ -18,6 +19,7 @@ from udd.proxies import load as load_proxies
 from udd.synthetic import SyntheticSet
 
 CLASSES = 8  # columns
+SHORT = 16  # characters of a class's name above its column
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
@@ -40,7 +42,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
             for axis, image in zip(axes[2 * number], index.tolist(), strict=True):
                 outline(axis, made, image)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
-        axis.set_title(name, fontsize=8)
+        axis.set_title(plain(name, SHORT), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
     legend(figure, rows[-1][2])
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
