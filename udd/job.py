@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +18,7 @@ from udd.cli import UserError, setup
 from udd.data import load, read_manifest
 from udd.distill import finished
 from udd.files import lock
+from udd.provenance import code_digest
 from udd.request import Task, check_data, check_pool, checkpoint_path, parser, requested
 from udd.running import Run, complete, failure
 
@@ -80,14 +83,30 @@ def make_company(configs: list[dict[str, Any]], args: argparse.Namespace, device
     path.with_suffix(".json").unlink(missing_ok=True)
 
 
+def made_before(task: Task, args: argparse.Namespace) -> bool:
+    """Whether the set is there already, of this configuration, code and data: by a job whose submitter died, say. It then counts as new."""
+    if not (task.out.exists() and task.curve.exists()):
+        return False
+    metadata = shelf.set_metadata(task.out)
+    made = {"code": code_digest("udd.distill"), "inputs": shelf.inputs_digest([args.manifest])}
+    if metadata["config"] != task.config or any(metadata["provenance"].get(name) != value for name, value in made.items()):
+        return False
+    for path in (task.curve, task.out):
+        os.utime(path)
+    print(f"{task.out}: made already, of the same configuration, code and data", file=sys.stderr)
+    return True
+
+
 def run(argv: list[str] | None = None) -> None:
-    """Make the sets that the command line asks for."""
+    """Make the sets that the command line asks for, but for those that are there."""
     args = parser().parse_args(argv)
     args.begun = time.monotonic()  # a time limit counts from here: waiting for another job's company is part of it
     tasks = requested(args)
     configs = [task.config for task in tasks]
     check_data(configs, read_manifest(args.manifest), args.manifest)
     check_pool(configs, args)
+    if all([made_before(task, args) for task in tasks]):
+        return
     device = setup(args)
     if args.shelf:
         with ExitStack() as locks:
