@@ -12,7 +12,7 @@ from udd.slurm import queue_again
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """A job of the workflow's, number 7; returns a function that sets its state and whether it may be queued again, and the file of what was asked."""
+    """A job of the workflow's, number 7; returns a function that sets its state, and what requeue exits with, and returns the file of calls."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("UDD_REQUEUE", "1")

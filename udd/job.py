@@ -105,7 +105,7 @@ def run(argv: list[str] | None = None) -> None:
     configs = [task.config for task in tasks]
     check_data(configs, read_manifest(args.manifest), args.manifest)
     check_pool(configs, args)
-    if all([made_before(task, args) for task in tasks]):
+    if not args.snapshots and all(made_before(task, args) for task in tasks):
         return
     device = setup(args)
     if args.shelf:

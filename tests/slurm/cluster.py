@@ -54,9 +54,9 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node1} CPUs=8 RealMemory=64000 Gres=gpu:2
 NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={node2} CPUs=8 RealMemory=64000
-PartitionName=cpu Nodes=node1,node2 Default=YES MaxTime=60 State=UP PriorityTier=1
-PartitionName=gpu Nodes=node1 MaxTime=60 State=UP PriorityTier=1
-PartitionName=urgent Nodes=node1,node2 MaxTime=60 State=UP PriorityTier=9
+PartitionName=cpu Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=gpu Nodes=node1 MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=node1,node2 MaxTime=INFINITE State=UP PriorityTier=9
 """
 
 

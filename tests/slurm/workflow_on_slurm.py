@@ -135,8 +135,9 @@ def test_a_run_may_be_cut_more_often_than_jobs_may_fail(site, local):
 def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
     """Told that its time is over, a distillation is queued again; its submitter dies, is started again and submits the set a second time."""
     call = ["snakemake", *PROFILE, "--retries", "0", f"results/{LONG}"]
+    variables = site.variables | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     with open(site.folder / "first.log", "w") as said:
-        first = subprocess.Popen(call, cwd=site.folder, env=site.variables | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}, stdout=said, stderr=said)
+        first = subprocess.Popen(call, cwd=site.folder, env=variables, stdout=said, stderr=said)
     begun = site.folder / "results" / "shelf" / "checkpoints"
     try:
         site.wait("a checkpoint", lambda: list(begun.glob("*.safetensors")))
