@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
+from udd.regions import grid_boxes
 
 from udd import distill, initial
+from udd.evaluation.views import every
 from udd.methods.udd import begin, finished, learning_rate
 from udd.objectives.matching import mean_features
-from udd.regions import grid_boxes
-from udd.evaluation.views import every
 
 
 def generator(seed: int = 0) -> torch.Generator:

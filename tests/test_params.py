@@ -129,7 +129,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},
         "figures.maps.variants: 'udd-nocf' is not declared under variants; did you mean 'udd-nocfc'?",
     ),
-    ({"tables": {"main": {"protocols": ["idc", "epochs30"]}}}, "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?"),
+    (
+        {"tables": {"main": {"protocols": ["idc", "epochs30"]}}},
+        "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?",
+    ),
     ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
     ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),

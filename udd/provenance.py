@@ -19,7 +19,7 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 # Rooms whose code no result depends on: how a result is asked for, refused, logged, interrupted and written (tests hold that to the same
 # bits), how raw data is read (its manifest, which pins the bytes, already counts).
-UNCOUNTED = ("udd.config", "udd.data", "udd.runs", "udd.command", "udd.errors", "udd.files", "udd.device", "udd.provenance")
+UNCOUNTED = ("udd.config", "udd.data", "udd.runs", "udd.command", "udd.errors", "udd.files", "udd.device", "udd.slurm", "udd.provenance")
 
 
 def module_path(name: str) -> Path | None:

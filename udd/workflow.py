@@ -82,6 +82,12 @@ def prepare_environment(params: Params, base: str) -> None:
         os.environ.setdefault(name, value)
 
 
+def may_queue_again(workflow: Any) -> None:
+    """Let a job that is alone in a Slurm job of this workflow's put itself back into the queue when it is cut (udd.slurm)."""
+    if workflow.remote_exec:
+        os.environ["UDD_REQUEUE"] = "1"
+
+
 def gpu_visible() -> bool:
     """Whether jobs will find a GPU, asked of the driver: torch is slow to import."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
@@ -90,11 +96,11 @@ def gpu_visible() -> bool:
 
 
 def gpus_a_job(workflow: Any) -> int:
-    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run side by side."""
-    asked = "gpu" in workflow.global_resources
-    if not asked:
-        workflow.register_resource("gpu", 1)  # here, not in a profile: `--resources` on the command line would replace a profile's
-    return int(asked or gpu_visible())
+    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run side by side (or N is 0)."""
+    if "gpu" in workflow.global_resources:
+        return int(amount(workflow, "gpu") != 0)
+    workflow.register_resource("gpu", 1)  # here, not in a profile: `--resources` on the command line would replace a profile's
+    return int(gpu_visible())
 
 
 def set_config(params: Params, wildcards: Any) -> str:
@@ -215,6 +221,12 @@ def wanted(params: Params) -> list[str]:
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
     return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
+
+
+def amount(workflow: Any, resource: str) -> Any:
+    """How much of a resource there is; something else than a number, or None, if that is open."""
+    found = workflow.global_resources.get(resource)
+    return getattr(found, "value", found)  # a number in older versions, a Resource in newer ones
 
 
 def make_folders(params: Params) -> None:

@@ -180,7 +180,7 @@ def complete(
     run: Run, out: Path | None = None, until: float = math.inf, log_every: int = 0, checkpoint_seconds: float = 180, snapshots: Sequence[int] = ()
 ) -> None:
     """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
-    every, saved = log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
+    every, saved, first = log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done
     with Alarm(until) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
@@ -190,7 +190,8 @@ def complete(
                 run.snapshot(out)
             if (reason := alarm.reason()) and run.done < run.total:
                 run.keep()
-                raise Stopped(f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}")
+                said = f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}"
+                raise Stopped(said, advanced=run.done > first)
             if time.monotonic() - saved >= checkpoint_seconds:
                 run.keep()
                 saved = time.monotonic()

@@ -5,6 +5,7 @@ from udd.provenance import code_digest
 
 params = flow.checked(config, reversed(workflow.configfiles))
 flow.prepare_environment(params, workflow.basedir)
+flow.may_queue_again(workflow)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
 

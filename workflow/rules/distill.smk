@@ -1,4 +1,7 @@
-"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
+"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
+
+SIGTERM, by which a queue tells a job that its time is over, leaves alone who listens (tee), so that the checkpoint can be written.
+"""
 
 
 rule distill:
@@ -6,8 +9,9 @@ rule distill:
         manifest=results("data/{dataset}.json"),
         pool=lambda w: flow.pool_of(params, w),
     output:
-        set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
-        curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
+        # update: what another job made since this one was submitted is not removed when this one begins
+        set=update(results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors")),
+        curve=update(results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv")),
     params:
         config=lambda w: flow.set_config(params, w),
         code=lambda w: flow.method_code(params, w.variant),
@@ -22,6 +26,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
+        'trap : TERM; python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
         " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS"
-        " 2>&1 | (tee -i {log:q} || :)"
+        " 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

@@ -5,6 +5,14 @@ from shutil import which
 from udd.reports.quoted import FOLDER as QUOTED
 
 
+localrules:  # on a cluster they run where Snakemake does: seconds each
+    collect,
+    collect_request,
+    tables,
+    pdf,
+    figures,
+
+
 rule collect:
     input:
         [results(f"accuracy/{record.path}") for record in plan.all_records(params)],

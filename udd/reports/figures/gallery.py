@@ -8,10 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from udd.reports.figures.lettering import plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
 from udd.synthetic.sets import SyntheticSet
 
+SHORT = 24  # characters of a class's name
 MOST = 10  # images of a class, and classes where there are several images of each
 
 
@@ -24,7 +26,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     panels += [(variant_name(name), by_class(made.images, made.labels, count, classes)) for name, made in sets]
     single = count == 1
     arranged = [(name, ten_a_row(rows) if single else rows[:MOST]) for name, rows in panels]
-    return single_file(config, arranged) if single else side_by_side(config, arranged, dataset.classes[:MOST])
+    return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
 
 
 def of_set(made: SyntheticSet, most: int) -> Figure:
