@@ -182,8 +182,8 @@ def test_the_command_prints_cells_and_configurations(capsys, monkeypatch):
 def test_an_ipc_that_is_no_number_is_refused(ipc, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
-        main(lambda _argv: plan.run(["--dataset", "cifar10", f"--ipc={ipc}"]))
-    assert ended.value.code == 2
+        main(lambda: plan.run(["--dataset", "cifar10", f"--ipc={ipc}"]))
+    assert ended.value.code == 1
     assert capsys.readouterr().err == f"error: --ipc {ipc}: expected a whole number of images per class, 1 or more\n"
 
 

@@ -40,10 +40,10 @@ def copied(bench, tmp_path) -> Path:
 
 def met(**changes: Any) -> list[Tensor]:
     """The networks that a distillation of four meets, each as it was before every inner step and at its end, as numbers in a row."""
-    run = Run([config(**({"outer": 4, "inner": 2} | changes))], dataset())
+    run = Run(config(**({"outer": 4, "inner": 2} | changes)), dataset())
     found: list[list[Tensor]] = []
-    for _ in range(run.length):
-        run.step()
+    for _ in range(run.total):
+        run.advance(False)
         found.append([weight.detach().clone().flatten() for weight in run.trajectory.network.parameters()])
     steps = [torch.cat(weights) for weights in found]
     return [torch.stack(steps[first : first + 2]) for first in range(0, len(steps), 2)]
@@ -138,8 +138,8 @@ def test_a_run_begun_without_the_pool_goes_on_with_it(bench):
 def refusal(bench: Bench, capsys, folder: Path, **changes: Any) -> str:
     """The one line on which a distillation with this pool ends."""
     with pytest.raises(SystemExit) as ended:
-        main(lambda _argv: bench.distil(config(**(POOL | {"outer": 3} | changes)), "refused", "--pool", folder))
-    assert ended.value.code == 2
+        main(lambda: bench.distil(config(**(POOL | {"outer": 3} | changes)), "refused", "--pool", folder))
+    assert ended.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1, error
     assert not (bench.folder / "refused.safetensors").exists()
