@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -18,9 +16,9 @@ from udd.cli import UserError, setup
 from udd.data import load, read_manifest
 from udd.distill import finished
 from udd.files import lock
-from udd.provenance import code_digest
 from udd.request import Task, check_data, check_pool, checkpoint_path, parser, requested
 from udd.running import Run, complete, failure
+from udd.slurm import submitted
 
 
 def make(tasks: list[Task], path: Path, args: argparse.Namespace, device: torch.device) -> list[str]:
@@ -31,7 +29,10 @@ def make(tasks: list[Task], path: Path, args: argparse.Namespace, device: torch.
         run = Run([task.config for task in tasks], load(args.manifest, args.root).to(device), path, args.pool, shelf.inputs_digest([args.manifest]))
         complete(run, [task.out for task in tasks], args)
         failures = [write(run, number, task) for number, task in enumerate(tasks)]
-        path.unlink(missing_ok=True)
+        if submitted() and not any(failures):
+            run.keep()  # if who submitted this job died, another for the same set may follow it: that ends at once
+        else:
+            path.unlink(missing_ok=True)
         return failures
 
 
@@ -83,30 +84,14 @@ def make_company(configs: list[dict[str, Any]], args: argparse.Namespace, device
     path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def made_before(task: Task, args: argparse.Namespace) -> bool:
-    """Whether the set is there already, of this configuration, code and data: by a job whose submitter died, say. It then counts as new."""
-    if not (task.out.exists() and task.curve.exists()):
-        return False
-    metadata = shelf.set_metadata(task.out)
-    made = {"code": code_digest("udd.distill"), "inputs": shelf.inputs_digest([args.manifest])}
-    if metadata["config"] != task.config or any(metadata["provenance"].get(name) != value for name, value in made.items()):
-        return False
-    for path in (task.curve, task.out):
-        os.utime(path)
-    print(f"{task.out}: made already, of the same configuration, code and data", file=sys.stderr)
-    return True
-
-
 def run(argv: list[str] | None = None) -> None:
-    """Make the sets that the command line asks for, but for those that are there."""
+    """Make the sets that the command line asks for."""
     args = parser().parse_args(argv)
     args.begun = time.monotonic()  # a time limit counts from here: waiting for another job's company is part of it
     tasks = requested(args)
     configs = [task.config for task in tasks]
     check_data(configs, read_manifest(args.manifest), args.manifest)
     check_pool(configs, args)
-    if not args.snapshots and all(made_before(task, args) for task in tasks):
-        return
     device = setup(args)
     if args.shelf:
         with ExitStack() as locks:
