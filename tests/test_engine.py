@@ -8,9 +8,9 @@ import torch
 import yaml
 from tiny import dataset, network, noise, options, params
 from torch import Tensor, nn
-from udd.runs.lockstep import shared_part
 
 from udd.config.params import SCHEMA, check, overlay
+from udd.config.plan import networks_part as shared_part
 from udd.errors import UserError
 from udd.networks import augment
 from udd.networks.architectures import Network, norm

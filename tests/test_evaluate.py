@@ -11,14 +11,19 @@ from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
 from udd.synthetic.sets import SyntheticSet, save
 
+DISTILL = {
+    "policy": "activation", "decode": "regions", "selected": 2, "search_layer": "last", "ranking": "plain", "jitter": "gaussian",
+    "jitter_sigma": 0.05, "jitter_copies": 2, "network": "convnet3",
+}  # fmt: skip
 TINY = {"name": "tiny", "kind": "npz"}
-SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": {"policy": "jitter"}}
+SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": DISTILL}
 RECIPE = {
     "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
     "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
-    "precision": "float32", "regions": "stored", "compile": "never",
+    "precision": "float32", "views": "all", "steps": 0, "checkups": 4, "compile": "never",
 }  # fmt: skip
-CONFIG = {"set": SET, "architecture": "convnet3", "protocol": "idc", "network": 0, "evaluate": RECIPE}
+RECORD = {"set": SET, "architecture": "convnet3", "protocol": "idc", "evaluate": RECIPE}
+CONFIG = RECORD | {"network": 0}
 
 
 def images(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,10 +40,9 @@ def dataset() -> Dataset:
 
 def a_set(**changes) -> SyntheticSet:
     pixels, labels = images(4, 2)
-    regions = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]], dtype=torch.uint8)
     boxes = torch.tensor([[0, 0, 4, 4], [4, 4, 4, 4], [0, 4, 4, 4]])
     metadata = {"dataset": "tiny", "classes": ["across", "down"], "mean": [0.5], "std": [0.4], "whole": True, "config": SET}
-    return SyntheticSet(pixels, labels, regions, boxes, metadata)._replace(**changes)
+    return SyntheticSet(pixels, labels, boxes, metadata)._replace(**changes)
 
 
 def with_metadata(**changes) -> SyntheticSet:
@@ -47,7 +51,7 @@ def with_metadata(**changes) -> SyntheticSet:
 
 def command(config: dict, path, out) -> list[str]:
     given = ["--set", str(path)] if path else []
-    return ["--config", json.dumps(config), "--manifest", "m", "--root", "r", "--out", str(out), "--device", "cpu", *given]
+    return ["--config", json.dumps(config), "--manifest", str(out.parent / "m"), "--root", "r", "--out", str(out), "--device", "cpu", *given]
 
 
 @pytest.fixture
@@ -55,58 +59,86 @@ def run(tmp_path, monkeypatch):
     """Run the command on a set (None: without one) and return the record."""
     monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
 
-    def call(config: dict, made: SyntheticSet | None = None) -> dict:
+    def call(config: dict, made: SyntheticSet | None = None, networks: tuple[int, ...] = (0,)) -> dict:
         path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
         if made:
             save(path, made)
-        evaluation_job.run(command(config, path if made else None, out))
-        return json.loads(out.read_text())
+        (tmp_path / "m").write_text("a manifest")
+        evaluation_job.run(command(config | {"networks": networks}, path if made else None, out))
+        found = json.loads(out.read_text())
+        return found | found["networks"].get("0", {})
 
     return call
 
 
 def test_a_record_says_what_was_measured_and_how(run):
-    record = run(CONFIG, a_set())
-    assert record["format"] == 1 and record["config"] == CONFIG
+    record = run(RECORD, a_set())
+    assert record["format"] == 2 and record["config"] == RECORD
     assert [epoch for epoch, _ in record["checkups"]] == [2, 4, 6, 8]
     values = [value for _, value in record["checkups"]]
-    assert record["accuracy"] == values[-1] and record["accuracy_best4"] == max(values)
-    assert record["stored_images"] == 4 and record["decoded_images"] == 4 + 6
-    assert record["stored_bytes"] == 4 * (64 * 4 + 8 + 3) + 3 * 4 * 8  # pixels, label and mask an image; 4 numbers a window
+    assert record["accuracy"] == values[-1] and record["accuracy_best"] == max(values)
+    assert record["stored_images"] == 4 and record["decoded_images"] == 4 + 12
+    assert (record["epochs"], record["steps"]) == (8, 8 * 4)
+    assert record["stored_bytes"] == 4 * (64 * 4 + 8) + 3 * 4 * 8  # pixels and label an image; 4 numbers a window
     assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluation.accuracy"
 
 
-def test_each_line_of_the_log_names_its_record(run, capsys):
-    run(CONFIG | {"network": 3}, a_set())
+def test_each_line_of_the_log_names_its_record_and_network(run, capsys):
+    run(RECORD, a_set(), networks=(3,))
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [f"tiny/ipc2/udd/seed0/idc/convnet3/network3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)]
+    assert [line.partition(":")[0] for line in lines] == [f"tiny/ipc2/udd/seed0/idc/convnet3 network 3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)]
 
 
-@pytest.mark.parametrize(("use", "decoded"), [("none", 4), ("stored", 10), ("all", 16)])
-def test_the_protocol_says_which_regions_are_trained_on(run, use, decoded):
-    record = run(CONFIG | {"evaluate": RECIPE | {"regions": use, "epochs": 1}}, a_set())
-    assert record["decoded_images"] == decoded
+def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
+    first = run(RECORD, a_set(), networks=(0, 1))
+    capsys.readouterr()
+    both = run(RECORD, a_set(), networks=(0, 1, 5))
+    assert "network 5" in (said := capsys.readouterr().err) and "network 0" not in said and "network 1" not in said
+    assert both["networks"].keys() == {"0", "1", "5"} and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
+
+
+def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp_path, monkeypatch):
+    run(RECORD, a_set(), networks=(0, 1))
+    other = run(RECORD | {"evaluate": RECIPE | {"epochs": 1}}, a_set())
+    assert other["networks"].keys() == {"0"}
+    with pytest.raises(UserError, match="loss is not finite"):
+        run(RECORD, a_set(images=torch.full((4, 1, 8, 8), torch.nan)))
+    assert not (tmp_path / "record.json").exists() or not json.loads((tmp_path / "record.json").read_text())["networks"]
+
+
+@pytest.mark.parametrize(("reading", "decoded"), [("none", 4), ("searched", 12), ("random", 12), ("all", 16)])
+def test_the_protocol_says_which_views_are_trained_on(run, reading, decoded):
+    record = run(RECORD | {"evaluate": RECIPE | {"views": reading, "epochs": 1}}, a_set())
+    assert record["decoded_images"] == decoded and record["steps"] == decoded / 4
     assert len(record["checkups"]) == 1  # one epoch is all four check-ups
+
+
+def test_a_protocol_of_equal_steps_gives_each_set_its_epochs(run):
+    found = [run(RECORD | {"evaluate": RECIPE | {"steps": 12, "views": reading}}, a_set()) for reading in ("none", "all")]
+    assert [(each["epochs"], each["steps"]) for each in found] == [(12, 12), (3, 12)]
 
 
 def test_the_full_data_set_needs_no_set(run):
     full = {"dataset": SET["dataset"], "ipc": "all", "variant": "full", "seed": 0, "method": "full"}
-    record = run(CONFIG | {"set": full, "evaluate": RECIPE | {"epochs": 20}})
+    record = run(RECORD | {"set": full, "evaluate": RECIPE | {"epochs": 20}})
     assert record["accuracy"] >= 90  # stripes are easy
     assert record["stored_images"] == record["decoded_images"] == 30
     assert record["stored_bytes"] == 30 * 64 + 30 * 8
 
 
-def test_the_same_configuration_gives_the_same_record(run):
-    short = CONFIG | {"evaluate": RECIPE | {"epochs": 3}}
+def test_the_same_configuration_gives_the_same_record(run, tmp_path):
+    short = RECORD | {"evaluate": RECIPE | {"epochs": 3}}
     first, again = run(short, a_set()), run(short, a_set())
-    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    assert first == again  # the second takes the first one's networks
+    (tmp_path / "record.json").unlink()
+    anew = run(short, a_set())
+    assert {name: anew[name] for name in ("accuracy", "checkups")} == {name: first[name] for name in ("accuracy", "checkups")}
 
 
 def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(monkeypatch):
     seen, data = [], dataset()
 
-    def note(network, images, labels, recipe, mean, std, generator, after_epoch):
+    def note(network, images, labels, recipe, mean, std, generator, after_epoch, views):
         seen.append(network.network.classifier.weight.sum().item())
         after_epoch(recipe["epochs"])
 
@@ -117,7 +149,7 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
         CONFIG | {"network": 1},
         CONFIG | {"set": SET | {"seed": 1}},
     ):
-        evaluate.evaluate(config, data, data.train_images, data.train_labels, torch.device("cpu"))
+        evaluate.evaluate(config, data, evaluate.Work(data.train_images, data.train_labels, None, 30), torch.device("cpu"))
     assert seen[0] == seen[1] and len(set(seen)) == 3
 
 
@@ -136,14 +168,14 @@ def test_bfloat16_rounds_what_convolutions_and_products_take_and_nothing_else():
 
 def test_a_network_learns_in_bfloat16_as_well(run):
     full = {"dataset": SET["dataset"], "ipc": "all", "variant": "full", "seed": 0, "method": "full"}
-    record = run(CONFIG | {"set": full, "evaluate": RECIPE | {"epochs": 20, "precision": "bfloat16"}})
+    record = run(RECORD | {"set": full, "evaluate": RECIPE | {"epochs": 20, "precision": "bfloat16"}})
     assert record["accuracy"] >= 90
 
 
 def test_checkups_are_evenly_spaced_and_end_at_the_end():
-    assert evaluate.checkup_epochs(1000) == {250, 500, 750, 1000}
-    assert evaluate.checkup_epochs(3) == {1, 2, 3}
-    assert evaluate.checkup_epochs(1) == {1}
+    assert evaluate.checkup_epochs(1000, 4) == {250, 500, 750, 1000}
+    assert evaluate.checkup_epochs(3, 4) == {1, 2, 3}
+    assert evaluate.checkup_epochs(1, 4) == {1} and evaluate.checkup_epochs(9, 1) == {9}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +184,7 @@ def test_checkups_are_evenly_spaced_and_end_at_the_end():
         (with_metadata(dataset="other"), "a set of other, expected one of tiny"),
         (with_metadata(classes=["down", "across"]), "2 classes, expected the 2 of tiny in their order"),
         (a_set(images=torch.rand(4, 3, 8, 8)), r"images of shape \[3, 8, 8\], expected \[1, 8, 8\]"),
-        (with_metadata(config=SET | {"distill": {"policy": "all"}}), "distill.policy is 'all', planned 'jitter'"),
+        (with_metadata(config=SET | {"distill": DISTILL | {"policy": "all"}}), "distill.policy is 'all', planned 'activation'"),
         (with_metadata(config=SET | {"seed": 1}), "seed is 1, planned 0"),
         (a_set(images=torch.full((4, 1, 8, 8), torch.nan)), "loss is not finite"),
     ],
@@ -160,17 +192,17 @@ def test_checkups_are_evenly_spaced_and_end_at_the_end():
 )
 def test_a_set_that_does_not_fit_is_refused_in_one_line(run, tmp_path, made, message):
     with pytest.raises(UserError, match=message) as caught:
-        run(CONFIG, made)
+        run(RECORD, made)
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "record.json").exists()
+    assert not (tmp_path / "record.json").exists() or not json.loads((tmp_path / "record.json").read_text())["networks"]
 
 
 def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="--set is missing"):
-        run(CONFIG)
+        run(RECORD)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
-    argv = command(CONFIG, path, out)
-    with pytest.raises(UserError, match="--config: found no architecture, evaluate, network, protocol, set; expected an evaluation's"):
+    argv = command(RECORD, path, out)
+    with pytest.raises(UserError, match="--config: found no architecture, evaluate, protocol, set; expected an evaluation's"):
         evaluation_job.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
         evaluation_job.run(argv)
@@ -179,7 +211,7 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="not a whole synthetic set"):
         evaluation_job.run(argv)
     save(path, with_metadata(format=0))
-    with pytest.raises(UserError, match="found a set of format 0, expected 1"):
+    with pytest.raises(UserError, match="found a set of format 0, expected 2"):
         evaluation_job.run(argv)
     assert not out.exists()
 
@@ -187,16 +219,17 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
 def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
     seen = {}
 
-    def record(config, *rest):
-        seen.update(config)
+    def record(config, networks, *rest):
+        seen.update(config | {"networks": networks})
         return {}
 
     monkeypatch.setattr(evaluation_job, "record", record)
     monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
-    out = ["--manifest", "m", "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
+    (tmp_path / "m").write_text("")
+    out = ["--manifest", str(tmp_path / "m"), "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
     cell = ["--dataset", "mnist", "--ipc", "10", "--variant", "udd", "--seed", "2"]
-    evaluation_job.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--network-seed", "3", *out])
-    assert (seen["architecture"], seen["protocol"], seen["network"], seen["set"]["seed"]) == ("vgg11", "epochs300", 3, 2)
+    evaluation_job.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--networks", "3", *out])
+    assert (seen["architecture"], seen["protocol"], seen["networks"], seen["set"]["seed"]) == ("vgg11", "epochs300", [3], 2)
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
         evaluation_job.run([*cell, "--protocol", "best", *out])

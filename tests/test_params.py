@@ -59,7 +59,7 @@ def test_the_defaults_are_the_papers():
         "cfc_temperature": 0.7,
         "cfc_average": 0.5,
     }
-    paper |= {"image_lr": 0.005, "image_momentum": 0.5, "image_lr_decay_at": [1200, 1600, 1800], "image_lr_decay": 0.5}
+    paper |= {"image_lr": 0.005, "image_momentum": 0.5, "image_lr_decay_at": [0.6, 0.8, 0.9], "image_lr_decay": 0.5}
     paper |= {"net_lr": 0.01, "net_momentum": 0.9, "net_weight_decay": 5e-4, "net_batch": 64, "net_images": 2000, "cutmix_beta": 1.0, "cutmix_p": 0.5}
     assert {key: distill[key] for key in paper} == paper
     for name in ("mnist", "fashionmnist"):
@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # unknown keys
     ({"distill": {"outter": 3}}, "unknown key 'outter' in distill; did you mean 'outer'?"),
     ({"distil": {}}, "unknown key 'distil' in the file; did you mean 'distill'?"),
-    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.methods.udd; did you mean 'policy'?"),
+    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.distill; did you mean 'policy'?"),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
     ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),
@@ -123,7 +123,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"distill": {"distance": "cosine"}}, "distill.distance: found 'cosine'; expected one of mse, l1"),
     ({"tables": {"main": {"architectures": ["vgg"]}}}, "tables.main.architectures.0: found 'vgg'; did you mean 'vgg11'?"),
     ({"datasets": {"own": {"kind": "folders"}}}, "datasets.own.kind: found 'folders'; did you mean 'folder'?"),
-    ({"variants": {"own": {"method": "kmeans"}}}, "variants.own.method: found 'kmeans'; expected one of distill, random"),
+    ({"variants": {"own": {"method": "kmeans"}}}, "variants.own.method: found 'kmeans'; expected one of distill, dm"),
     ({"tables": {"main": {"datasets": ["cifar11"]}}}, "tables.main.datasets: 'cifar11' is not declared under datasets; did you mean 'cifar1"),
     (
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from udd import workflow
-from udd.errors import Busy, Stopped, UserError, main
+from udd.command import main
+from udd.errors import Busy, Stopped, UserError
 from udd.slurm import queue_again
 
 
@@ -30,7 +31,7 @@ def asked(tmp_path, monkeypatch):
 def ended(error: Exception) -> int:
     """The exit code of a module that ends with this error."""
 
-    def run(_argv):
+    def run():
         raise error
 
     with pytest.raises(SystemExit) as found:

@@ -29,7 +29,7 @@ QUOTED = Quoted(68.9, 0.5, "", "", "")
 
 
 def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
-    return Run(seed, network, accuracy, accuracy + 1, 1000, 10, 90, 1.0, 1000, "float32", schedule, "cpu")
+    return Run(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
@@ -260,3 +260,14 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
         tables.table(config("tabel"), {})
     with pytest.raises(UserError, match="not under tables"):
         tables.configs(load(["params.yaml"]), "tabel")
+
+
+def test_protocols_are_rows_where_there_are_several_and_the_paper_stands_once():
+    asked = config("main", protocols=["idc", "equal"])
+    found = groups(idc=[60], udd=[61])
+    found |= {key._replace(protocol="equal"): [run._replace(steps=9, checkups=1) for run in runs] for key, runs in found.items()}
+    made = tables.table(asked, found)
+    assert made.headings[3:5] == ["Protocol", "Source"]
+    assert [(row[3], row[4]) for row in made.rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("equal", "measured")]
+    assert "protocols idc, equal" in caption(asked, made) and "best of 4 check-ups" in caption(asked, made)
+    assert "SGD steps of a network: idc 9/2000, udd 9/2000." in footnotes(asked, made)

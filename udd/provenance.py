@@ -48,8 +48,9 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def counted(name: str) -> bool:
-    """Whether an imported module can change what its importer computes."""
-    return not any(name == room or name.startswith(f"{room}.") for room in UNCOUNTED)
+    """Whether an imported module can change what its importer computes; a package's own file only names what lies in it."""
+    path = module_path(name)
+    return not (path and path.name == "__init__.py") and not any(name == room or name.startswith(f"{room}.") for room in UNCOUNTED)
 
 
 def closure(module: str) -> set[str]:

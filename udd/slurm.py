@@ -19,9 +19,14 @@ def scontrol(*words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def submitted() -> bool:
+    """Whether this is a job that the workflow submitted."""
+    return bool(os.environ.get("SLURM_JOB_ID") and os.environ.get("UDD_REQUEUE"))
+
+
 def queue_again() -> bool:
     """Put this job back into the queue, unless it is being cancelled. Whether it was; Slurm then ends its processes."""
-    number = os.environ.get("SLURM_JOB_ID") if os.environ.get("UDD_REQUEUE") else None
+    number = os.environ["SLURM_JOB_ID"] if submitted() else ""
     if not number or " JobState=RUNNING " not in (scontrol("show", "job", "-o", number) or ""):
         return False
     return scontrol("requeue", number) is not None

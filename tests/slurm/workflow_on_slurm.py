@@ -135,12 +135,13 @@ def test_a_run_may_be_cut_more_often_than_jobs_may_fail(site, local):
 def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
     """Told that its time is over, a distillation is queued again; its submitter dies, is started again and submits the set a second time."""
     call = ["snakemake", *PROFILE, "--retries", "0", f"results/{LONG}"]
+    checkpoints = site.folder / "results" / "shelf" / "checkpoints"
+    before = set(checkpoints.glob("*.safetensors"))
     variables = site.variables | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     with open(site.folder / "first.log", "w") as said:
         first = subprocess.Popen(call, cwd=site.folder, env=variables, stdout=said, stderr=said)
-    begun = site.folder / "results" / "shelf" / "checkpoints"
     try:
-        site.wait("a checkpoint", lambda: list(begun.glob("*.safetensors")))
+        site.wait("a checkpoint", lambda: set(checkpoints.glob("*.safetensors")) - before)
         number = site.jobs("distill")[-1]["JobId"]
         site.run("scancel", "--signal=TERM", number)  # as Slurm does before the end, and before it pre-empts
         site.wait("the job in the queue again", lambda: site.jobs("distill")[-1]["Restarts"] == "1")
@@ -151,5 +152,8 @@ def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
     site.run(*call)
     jobs = [job for job in site.jobs("distill") if "udd-long" in job["Comment"]]
     assert jobs[0]["JobId"] == number and {job["JobState"] for job in jobs} == {"COMPLETED"}
+    if len(jobs) > 1:
+        log = (site.folder / "results" / "logs" / LONG.replace("synthetic", "distill").replace(".safetensors", ".log")).read_text()
+        assert "goes on from" in log
     assert site.result(LONG) == local.result(LONG)
     assert "Nothing to be done" in site.run("snakemake", "--cores", "1", f"results/{LONG}")

@@ -8,7 +8,7 @@ import torch
 
 from udd.config import drawings as analysis
 from udd.config import plan
-from udd.config.plan import Cell, Params, canonical, networks_config, pools
+from udd.config.plan import Cell, Params, pools
 from udd.costs.schedule import (
     Section,
     Steps,
@@ -33,14 +33,13 @@ FLOAT = 4  # bytes
 
 
 class Job(NamedTuple):
-    """One job: kind, data set, the steps of its own and those it shares with the jobs of the same group (empty: with none); and the bytes that
-    it holds throughout, of the data (which a group holds once) and of its own."""
+    """One job: kind, data set, the steps for its set and those on real images alone; and the bytes that it holds throughout, of the data and
+    of its own."""
 
     kind: str
     dataset: str
     own: Steps
     shared: Steps = {}
-    group: str = ""
     data: int = 0
     held: int = 0
 
@@ -52,7 +51,7 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
     compiled = distillation_compiles(distill, sizes, device)
     own, shared = method_steps(config, sizes, compiled), shared_steps(distill, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
-    return Job("distil", cell.dataset, own, shared, canonical(networks_config(config)), data, held)
+    return Job("distil", cell.dataset, own, shared, data, held)
 
 
 def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:

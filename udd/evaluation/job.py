@@ -121,10 +121,15 @@ def run(argv: list[str] | None = None) -> None:
     """Evaluate one set on the networks asked for and write the record."""
     args = parser().parse_args(argv)
     device, (config, networks) = setup(args.device, args.threads), config_of(args)
+    if args.set and not args.set.exists():
+        raise UserError(f"{args.set}: no such set; make it with snakemake or pull it with dvc pull")
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
 
         def keep(made: Config) -> None:
             write_json(args.out, made | {"inputs": inputs})
 
-        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, kept(args.out, config, inputs), keep))
+        found = kept(args.out, config, inputs)
+        if not found:
+            args.out.unlink(missing_ok=True)  # what is there is of something else, and must not pass for the result if this job fails
+        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep))

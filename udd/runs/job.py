@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from udd.data import load, read_manifest
 from udd.device import setup
-from udd.errors import UserError
 from udd.files import inputs_digest, lock
-from udd.methods import module
-from udd.provenance import code_digest
 from udd.runs import progress
 from udd.runs.loop import Run, complete
 from udd.runs.request import Task, check_data, check_pool, checkpoint_path, parser, requested
+from udd.slurm import submitted
 from udd.synthetic import sets
 
 
@@ -34,33 +29,17 @@ def make(task: Task, args: argparse.Namespace) -> None:
         complete(run, task.out, begun + args.time_limit, args.log_every, args.checkpoint_seconds, args.snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
         sets.save(task.out, run.finished())
-        path.unlink(missing_ok=True)
+        if submitted():
+            run.keep()  # if who submitted this job died, another for the same set may follow it: that ends at once
+        else:
+            path.unlink(missing_ok=True)
     print(f"{task.out}: {len(data.classes)} classes x {task.config['ipc']} images")
 
 
-def made_before(task: Task, manifest: Path) -> bool:
-    """Whether the set is there already, of this configuration, code and data: by a job whose submitter died, say. It then counts as new."""
-    if not (task.out.exists() and task.curve.exists()):
-        return False
-    try:
-        found = sets.load(task.out).metadata
-    except UserError:
-        return False
-    made = {"code": code_digest(module(task.config["method"])), "inputs": inputs_digest([manifest])}
-    if found["config"] != task.config or any(found["provenance"].get(name) != value for name, value in made.items()):
-        return False
-    for path in (task.curve, task.out):
-        os.utime(path)
-    print(f"{task.out}: made already, of the same configuration, code and data", file=sys.stderr)
-    return True
-
-
 def run(argv: list[str] | None = None) -> None:
-    """Make the set that the command line asks for, unless it is there."""
+    """Make the set that the command line asks for."""
     args = parser().parse_args(argv)
     task = requested(args)
     check_data(task.config, read_manifest(args.manifest), args.manifest)
     check_pool(task.config, args)
-    if not args.snapshots and made_before(task, args.manifest):
-        return
     make(task, args)

@@ -9,9 +9,8 @@ rule distill:
         manifest=results("data/{dataset}.json"),
         pool=lambda w: flow.pool_of(params, w),
     output:
-        # update: what another job made since this one was submitted is not removed when this one begins
-        set=update(results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors")),
-        curve=update(results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv")),
+        set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
+        curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
     params:
         config=lambda w: flow.set_config(params, w),
         code=lambda w: flow.method_code(params, w.variant),

@@ -72,7 +72,7 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
     for made in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), made["variant"])
         runs = groups.get(Key(*place, config["protocol"], config["architecture"]))
-        if place in mues and runs and made["method"] == "distill":
+        if place in mues and runs and "decode" in made.get("distill", {}):
             decode, key = made["distill"]["decode"], VARIED[made["distill"]["decode"]][1]
             point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made["distill"][key])
             found.setdefault(canonical(made["distill"] | {key: None}), Family(decode, [])).points.append(point)
