@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udd.data.images import decode, fit_all
+from udd.data.images import Look, decode, fit_all
 from udd.data.vision import torchvision
 from udd.errors import UserError
 
@@ -27,8 +27,8 @@ def jpeg(exif: bytes) -> bytes:
 def test_a_photograph_is_turned_upright_and_a_broken_exif_is_no_matter():
     exif = fakes.Image.Exif()
     exif[0x0112] = 6  # Orientation: turned by 90 degrees
-    assert decode(Path("x"), jpeg(exif.tobytes()), False, None).shape == (3, 16, 8)
-    assert decode(Path("x"), jpeg(b"Exif\0\0broken"), False, None).shape == (3, 8, 16)
+    assert decode(Path("x"), jpeg(exif.tobytes()), Look(False))[0].shape == (3, 16, 8)
+    assert decode(Path("x"), jpeg(b"Exif\0\0broken"), Look(False))[0].shape == (3, 8, 16)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24))
@@ -43,6 +43,7 @@ def test_harmed_image_is_named_or_read_whole(suffix, position, truncate):
     content = io.BytesIO()
     fakes.image(size=(16, 12)).save(content, "PNG" if suffix == ".png" else "JPEG")
     try:
-        assert decode(Path("pets/1" + suffix), fakes.harmed(content.getvalue(), position, truncate), False, 6).shape == (3, 6, 6)
+        pixels, _ = decode(Path("pets/1" + suffix), fakes.harmed(content.getvalue(), position, truncate), Look(False, 6))
+        assert pixels.shape == (3, 6, 6)
     except UserError as error:
         assert str(error).startswith("pets/1" + suffix)

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
+from udd.data.sources import fingerprint
 from udd.errors import UserError
 from udd.methods import modules
 from udd.provenance import code_digest
@@ -106,6 +109,21 @@ def gpus_a_job(workflow: Any) -> int:
 def set_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an unordered set of values."""
     return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+
+
+def raw_files(params: Params, dataset: str) -> str:
+    """What a data set's raw files are now; what has become of them is said once a start."""
+    manifest = under(params["results"])(f"data/{dataset}.json")
+    return found_raw(canonical(plan.dataset_config(params, dataset)), os.environ["UDD_DATA"], manifest)
+
+
+@cache
+def found_raw(config: str, root: str, manifest: str) -> str:
+    """`raw_files` by a data set's configuration, data root and manifest."""
+    files, said = fingerprint(json.loads(config), Path(root), Path(manifest))
+    if said:
+        print(said, file=sys.stderr)
+    return files
 
 
 def pool_config(params: Params, wildcards: Any) -> str:

@@ -122,10 +122,13 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
 
 
+DATA_KEYS = ("kind", "path", "size", "classes", "depth", "background")  # of a data set: what decides its pixels
+
+
 def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
-    """What udd.data needs to make a data set: name, kind, and path, size, classes where given."""
+    """What udd.data needs to make a data set: name and kind, and the other keys where given."""
     declared = params["datasets"][dataset]
-    return {"name": dataset} | {key: declared[key] for key in ("kind", "path", "size", "classes") if key in declared}
+    return {"name": dataset} | {key: declared[key] for key in DATA_KEYS if key in declared}
 
 
 def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:

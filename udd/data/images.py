@@ -3,42 +3,123 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from udd.data.depth import deep_pixels, is_deep
 from udd.errors import UserError
 
-GREY = {"1", "L", "LA"}
-DEEP = {"I", "F"}  # and I;16 and its kin: more than 8 bits a channel
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is a warning, then an error of its own; this is ours:
+LARGEST = 2**28  # pixels of an image
+LARGE = 2**25  # pixels of one that is decoded while no other large one is, so that memory does not grow with the threads
+GREY = {"1", "L", "LA", "La"}
+ONE_PICTURE = {"MPO", "ICO", "ICNS"}  # formats whose further frames are the first one again: previews, other sizes
+BACKGROUNDS = {"white": 255, "black": 0}
+_one_large = threading.Lock()
 
 
-def probe(path: Path) -> tuple[bool, tuple[int, int]]:
+class Look(NamedTuple):
+    """How the images of a data set become pixels."""
+
+    grey: bool
+    size: int | None = None
+    background: str = "white"  # what stands behind transparent pixels
+    span: tuple[int, int] | None = None  # of 16-bit images: the values that become 0 and 255
+
+
+def probe(path: Path, deep: bool = False) -> tuple[bool, tuple[int, int]]:
     """Whether an image is grey, and its (width, height), from its header alone.
 
-    Raises UserError if it is no image, or has more than 8 bits a channel.
+    Raises UserError if it is no image, is too large, or has more than 8 bits a channel; with `deep`, if it has no more.
     """
     try:
-        with Image.open(path) as image:
-            mode, side = image.mode, image.size
+        with open(path, "rb") as file:
+            image = Image.open(file)
+            check(path, image, deep)
+            return image.mode in GREY or image.mode.startswith("I"), image.size
+    except UserError:
+        raise
     except Exception as error:  # decoders raise many kinds on foreign bytes, and all mean the same here
         raise unreadable(path, error) from None
-    if mode.split(";")[0] in DEEP:
-        raise UserError(f"{path}: more than 8 bits a channel (mode {mode}); convert it to 8 bits")
-    return mode in GREY, side
 
 
-def decode(path: Path, data: bytes, grey: bool, size: int | None) -> np.ndarray:
-    """The image in `data`, upright by its EXIF, as uint8 [K, H, W], fitted to `size` if given. Raises UserError naming `path`."""
+def check(path: Path, image: Image.Image, deep: bool) -> None:
+    """Raise UserError for an image that is too large, or has another depth than was declared."""
+    width, height = image.size
+    if width * height > LARGEST:
+        raise UserError(f"{path}: {width} x {height} pixels, expected at most {LARGEST:,}; make it smaller")
+    if is_deep(image) and not deep:
+        what = f"{path}: more than 8 bits a channel (mode {image.mode})"
+        raise UserError(f"{what}; convert it to 8 bits, or set the data set's `depth: 16` to have all scaled by their range")
+    if deep and not is_deep(image):
+        raise UserError(f"{path}: 8 bits a channel or fewer (mode {image.mode}), but `depth: 16` is set; leave it out or convert it")
+
+
+def decode(path: Path, data: bytes, look: Look) -> tuple[np.ndarray, Counter[str]]:
+    """The image in `data`, upright by its EXIF, as uint8 [K, H, W]; and how many further frames, or see-through images, it was.
+
+    Raises UserError naming `path`.
+    """
     try:
         image = Image.open(io.BytesIO(data))
-        image.load()
+        check(path, image, look.span is not None)
+        with _one_large if image.width * image.height > LARGE else nullcontext():
+            return pixels(path, image, look)
+    except UserError:
+        raise
     except Exception as error:  # decoders raise many kinds on foreign bytes, and all mean the same here
         raise unreadable(path, error) from None
-    image = upright(image).convert("L" if grey else "RGB")
-    pixels = np.asarray(fit(image, size) if size else image)
-    return np.atleast_3d(pixels).transpose(2, 0, 1)
+
+
+def pixels(path: Path, image: Image.Image, look: Look) -> tuple[np.ndarray, Counter[str]]:
+    """`decode` for an image that is open."""
+    found = Counter(frames=0 if image.format in ONE_PICTURE else getattr(image, "n_frames", 1) - 1)
+    if look.span is not None:
+        return deep_decode(path, image, look), found
+    image.load()
+    image = upright(image)
+    alpha = transparency(image)
+    found["transparent"] = int(alpha is not None)
+    image = image.convert("L" if look.grey else "RGB") if alpha is None else flattened(image, alpha, look)
+    return np.atleast_3d(np.asarray(fit(image, look.size) if look.size else image)).transpose(2, 0, 1), found
+
+
+def deep_decode(path: Path, image: Image.Image, look: Look) -> np.ndarray:
+    """An image of 16 bits a channel as uint8 [K, H, W]: its values scaled by `look.span`, then fitted."""
+    assert look.span is not None
+    values = scaled(deep_pixels(path, image), look.span)
+    values = values if look.grey or values.shape[0] == 3 else np.repeat(values, 3, 0)
+    return fit_all(values[None], look.size)[0]
+
+
+def scaled(values: np.ndarray, span: tuple[int, int]) -> np.ndarray:
+    """uint16 values of any shape as uint8: the least and the greatest of `span` become 0 and 255, what is beyond them too."""
+    low, high = span[0], max(span[1], span[0] + 1)
+    above = np.clip(values, low, high).astype(np.uint32) - np.uint32(low)
+    return ((above * 510 + (high - low)) // (2 * (high - low))).astype(np.uint8)
+
+
+def transparency(image: Image.Image) -> Image.Image | None:
+    """An image's opacity, 0 to 255, if any of it is transparent."""
+    if not image.has_transparency_data:
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    return alpha if alpha.getextrema()[0] != 255 else None
+
+
+def flattened(image: Image.Image, alpha: Image.Image, look: Look) -> Image.Image:
+    """The image before its background: what lies hidden under transparent pixels is nobody's colour."""
+    mode = "L" if look.grey else "RGB"
+    behind = BACKGROUNDS[look.background]
+    flat = Image.new(mode, image.size, behind if look.grey else (behind,) * 3)
+    flat.paste(image.convert("RGBA").convert(mode), mask=alpha)
+    return flat
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -51,6 +132,8 @@ def upright(image: Image.Image) -> Image.Image:
 
 def unreadable(path: Path, error: Exception) -> UserError:
     """The one line for an image that does not decode."""
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path}: no such file; put the image there or take its name away")
     if isinstance(error, Image.UnidentifiedImageError):
         return UserError(f"{path}: not an image; replace or remove it")
     return UserError(f"{path}: the image does not decode ({error}); replace or remove it")
