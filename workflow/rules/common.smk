@@ -7,6 +7,7 @@ params = flow.checked(config, reversed(workflow.configfiles))
 flow.prepare_environment(params, workflow.basedir)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
+flow.restore_records(workflow, params)
 
 
 wildcard_constraints:
