@@ -42,8 +42,10 @@ onstart:
 
 
 onsuccess:
+    flow.keep_records(params)
     print(flow.succeeded(params))
 
 
 onerror:
+    flow.keep_records(params)
     print(flow.failed(workflow), file=sys.stderr)

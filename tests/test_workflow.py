@@ -136,7 +136,6 @@ def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> N
     shutil.rmtree(author.path / "results")
     for folder in VERSIONED:
         (author.path / "results" / folder).mkdir(parents=True)
-    (author.path / ".snakemake" / "metadata").mkdir(parents=True)
     author.commit("nothing yet")
     everything = author.planned()
     author.run("snakemake", "--cores", "2", "results/accuracy/digits/ipc1/random/seed0/idc/convnet3.json")
@@ -151,9 +150,9 @@ def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> N
 
 
 def test_sets_that_are_absent_are_not_made_again_nor_forgotten(built: Workspace, tmp_path: Path) -> None:
-    """Records and metadata alone say that nothing is to be done; `dvc repro` with an edit refuses to drop the sets from dvc.lock."""
+    """Records alone say that nothing is to be done; `dvc repro` with an edit refuses to drop the sets from dvc.lock."""
     clone = built.clone(tmp_path / "clone")
-    clone.run("dvc", "pull", "results/accuracy", ".snakemake/metadata")
+    clone.run("dvc", "pull", "results/accuracy")
     clone.replace("params.yaml", "seeds:", "\n\nseeds:")
     assert clone.planned() == {}
     before = (clone.path / "dvc.lock").read_text()

@@ -151,7 +151,7 @@ def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, be
     """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first asks whether they are here."""
     found = yaml.safe_load((REPOSITORY / file).read_text())["stages"][stage]
     kept = {name: options for out in found["outs"] for name, options in out.items()}
-    assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED} | {".snakemake/metadata"}
+    assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED}
     assert all(options == {"persist": True} for options in kept.values())  # pushed, too: else a pull would want what nobody has
     assert found["cmd"][0] == "python -m udd check-lock"
     assert "dvc.yaml" in COPIED

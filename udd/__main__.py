@@ -24,6 +24,8 @@ VERBS = {
     "figures": ("udd.reports.figures.draw", "Draw one figure."),
     "plan": ("udd.config.plan", "Print a cell's resolved configuration, or all cells."),
     "estimate": ("udd.costs.report", "What it will cost: FLOP, time on this device, peak memory."),
+    "records": ("udd.persistence", "Note down Snakemake's records of a folder of results, for git."),
+    "pull": ("udd.pull", "Bring released results that are absent here; what jobs made stays."),
     "check-lock": ("udd.workflow", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
 }
 

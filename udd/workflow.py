@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from udd import persistence
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
@@ -231,6 +232,7 @@ def last_line(logs: Iterable[str]) -> str:
     return lines[-1] if lines else "it said nothing; it may have been killed"
 
 
+COLLECTED = ("accuracy.csv", "utilization.csv", "metrics.json")
 VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; a pool is soon trained again
 
 
@@ -238,7 +240,7 @@ def wanted(params: Params) -> list[str]:
     """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
-    return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
+    return [*COLLECTED, *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
 
 
 def amount(workflow: Any, resource: str) -> Any:
@@ -253,6 +255,23 @@ def make_folders(params: Params) -> None:
         Path(params["results"], folder).mkdir(parents=True, exist_ok=True)
 
 
+def records_file(params: Params) -> Path:
+    """Where Snakemake's records are kept for git, by the content of the files they are about."""
+    return Path(under(params["results"])("snakemake.jsonl"))
+
+
+def restore_records(workflow: Any, params: Params) -> None:
+    """Before anything is planned: give each file here the record of its content. Not in the processes of single jobs."""
+    if workflow.is_main_process:
+        collected = [f"collected/{request}/{name}" for request in collected_requests(params) for name in COLLECTED]
+        persistence.restore(records_file(params), map(under(params["results"]), [*wanted(params), *collected]))
+
+
+def keep_records(params: Params) -> None:
+    """After a run, whatever became of it: note down Snakemake's records."""
+    persistence.keep(records_file(params))
+
+
 def absent(lock: dict[str, Any]) -> list[str]:
     """The folders of dvc.lock that hold fewer files than it lists, each with both counts."""
     lines = []
@@ -264,8 +283,11 @@ def absent(lock: dict[str, Any]) -> list[str]:
 
 
 def run(_argv: list[str] | None = None) -> None:
-    """Raise UserError if something that dvc.lock lists is not here."""
+    """Raise UserError if something that dvc.lock lists is not here; say so if nothing was evaluated yet."""
     import yaml
 
-    if Path("dvc.lock").exists() and (lines := absent(yaml.safe_load(Path("dvc.lock").read_text()))):
+    lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
+    if lines := absent(lock):
         raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
+    if not any(out.get("nfiles") for stage in lock["stages"].values() for out in stage["outs"]):
+        print("dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what that costs)", flush=True)

@@ -8,6 +8,7 @@ flow.prepare_environment(params, workflow.basedir)
 flow.may_queue_again(workflow)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
+flow.restore_records(workflow, params)
 
 
 wildcard_constraints:
