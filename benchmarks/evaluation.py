@@ -88,7 +88,7 @@ def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
     place, side = Place(folder / f"ipc{ipc}-{parts}", parts), size(settings).side
     place.folder.mkdir()
     write_data(place, side)
-    write_set(place, configuration(ipc, 0, parts, settings, "float32")["set"], side)  # the precision is the evaluation's, not the set's
+    write_set(place, configuration(ipc, parts, settings, "float32")["set"], side)  # the precision is the evaluation's, not the set's
     return place
 
 

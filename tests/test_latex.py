@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from udd.pdf import PREAMBLE
 
 from udd.reports.latex import escape
+from udd.reports.pdf import PREAMBLE
 
 NAMES = [
     "$5_to_$10",

@@ -60,11 +60,12 @@ def common_side(base: Path, sides: set[tuple[int, int]]) -> int:
 def read_tree(base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], look: Look, threads: int) -> Raw:
     """Decode and hash every file, several at once; the order of the images is that of their sorted names."""
     arrays, files, notes = [], [], Counter()
-    assert look.size is not None
+    size = look.size
+    assert size is not None
     if look.span:
         look = look._replace(span=value_range(parts[0].paths, threads))
     for part in parts:
-        images = np.empty((len(part.paths), 1 if look.grey else 3, look.size, look.size), np.uint8)
+        images = np.empty((len(part.paths), 1 if look.grey else 3, size, size), np.uint8)
 
         def read(index: int, part: Part = part, images: np.ndarray = images) -> tuple[dict[str, Any], Counter[str]]:
             path = part.paths[index]
