@@ -178,5 +178,5 @@ def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
         if args.dataset not in params["datasets"]:
             raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
         config = plan.dataset_config(params, args.dataset)
-    root = args.root or plan.data_root(params)
+    root = plan.expanded(str(args.root), "--root") if args.root else plan.data_root(params)
     return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")
