@@ -122,9 +122,9 @@ def scaled_pixels(path: Path, data: bytes, look: Look) -> np.ndarray:
 
 def scaled(values: np.ndarray, span: tuple[int, int]) -> np.ndarray:
     """uint16 values of any shape as uint8: the least and the greatest of `span` become 0 and 255, what is beyond them too."""
-    low, high = span[0], max(span[1], span[0] + 1)
-    above = np.clip(np.arange(65536), low, high) - low
-    table = ((above * 510 + (high - low)) // (2 * (high - low))).astype(np.uint8)  # rounded
+    low, high = span
+    width = max(high - low, 1)
+    table = (((np.clip(np.arange(65536), low, high) - low) * 510 + width) // (2 * width)).astype(np.uint8)  # rounded
     flat, found = values.reshape(-1), np.empty(values.size, np.uint8)
     for start in range(0, values.size, CHUNK):  # an index takes eight bytes
         found[start : start + CHUNK] = table[flat[start : start + CHUNK]]
