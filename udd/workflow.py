@@ -80,7 +80,10 @@ def prepare_environment(params: Params, base: str) -> None:
     """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, seen from there, which is no parameter of any result."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
-    os.environ["UDD_DATA"] = os.path.abspath(Path(base, plan.data_root(params)))  # one for all --directory
+    try:
+        os.environ["UDD_DATA"] = os.path.abspath(Path(base, plan.data_root(params)))  # one for all --directory
+    except UserError as error:
+        sys.exit(f"error: {error}")
     os.environ.setdefault("UDD_DISTILL_OPTIONS", "")  # --time-limit and the like: how to run, not what
     for name, value in MALLOC.items():
         os.environ.setdefault(name, value)

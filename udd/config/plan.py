@@ -213,7 +213,16 @@ def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 def data_root(params: Params) -> Path:
     """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
-    return Path(os.environ.get("UDD_DATA") or params["data_root"])
+    given = os.environ.get("UDD_DATA")
+    return expanded(given, "UDD_DATA") if given else expanded(params["data_root"], "data_root")
+
+
+def expanded(path: str, key: str) -> Path:
+    """A path with its ~ and $VARIABLES replaced. Raises UserError for one that is not set."""
+    whole = os.path.expanduser(os.path.expandvars(path))
+    if "$" in whole or whole.startswith("~"):
+        raise UserError(f"{key}: {path} leads to {whole}, where a variable or user is unknown; set it, or write the path in full")
+    return Path(whole)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ Declaring your own data
 Add an entry under `datasets` in params.yaml; from then on its name is used like any other.
 
     datasets:
-      pets:                  # <root>/pets/train/<class>/*.png|jpg|jpeg and <root>/pets/test/<class>/*
+      pets:                  # <root>/pets/train/<class>/ and <root>/pets/test/<class>/, images at any depth
         kind: folder
         size: 64             # shorter side to 64, then the centre square; images may have any size
       blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images, test_labels (MedMNIST's layout)
@@ -28,6 +28,7 @@ Add an entry under `datasets` in params.yaml; from then on its name is used like
 `imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and val/<wnid>/, RGB, at `size` (224).
 `mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in `path` below it), downloaded where absent.
 `digits`: scikit-learn's 1,797 digits of 8 x 8 pixels, enlarged to `size` (16), split 80/20 within each class; no download.
+`depth: 16` and `background` say what becomes of 16-bit and of transparent images: docs/your-images.md has all that is read.
 Any kind takes `size`. Every class needs training and test images; mean and standard deviation are computed, never declared.
 """
 
@@ -178,5 +179,5 @@ def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
         if args.dataset not in params["datasets"]:
             raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
         config = plan.dataset_config(params, args.dataset)
-    root = args.root or plan.data_root(params)
+    root = plan.expanded(str(args.root), "--root") if args.root else plan.data_root(params)
     return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")

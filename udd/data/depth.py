@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -53,8 +54,9 @@ def bits_of_codestream(image: Image.Image) -> int:
     return 8
 
 
-def deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
+def deep_pixels(path: Path, data: bytes) -> np.ndarray:
     """The values of an image of 16 bits a channel, upright, as uint16 [K, H, W], K = 1 or 3. Raises UserError for other kinds."""
+    image = Image.open(io.BytesIO(data))
     if "transparency" not in image.info and image.mode.startswith("I"):
         values = np.asarray(ImageOps.exif_transpose(image))
         if values.min() < 0 or values.max() > 65535:
@@ -65,14 +67,14 @@ def deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
             f"{path}: {image.format} of mode {image.mode} is not read at more than 8 bits; "
             "convert it to PNG or TIFF of 16 bits, grey or RGB, without transparency"
         )
-    return colours(image)
+    return colours(data)
 
 
-def colours(image: Any) -> np.ndarray:
+def colours(data: bytes) -> np.ndarray:
     """Pillow has no mode for 16-bit RGB: it unpacks the upper byte of each value, and, told the other byte order, the lower one."""
-    copy = Image.open(image.fp)  # a second reader of the same file
-    copy.tile = [swapped(tile) for tile in copy.tile]
-    upper, lower = (np.asarray(ImageOps.exif_transpose(half), np.uint16) for half in (image, copy))
+    image, other = (Image.open(io.BytesIO(data)) for _ in range(2))
+    other.tile = [swapped(tile) for tile in other.tile]
+    upper, lower = (np.asarray(ImageOps.exif_transpose(half), np.uint16) for half in (image, other))
     return (upper << 8 | lower).transpose(2, 0, 1)
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from udd.data.depth import deep_pixels
-from udd.data.images import Look, check, decode, probe, unreadable
+from udd.data.images import Look, decode, deep_values, probe, unreadable
 from udd.data.listing import Part, find_tree
 from udd.data.raw import Raw, entry
 from udd.errors import UserError
@@ -60,12 +58,10 @@ def common_side(base: Path, sides: set[tuple[int, int]]) -> int:
 def read_tree(base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], look: Look, threads: int) -> Raw:
     """Decode and hash every file, several at once; the order of the images is that of their sorted names."""
     arrays, files, notes = [], [], Counter()
-    size = look.size
-    assert size is not None
     if look.span:
         look = look._replace(span=value_range(parts[0].paths, threads))
     for part in parts:
-        images = np.empty((len(part.paths), 1 if look.grey else 3, size, size), np.uint8)
+        images = np.empty((len(part.paths), 1 if look.grey else 3, *(look.size or 0,) * 2), np.uint8)
 
         def read(index: int, part: Part = part, images: np.ndarray = images) -> tuple[dict[str, Any], Counter[str]]:
             path = part.paths[index]
@@ -93,14 +89,7 @@ def value_range(paths: list[Path], threads: int) -> tuple[int, int]:
     """The least and the greatest value in the training images of 16 bits a channel: one range for the whole data set."""
 
     def extremes(path: Path) -> tuple[int, int]:
-        try:
-            with Image.open(path) as image:
-                check(path, image, True)
-                values = deep_pixels(path, image)
-        except UserError:
-            raise
-        except Exception as error:
-            raise unreadable(path, error) from None
+        values = deep_values(path, contents(path))
         return int(values.min()), int(values.max())
 
     with ThreadPoolExecutor(workers(threads)) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -49,10 +50,12 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
         raise UserError(f"data set {json.dumps(config)}: no name; expected an object with name and kind")
     if config.get("kind") not in READERS:
         raise UserError(f"{config['name']}: unknown kind {config.get('kind')!r}; expected one of {', '.join(READERS)}")
-    if Path(config.get("path") or "").is_absolute():
-        raise UserError(f"{config['name']}: path {config['path']} is absolute; put a link to it in the data root and name that")
+    path = config.get("path") or ""
+    if Path(path).is_absolute() or path.startswith("~") or "$" in path:
+        raise UserError(f"{config['name']}: path {path} is absolute; put a link to it in the data root and name that")
     for key in OWN_KEYS & config.keys() if config["kind"] in (*OFFICIAL, "digits") else ():
         raise UserError(f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out")
+    check_writable(root)
     raw = READERS[config["kind"]](config, root, threads)
     check(raw)
     mean, std = channel_statistics(raw.train_images)
@@ -72,6 +75,14 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
         "files": raw.files,
         "packed": pack(raw, config, root),
     } | (raw.notes or {})
+
+
+def check_writable(root: Path) -> None:
+    """Raise UserError if no packed file can be written below `root`."""
+    place = next(folder for folder in (root / "packed", root, *root.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        advice = "link what is in it into a folder of your own and name that: UDD_DATA=FOLDER, or data_root in params.yaml"
+        raise UserError(f"{place}: cannot be written, and packed data sets lie in the data root; {advice}")
 
 
 def channel_statistics(images: np.ndarray, chunk: int = 64) -> tuple[list[float], list[float]]:

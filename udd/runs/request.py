@@ -75,9 +75,10 @@ def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> 
     """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
     if manifest["config"] != config["dataset"]:
         raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(config['dataset'])}; run udd data again")
-    smallest = min(manifest["counts"]["train"])
+    smallest, name = min(zip(manifest["counts"]["train"], manifest["classes"], strict=True), key=lambda counted: counted[0])
     if config["ipc"] > smallest:
-        raise UserError(f"ipc {config['ipc']}: the smallest class of {config['dataset']['name']} has {smallest} training images; lower ipc")
+        found = f"the smallest class of {config['dataset']['name']} has {smallest} training images"
+        raise UserError(f"ipc {config['ipc']}: {found}; lower ipc, or give class {name} more of them")
 
 
 def check_pool(config: dict[str, Any], args: argparse.Namespace) -> None:
