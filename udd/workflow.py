@@ -19,6 +19,7 @@ from udd import persistence
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
+from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
 
 
@@ -48,21 +49,27 @@ def record(wildcards: Any) -> Record:
 
 
 def readable(path: str) -> None:
-    """End Snakemake with one line if the file is not YAML; its own message does not say where."""
-    import yaml
-
+    """End Snakemake with one line if the file cannot be read; its own message does not say where."""
     try:
-        yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {path}: not YAML ({' '.join(str(error).split())})")
+        read_mapping(path)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
-def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
-    """The parameters, if they are sound; else end Snakemake with one line that says what is not."""
-    from udd.config.params import check
+def checked(config: dict[str, Any], workflow: Any) -> Params:
+    """The parameters, if they are sound; else end Snakemake with one line that says what is not.
 
+    Snakemake has merged the files already, of a key declared twice the last, and reads what --config says as text."""
+    from udd.config.params import check, overlay
+
+    files = list(dict.fromkeys(reversed(workflow.configfiles)))
     try:
-        return check(config, " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        for file in files:
+            read_mapping(file)
+        params = check(overlay(config, typed(dict(workflow.config_settings.config))), " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
+            raise UserError("results: it is the repository itself, which would be filled; run with --directory (results/demo for demo.yaml)")
+        return params
     except UserError as error:
         sys.exit(f"error: {error}")
 

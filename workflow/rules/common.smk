@@ -3,7 +3,7 @@
 from udd.config import drawings as analysis, plan
 from udd.provenance import code_digest
 
-params = flow.checked(config, reversed(workflow.configfiles))
+params = flow.checked(config, workflow)
 flow.prepare_environment(params, workflow.basedir)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
