@@ -9,12 +9,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import config
 from workspace import REPOSITORY, Workspace, tiny_params
 
 from udd.config import plan
 from udd.config.params import check, load, overlay
 from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
+from udd.runs.job import run
 
 REPEATED = {
     "a data set": ("datasets:\n  digits: {kind: digits}\n  digits: {kind: digits, size: 32}\n", "datasets.digits: declared twice, in lines 2 and 3"),
@@ -160,3 +162,10 @@ def test_config_in_json_or_yaml_is_read_with_its_types(repository: Workspace) ->
 def test_a_folder_with_spaces_and_a_home_are_planned(repository: Workspace) -> None:
     target = os.path.join(os.path.expanduser("~"), "my results", "data", "digits.json")
     assert repository.planned(target, "--config", "results=~/my results") == {"data": 1}
+
+
+@pytest.mark.parametrize(("key", "value"), [("net_lr", 1e18), ("net_lr", 1e4), ("image_lr", 1e30)])
+def test_a_loss_that_is_not_finite_names_the_rate_that_was_too_high(argv, key: str, value: float) -> None:
+    """The networks train on real images: where their weights have gone astray it was net_lr, else the pixels' own rate."""
+    with pytest.raises(UserError, match=f"not finite at iteration .*; lower {key} and run again"):
+        run(argv(config(**{key: value, "inner": 4})))

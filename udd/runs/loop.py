@@ -68,6 +68,11 @@ def failure(made: Distilled, data: Dataset) -> str:
     return f"{made.config['variant']}: the loss is not finite at iteration {iteration}, class {data.classes[label]}"
 
 
+def diverged(network: torch.nn.Module) -> bool:
+    """Whether the network's own training, on real images, went astray: a weight that is not finite, or far beyond what sound ones reach."""
+    return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
+
+
 class Run:
     """Sets in lockstep, at the start or where the checkpoint at `path` left them; `inputs` is the digest of what they are made of."""
 
@@ -121,7 +126,7 @@ class Run:
         """The error that says what failed, and what is left. Sets in lockstep share a checkpoint, which goes on with those that are sound."""
         kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
         kept = "no checkpoint is kept of it, as others in lockstep went on" if len(self.sets) > 1 else kept
-        return UserError(f"{failure}; {kept}; lower image_lr and run again")
+        return UserError(f"{failure}; {kept}; lower {'net_lr' if diverged(self.trajectory.network) else 'image_lr'} and run again")
 
     def keep(self) -> None:
         """Write a checkpoint, unless there is nothing good to keep."""
