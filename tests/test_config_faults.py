@@ -74,7 +74,13 @@ def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     assert read_mapping(written(tmp_path / "a.yaml", b"\xef\xbb\xbfa: 1\n")) == {"a": 1}
 
 
-UNREADABLE = {"a date that is none": "a: 2024-13-45\n", "a list": "- a\n", "nothing": "", "two documents": "a: 1\n---\na: 2\n", "a tab": "a:\n\tb: 1\n"}
+UNREADABLE = {
+    "a date that is none": "a: 2024-13-45\n",
+    "a list": "- a\n",
+    "nothing": "",
+    "two documents": "a: 1\n---\na: 2\n",
+    "a tab": "a:\n\tb: 1\n",
+}
 UNREADABLE |= {"a tag": "a: !!python/object:os.system {}\n", "control": "a: \x01\n"}
 
 

@@ -8,6 +8,7 @@ flow.prepare_environment(params, workflow.basedir)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
 flow.restore_records(workflow, params)
+flow.reportable(params)
 
 
 wildcard_constraints:
