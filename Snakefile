@@ -43,7 +43,7 @@ onstart:
 
 onsuccess:
     flow.keep_records(params)
-    print(flow.succeeded(params))
+    print(flow.succeeded(params, workflow))
 
 
 onerror:

@@ -49,4 +49,4 @@ def test_an_ipc_above_a_class_names_the_class():
     config = {"dataset": {"name": "pets"}, "ipc": 5}
     manifest = {"config": {"name": "pets"}, "counts": {"train": [9, 4, 7]}, "classes": ["ant", "bee", "cat"]}
     with pytest.raises(UserError, match="ipc 5: the smallest class of pets has 4 training images; lower ipc, or give class bee more"):
-        check_data([config], manifest, Path("pets.json"))
+        check_data(config, manifest, Path("pets.json"))

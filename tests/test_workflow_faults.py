@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -112,3 +113,29 @@ def test_git_has_no_results_of_the_paper_before_they_are_computed() -> None:
 def test_snakemakes_folder_is_not_dvcs(pipeline: str) -> None:
     """A pull would refuse, or delete records, after any job."""
     assert ".snakemake" not in (REPOSITORY / pipeline).read_text()
+
+
+LABELS = re.compile(r'"(results/[^"]+)": \{"name": "[^"]+", "filename": "[^"]+", "labels": (\{[^}]*\})')
+
+
+def test_each_file_of_the_report_has_a_row_of_its_own(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    """The page lists files by their labels: of those with the same labels it shows the last. Without results it says what to run."""
+    workspace.run("snakemake", "--report", "report.html")
+    found = dict(LABELS.findall((workspace.path / "report.html").read_text()))
+    assert {f"results/tables/{name}.{form}" for name in ("main", "cfc") for form in ("tex", "md", "csv")} <= found.keys()
+    assert len(set(found.values())) == len(found)
+    (workspace.path / "results/tables/main.md").unlink()
+    assert "results/tables/main.md is not made yet; run snakemake first" in workspace.run("snakemake", "--report", "no.html", fails=True)
+    workspace.run("snakemake", "--report", "one.html", "results/tables/cfc.tex")
+    clone = unreleased(workspace, tmp_path / "clone")
+    assert "other files are not made yet; run snakemake first" in clone.run("snakemake", "--report", "no.html", fails=True)
+    assert not (clone.path / "no.html").exists()
+
+
+def test_the_last_words_show_the_tables_that_were_asked_for(workspace: Workspace) -> None:  # noqa: F811
+    """None for a manifest; the main one, if it is among them."""
+    assert "**Table 1.**" in (workspace.path / "first-run.log").read_text()
+    said = workspace.run("snakemake", "--cores", "1", "--forcerun", "data", "--", MANIFEST)
+    assert "logs: " in said and "**Table" not in said
+    said = workspace.run("snakemake", "--cores", "1", "--forcerun", "tables", "--", "results/tables/cfc.tex")
+    assert "**Table 4.**" in said and "**Table 1.**" not in said

@@ -22,7 +22,8 @@ Record = dict[str, Any]
 METADATA = Path(".snakemake", "metadata")
 MEMORY = Path(".snakemake", "known.json")  # every content seen here and its record, so that going back in history finds it
 MADE_OF = ("rule", "input", "params", "code", "software_stack_hash", "input_checksums")
-FIELDS = (*MADE_OF, "record_format_version", "log", "starttime", "endtime")
+TOLD = ("job_hash", "conda_env", "container_img_url", "log", "starttime", "endtime")  # by `snakemake --report`
+FIELDS = (*MADE_OF, *TOLD, "record_format_version")
 ABSENT = ""  # the digest of what was not here when its record was noted down
 BY_HAND = {"record_format_version": 6, "params": ["not written by this workflow"]}  # fits no job, so the job runs
 
@@ -35,7 +36,7 @@ def place(path: str) -> Path:
 
 
 def present(path: str) -> Record | None:
-    """Snakemake's record of a file, without what decides nothing (the shell's command line, the conda environment)."""
+    """Snakemake's record of a file, without what neither decides nor is told (the shell's command line)."""
     try:
         found = json.loads(place(path).read_text())
     except (FileNotFoundError, json.JSONDecodeError):  # absent, or being written

@@ -21,6 +21,7 @@ from udd import persistence
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
+from udd.config.reading import read_mapping, typed
 from udd.data.sources import fingerprint
 from udd.errors import UserError
 from udd.methods import modules
@@ -53,21 +54,27 @@ def record(wildcards: Any) -> Record:
 
 
 def readable(path: str) -> None:
-    """End Snakemake with one line if the file is not YAML; its own message does not say where."""
-    import yaml
-
+    """End Snakemake with one line if the file cannot be read; its own message does not say where."""
     try:
-        yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {path}: not YAML ({' '.join(str(error).split())})")
+        read_mapping(path)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
-def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
-    """The parameters, if they are sound; else end Snakemake with one line that says what is not."""
-    from udd.config.params import check
+def checked(config: dict[str, Any], workflow: Any) -> Params:
+    """The parameters, if they are sound; else end Snakemake with one line that says what is not.
 
+    Snakemake has merged the files already, of a key declared twice the last, and reads what --config says as text."""
+    from udd.config.params import check, overlay
+
+    files = list(dict.fromkeys(reversed(workflow.configfiles)))
     try:
-        return check(config, " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        for file in files:
+            read_mapping(file)
+        params = check(overlay(config, typed(dict(workflow.config_settings.config))), " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
+            raise UserError("results: it is the repository itself, which would be filled; run with --directory (results/demo for demo.yaml)")
+        return params
     except UserError as error:
         sys.exit(f"error: {error}")
 
@@ -209,17 +216,37 @@ def digest(folder: Path) -> str:
     return whole.hexdigest()[:16]
 
 
-def reported(kind: str, wildcard: str) -> dict[str, Any]:
-    """Where `snakemake --report` shows a rule's output, and its caption."""
-    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}"}}
+def reported(kind: str, wildcard: str, form: str) -> dict[str, Any]:
+    """Where `snakemake --report` shows a rule's output, and its caption. Files with the same labels would hide each other."""
+    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}", "file": form}}
 
 
-def succeeded(params: Params) -> str:
-    """What to say at the end: where everything is, and the main table."""
-    results, main = under(params["results"]), Path(params["results"], "tables", "main.md")
+def reportable(params: Params) -> None:
+    """End `snakemake --report` with one line if what it shows is not made yet."""
+    words = sys.argv[1:]
+    if "--report-after-run" in words or not any(word == "--report" or word.startswith("--report=") for word in words):
+        return
+    shown = list(map(under(params["results"]), wanted(params)))
+    asked = [path for path in map(os.path.normpath, words) if path in shown] or shown
+    if missing := [path for path in asked if not os.path.exists(path)]:
+        told = f"{missing[0]} and {len(missing) - 1} other files are" if missing[1:] else f"{missing[0]} is"
+        sys.exit(f"error: --report: {told} not made yet; run snakemake first (with the same --directory, --configfile and files), then this again")
+
+
+def succeeded(params: Params, workflow: Any) -> str:
+    """What to say at the end: the main table, or those that were asked for instead, and where everything is."""
+    results = under(params["results"])
+    asked = {str(file) for job in workflow.dag.jobs for file in job.output}
+    tables = [path for path in (results(f"tables/{name}.md") for name in params["tables"]) if path in asked]
+    main = [path for path in tables if path == results("tables/main.md")]
     places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "logs": "logs"}
-    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if os.path.isdir(results(folder))]
-    return "\n".join([*([main.read_text()] if main.exists() else []), *lines])
+    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if filled(results(folder))]
+    return "\n".join([*(Path(path).read_text() for path in main or tables), *lines])
+
+
+def filled(folder: str) -> bool:
+    """Whether there is something in a folder."""
+    return os.path.isdir(folder) and any(os.scandir(folder))
 
 
 def failed(workflow: Any) -> str:

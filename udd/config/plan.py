@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from udd.config.params import load
+from udd.config.reading import decoded, expanded
 from udd.errors import UserError
 
 Params = dict[str, Any]
@@ -213,16 +214,7 @@ def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 def data_root(params: Params) -> Path:
     """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
-    given = os.environ.get("UDD_DATA")
-    return expanded(given, "UDD_DATA") if given else expanded(params["data_root"], "data_root")
-
-
-def expanded(path: str, key: str) -> Path:
-    """A path with its ~ and $VARIABLES replaced. Raises UserError for one that is not set."""
-    whole = os.path.expanduser(os.path.expandvars(path))
-    if "$" in whole or whole.startswith("~"):
-        raise UserError(f"{key}: {path} leads to {whole}, where a variable or user is unknown; set it, or write the path in full")
-    return Path(whole)
+    return Path(expanded("UDD_DATA", os.environ["UDD_DATA"]) if os.environ.get("UDD_DATA") else params["data_root"])
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -239,7 +231,7 @@ def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
     """The configuration that --config gives, or None if it was not given."""
     if not args.config:
         return None
-    text = args.config if args.config.lstrip()[:1] in ("{", "[") else Path(args.config).read_text()
+    text = args.config if args.config.lstrip()[:1] in ("{", "[") else decoded(args.config)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

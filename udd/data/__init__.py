@@ -179,5 +179,5 @@ def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
         if args.dataset not in params["datasets"]:
             raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
         config = plan.dataset_config(params, args.dataset)
-    root = plan.expanded(str(args.root), "--root") if args.root else plan.data_root(params)
+    root = Path(plan.expanded("--root", str(args.root))) if args.root else plan.data_root(params)
     return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")

@@ -52,6 +52,11 @@ class Alarm:
         return self.asked or ("time limit" if time.monotonic() >= self.until else "")
 
 
+def diverged(network: torch.nn.Module) -> bool:
+    """Whether the network's own training, on real images, went astray: a weight that is not finite, or far beyond what sound ones reach."""
+    return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
+
+
 class Run:
     """One set at its start, or where the checkpoint at `path` left it.
 
@@ -150,7 +155,8 @@ class Run:
             iteration, label = min(found)  # the first: with CFC the other classes follow
             kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
             where = f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class {self.data.classes[label]}"
-            raise UserError(f"{where}; {kept}; lower image_lr (or net_lr, if the networks' training diverges) and run again")
+            advice = "the networks' own training went astray: lower net_lr" if diverged(self.trajectory.network) else "lower image_lr"
+            raise UserError(f"{where}; {kept}; {advice} and run again")
 
     def keep(self) -> None:
         """Write a checkpoint, unless there is nothing good to keep."""
