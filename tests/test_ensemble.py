@@ -1,7 +1,6 @@
 """Networks trained at once go the way that each goes alone; in float64 on the CPU with the same bits, however many go beside it."""
 
-import argparse
-import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +8,14 @@ import torch
 from test_evaluate import CONFIG, a_set, dataset
 from tiny import captured, network, noise
 
-from udd.config.plan import canonical
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
-from udd.files import write_json
 from udd.networks import ensemble
 from udd.networks.architectures import Network
 from udd.networks.streams import stream
 from udd.networks.training import accuracy, train
-from udd.runs import shelf
-from udd.synthetic.sets import save, training_images
+from udd.synthetic.sets import save
 
 FULL_RECIPE = {
     "epochs": 3, "batch": 4, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "decay_at": [0.6667], "decay": 0.2,
@@ -114,11 +110,16 @@ def test_it_is_captured_whole_by_the_compiler():
         torch.testing.assert_close(found[key], weight, rtol=1e-9, atol=1e-12)
 
 
-def test_records_made_at_once_are_those_made_one_by_one():
+def work_of(config: dict[str, Any], folder: Path) -> evaluate.Work:
+    save(folder / "set.safetensors", a_set())
+    return evaluate.training_set(config, dataset(), folder / "set.safetensors")[0]
+
+
+def test_results_of_networks_at_once_are_those_of_one_by_one(tmp_path):
     configs, data, cpu = [CONFIG | {"network": number} for number in (4, 7)], dataset(), torch.device("cpu")
-    images, labels = training_images(a_set(), "stored")
-    found = evaluate.evaluate_together(configs, data, images, labels, cpu)
-    assert found == [evaluate.evaluate(config, data, images, labels, cpu) for config in configs]
+    work = work_of(configs[0], tmp_path)
+    found = evaluate.evaluate_together(configs, data, work, cpu)
+    assert found == [evaluate.evaluate(config, data, work, cpu) for config in configs]
 
 
 def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -135,41 +136,37 @@ def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(evaluate, "begin", begin)
 
 
-def test_one_network_that_fails_leaves_the_others_their_records(tmp_path, monkeypatch, capsys):
+def test_one_network_that_fails_leaves_the_others_their_results(tmp_path, monkeypatch, capsys):
     save(tmp_path / "set.safetensors", a_set())
-    configs = [CONFIG | {"network": number} for number in (4, 7)]
-    write_json(tmp_path / "manifest.json", {})
-    args = argparse.Namespace(manifest=tmp_path / "manifest.json", root="r", set=tmp_path / "set.safetensors", shelf=tmp_path / "shelf")
-    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
-    monkeypatch.setattr(evaluation_job, "at_once", lambda configs, device: [configs])
+    monkeypatch.setattr(evaluation_job, "at_once", lambda networks, device, work: [networks])
     broken_network(monkeypatch, 7)
-    evaluation_job.make_company(configs, args, torch.device("cpu"))
-    first, second = (evaluation_job.shelved(config, args) for config in configs)
-    assert json.loads(first.read_text())["config"] == configs[0] and json.loads(first.read_text())["together"] == 2
-    assert not second.exists()
+    kept: list[dict[str, Any]] = []
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
-        shelf.take(second, tmp_path / "out.json")
-    assert "network4 epoch 8/8" in (said := capsys.readouterr().err) and "network7" not in said
+        evaluation_job.record(CONFIG, [4, 7, 9], dataset(), tmp_path / "set.safetensors", torch.device("cpu"), {}, kept.append)
+    assert list(kept[-1]["networks"]) == ["4", "9"] and kept[-1]["config"] == CONFIG
+    assert "network 4 epoch 8/8" in (said := capsys.readouterr().err) and "network 7" not in said
 
 
 def test_networks_that_do_not_fit_together_go_in_halves(monkeypatch):
     asked: list[list[int]] = []
 
-    def records(configs, *rest):
+    def evaluations(configs, *rest):
         asked.append([config["network"] for config in configs])
         if len(configs) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [{"config": config} for config in configs]
 
-    monkeypatch.setattr(evaluation_job, "records", records)
+    monkeypatch.setattr(evaluation_job, "evaluations", evaluations)
     configs = [{"network": number} for number in range(5)]
-    found = evaluation_job.attempted(configs, dataset(), None, torch.device("cpu"))
+    work = evaluate.Work(IMAGES, LABELS, None, len(IMAGES))
+    found = evaluation_job.attempted(configs, dataset(), work, torch.device("cpu"))
     assert found == [{"config": config} for config in configs]
     assert asked == [[0, 1, 2, 3, 4], [0, 1], [2, 3, 4], [2], [3, 4]]
 
 
-def test_on_a_gpu_the_networks_of_a_cell_are_evaluated_at_once():
-    configs = [CONFIG | {"network": number, "architecture": name} for name in ("convnet3", "vgg11") for number in (0, 1)]
-    sizes = {kind: [len(group) for group in evaluation_job.at_once(configs, torch.device(kind))] for kind in ("cpu", "cuda")}
-    assert sizes == {"cpu": [1, 1, 1, 1], "cuda": [2, 2]}
-    assert {canonical(config) for group in evaluation_job.at_once(configs, torch.device("cuda")) for config in group} == set(map(canonical, configs))
+def test_on_a_gpu_the_networks_of_a_record_are_trained_at_once_unless_each_has_its_own_views():
+    fixed = evaluate.Work(IMAGES, LABELS, None, len(IMAGES))
+    changing = fixed._replace(views=lambda network, generator: lambda images, labels: (images, labels))
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert evaluation_job.at_once([0, 1, 2], gpu, fixed) == [[0, 1, 2]]
+    assert evaluation_job.at_once([0, 1, 2], cpu, fixed) == evaluation_job.at_once([0, 1, 2], gpu, changing) == [[0], [1], [2]]

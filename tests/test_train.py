@@ -150,10 +150,42 @@ def test_the_schedule_reaches_the_optimizer(monkeypatch):
 def test_every_image_is_seen_once_an_epoch_in_a_new_order():
     generator = stream("cpu", "order")
     epochs = [list(module.batches(10, 4, generator)) for _ in range(2)]
-    assert [[len(batch) for batch in epoch] for epoch in epochs] == [[4, 4, 2]] * 2
+    assert [[len(batch) for batch in epoch] for epoch in epochs] == [[4, 3, 3]] * 2
     orders = [torch.cat(epoch) for epoch in epochs]
     assert all(sorted(order.tolist()) == list(range(10)) for order in orders) and not torch.equal(*orders)
     assert [len(batch) for batch in module.batches(3, 64, generator)] == [3]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 200), st.integers(0, 9))
+def test_batches_are_nearly_equal_and_as_few_as_hold_all_images(count, size, seed):
+    parts = module.batches(count, size, stream("cpu", seed))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= size and max(sizes) - min(sizes) <= 1
+    assert len(parts) == module.steps_an_epoch(count, size) == math.ceil(count / size)
+    assert sorted(torch.cat(parts).tolist()) == list(range(count))
+
+
+@given(st.integers(1, 10_000), st.integers(1, 5000), st.integers(1, 256))
+def test_the_epochs_of_a_recipe_in_steps_are_the_whole_ones_nearest_to_them(steps, count, batch):
+    recipe, each = {"epochs": 7, "batch": batch, "steps": steps}, module.steps_an_epoch(count, batch)
+    found = module.epochs(recipe, count)
+    assert found >= 1 and (found == 1 or abs(found * each - steps) <= each / 2)
+    assert abs(found * each - steps) <= min(abs(other * each - steps) for other in (max(1, found - 1), found + 1))
+    assert module.epochs(recipe | {"steps": 0}, count) == module.epochs({"epochs": 7, "batch": batch}, count) == 7
+
+
+def test_views_are_asked_for_each_epoch_and_are_what_it_trains_on():
+    images, labels = data()
+    asked, seen = [], []
+
+    def views(given, named):
+        asked.append((given, named))
+        return given[: 4 + len(asked)], named[: 4 + len(asked)]
+
+    trained(RECIPE, views=views, after_step=lambda epoch, index, logits: seen.append((epoch, index)))
+    assert len(asked) == 3 and all(torch.equal(given, images) and torch.equal(named, labels) for given, named in asked)
+    assert [(epoch, sorted(index.tolist())) for epoch, index in seen] == [(0, [*range(5)]), (1, [*range(6)]), (2, [*range(7)])]
 
 
 def test_training_is_deterministic_and_leaves_the_global_generator_alone():
@@ -184,7 +216,7 @@ def test_hooks_see_every_epoch_and_every_image():
 
 def test_training_learns_what_can_be_learnt():
     images, labels = data()
-    network = trained(RECIPE | {"epochs": 40, "lr": 0.02})
+    network = trained(RECIPE | {"epochs": 80, "lr": 0.02})
     assert module.accuracy(network, images, labels, [0.4], [0.3]) >= 90
 
 
