@@ -77,8 +77,8 @@ def in_order(folder: Path) -> list[str]:
 def refusal(arguments: list[str], capsys) -> str:
     """The one line on which the command ends."""
     with pytest.raises(SystemExit) as ended:
-        main(lambda _argv: job.run(arguments))
-    assert ended.value.code == 2
+        main(lambda: job.run(arguments))
+    assert ended.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1, error
     return error

@@ -16,17 +16,19 @@ MADE = {"module": "udd.evaluation.accuracy", "code": "0123456789abcdef", "git": 
 
 
 def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:
-    """One record of a made-up accuracy that depends on the cell, the set and the network."""
+    """One record of made-up accuracies that depend on the cell, the set and the network."""
     draw = random.Random(f"{record.cell.folder} {record.architecture}")
     base = draw.uniform(20, 90) + random.Random(f"{record.cell.folder} {record.seed}").gauss(0, 0.5)
-    accuracy = base + random.Random(record.path).gauss(0, 0.5)
     config = plan.evaluation_config(params, record)
     stored = 10 * (record.cell.ipc if isinstance(record.cell.ipc, int) else 500)
     distill = config["set"].get("distill")
     decoded = 1 if not distill else distill["factor"] ** 2 if distill["decode"] == "grid" else (distill["decode"] == "regions") + distill["selected"]
-    sizes = {"stored_images": stored, "decoded_images": stored * decoded, "stored_bytes": stored * 3072}
-    found = {"accuracy": accuracy, "accuracy_best4": accuracy + 0.3, "checkups": [[1, accuracy]], "seconds": 12.5}
-    return {"format": 1, "config": config, "provenance": MADE} | sizes | found
+    account = {"stored_images": stored, "decoded_images": stored * decoded, "stored_bytes": stored * 3072, "epochs": 10, "steps": 10 * decoded}
+    networks = {}
+    for network in params["seeds"]["evaluate"]:
+        accuracy = base + random.Random(f"{record.path} {network}").gauss(0, 0.5)
+        networks[str(network)] = {"accuracy": accuracy, "accuracy_best": accuracy + 0.3, "checkups": [[1, accuracy]], "seconds": 12.5}
+    return {"format": collect.ACCURACY_FORMAT, "config": config, "provenance": MADE, "inputs": "abc"} | account | {"networks": networks}
 
 
 def write_all(params: plan.Params, results: Path) -> None:

@@ -44,10 +44,13 @@ def edit(path: Path, change) -> None:
 def test_every_planned_record_is_a_line(params, results):
     assert "10 of 10 planned evaluations, 3 of 3 measurements of mUE" in collect.collect(params, results, results)
     rows = read_csv(results / "accuracy.csv")
-    assert len(rows) == len(plan.all_records(params)) == 10
+    assert len(rows) == 2 * len(plan.all_records(params)) == 10
     assert list(rows[0]) == collect.ACCURACY
-    first = json.loads((results / "accuracy/digits/ipc1/idc/seed0/idc/convnet3/network0.json").read_text())
-    assert float(rows[0]["accuracy"]) == first["accuracy"]
+    first = json.loads((results / "accuracy/digits/ipc1/idc/seed0/idc/convnet3.json").read_text())
+    for row, network in zip(rows, ("0", "1"), strict=False):
+        found = first["networks"][network]
+        assert (row["network"], float(row["accuracy"]), float(row["accuracy_best"])) == (network, found["accuracy"], found["accuracy_best"])
+        assert (int(row["epochs"]), int(row["steps"]), row["views"], row["checkups"]) == (first["epochs"], first["steps"], "all", "4")
     assert {row["schedule_percent"] for row in rows if row["variant"] == "full"} == {""}
     steps = params["distill"]["outer"] * params["distill"]["inner"]
     assert [float(row["schedule_percent"]) for row in rows if row["variant"] == "udd"] == pytest.approx([100 * steps / 200_000] * 4)
@@ -65,9 +68,15 @@ def test_metrics_are_means_a_person_can_compare(params, results):
 
 
 def test_missing_records_are_absent_and_counted(params, results):
-    (results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3/network0.json").unlink()
-    assert "9 of 10" in collect.collect(params, results, results)
-    assert len(read_csv(results / "accuracy.csv")) == 9
+    (results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3.json").unlink()
+    edit(results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json", lambda found: found["networks"].pop("0"))
+    assert "7 of 10" in collect.collect(params, results, results)
+    assert [row["network"] for row in read_csv(results / "accuracy.csv") if row["variant"] == "udd"] == ["1"]
+
+
+def test_a_network_that_is_not_planned_is_not_collected(params, results):
+    edit(results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json", lambda found: found["networks"].update({"7": found["networks"]["0"]}))
+    assert "10 of 10" in collect.collect(params, results, results)
 
 
 def test_nothing_at_all_is_three_empty_files(params, tmp_path):
@@ -76,9 +85,9 @@ def test_nothing_at_all_is_three_empty_files(params, tmp_path):
 
 
 def test_a_record_of_another_configuration_is_refused_and_nothing_written(params, results):
-    path = results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3/network1.json"
+    path = results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json"
     edit(path, lambda found: found["config"]["evaluate"].update(epochs=7))
-    with pytest.raises(UserError, match=r"network1.json: of another configuration: evaluate.epochs is 7, planned \d+"):
+    with pytest.raises(UserError, match=r"convnet3.json: of another configuration: evaluate.epochs is 7, planned \d+"):
         collect.collect(params, results, results)
     assert not (results / "accuracy.csv").exists()
 
@@ -86,13 +95,17 @@ def test_a_record_of_another_configuration_is_refused_and_nothing_written(params
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda found: found.update(format=0), "not a result of format 1"),
-        (lambda found: found.update(accuracy=None), "accuracy is None, expected a number"),
+        (lambda found: found.update(format=1), "not a result of format 2"),
+        (lambda found: found.pop("networks"), "networks is None, expected a result for each network"),
+        (lambda found: found.update(networks=[1]), "networks is .1., expected a result for each network"),
+        (lambda found: found["networks"].update({"0": 5}), "accuracy of network 0 is None, expected a number"),
+        (lambda found: found.update(steps="7"), "steps is '7', expected a number"),
+        (lambda found: found["networks"]["1"].update(accuracy=None), "accuracy of network 1 is None, expected a number"),
         (lambda found: found["config"]["set"]["distill"].pop("policy"), "set.distill.policy is None, planned 'jitter'"),
     ],
 )
 def test_a_record_that_is_not_whole_is_refused(params, results, change, message):
-    edit(results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3/network0.json", change)
+    edit(results / "accuracy/digits/ipc1/udd/seed0/idc/convnet3.json", change)
     with pytest.raises(UserError, match=message):
         collect.collect(params, results, results)
 
@@ -106,8 +119,8 @@ def test_a_measurement_of_another_configuration_is_refused(params, results):
 def test_orphans_are_listed_and_left_alone(params, results):
     dropped = params | {"tables": {"main": params["tables"]["main"] | {"variants": ["udd", "full"]}}}
     report = collect.collect(dropped, results, results)
-    assert "4 orphans" in report and "ipc1/idc/seed1/idc/convnet3/network0.json" in report
-    assert len(list((results / "accuracy/digits/ipc1/idc").rglob("*.json"))) == 4
+    assert "2 orphans" in report and "ipc1/idc/seed1/idc/convnet3.json" in report
+    assert len(list((results / "accuracy/digits/ipc1/idc").rglob("*.json"))) == 2
 
 
 def test_what_one_table_does_not_ask_for_is_no_orphan(params, results, tmp_path):

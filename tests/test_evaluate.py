@@ -172,6 +172,8 @@ def test_another_set_manifest_code_or_format_keeps_nothing(run, tmp_path, monkey
         lambda: (tmp_path / "m").write_text("another"),
         lambda: monkeypatch.setattr(evaluation_job, "code_digest", lambda module: "another"),
         lambda: out.write_text("{"),
+        lambda: out.write_text("[]"),
+        lambda: out.write_text(json.dumps({key: value for key, value in json.loads(out.read_text()).items() if key != "networks"})),
         lambda: out.write_text(json.dumps(json.loads(out.read_text()) | {"format": 1})),
     ):
         change()

@@ -29,7 +29,7 @@ QUOTED = Quoted(68.9, 0.5, "", "", "")
 
 
 def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
-    return Run(seed, network, accuracy, accuracy + 1, 1000, 10, 90, 1.0, 1000, "float32", schedule, "cpu")
+    return Run(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):

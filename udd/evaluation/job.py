@@ -64,8 +64,10 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
         found = read_json(path)
     except UserError:
         return {}
+    if not isinstance(found, dict) or not isinstance(networks := found.get("networks"), dict):
+        return {}
     made = (found.get("format"), found.get("config"), found.get("inputs"), found.get("provenance", {}).get("code"))
-    return found["networks"] if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
+    return networks if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
 
 
 def at_once(networks: list[int], device: torch.device, work: Work) -> list[list[int]]:
