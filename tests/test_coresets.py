@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udd.data import Dataset
+from udd.errors import UserError
+from udd.evaluation.views import every
+from udd.methods import coresets
 from udd.networks.streams import stream
 from udd.synthetic.sets import load
 from udd.evaluation.views import every

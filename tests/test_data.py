@@ -64,7 +64,7 @@ def test_the_command_prints_one_line_for_bad_input(tmp_path):
     (tmp_path / "mine.npz").write_bytes(b"x")
     options = ["--config", '{"name":"mine","kind":"npz"}', "--root", str(tmp_path), "--out", str(tmp_path / "m.json")]
     result = subprocess.run([sys.executable, "-m", "udd", "data", *options], capture_output=True, text=True, check=False)
-    assert result.returncode == 2 and result.stderr.startswith(f"error: {tmp_path}/mine.npz: ") and result.stderr.count("\n") == 1
+    assert result.returncode == 1 and result.stderr.startswith(f"error: {tmp_path}/mine.npz: ") and result.stderr.count("\n") == 1
     assert not (tmp_path / "m.json").exists()
 
 

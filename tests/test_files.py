@@ -65,8 +65,8 @@ def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path):
 def test_a_folder_that_is_a_file_ends_in_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as ended:
-        main(lambda _argv: write_atomic(tmp_path / "file" / "below", "text"))
-    assert ended.value.code == 2
+        main(lambda: write_atomic(tmp_path / "file" / "below", "text"))
+    assert ended.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and "file" in error
 
@@ -76,11 +76,11 @@ def test_a_device_without_memory_ends_in_one_line_and_another_error_does_not(cap
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        main(lambda _argv: fail(OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")))
-    assert ended.value.code == 2
+        main(lambda: fail(OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")))
+    assert ended.value.code == 1
     assert capsys.readouterr().err == "error: the device has too little free memory: CUDA out of memory. Tried to allocate 2 GiB\n"
     with pytest.raises(RuntimeError, match="a bug"):
-        main(lambda _argv: fail(RuntimeError("a bug")))
+        main(lambda: fail(RuntimeError("a bug")))
 
 
 @settings(deadline=None, max_examples=30)
