@@ -13,7 +13,6 @@ from udd.evaluation.views import every
 from udd.methods import coresets
 from udd.networks.streams import stream
 from udd.synthetic.sets import load
-from udd.evaluation.views import every
 
 COUNTS = (7, 9, 6)
 

@@ -7,11 +7,12 @@ from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
 
-from udd import distill, initial
+from udd.evaluation.views import every
+from udd.methods import udd as distill
 from udd.methods.udd import begin, finished, learning_rate
 from udd.objectives.matching import mean_features
-from udd.regions import grid_boxes
-from udd.evaluation.views import every
+from udd.synthetic import initial
+from udd.synthetic.regions import grid_boxes
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import records
 import torch
-from udd.reports.figures.__main__ import run
 
 from udd.config.drawings import Drawing, drawings, figure_config, inputs, proxies_config
 from udd.config.params import load
@@ -20,6 +19,7 @@ from udd.evaluation.reference import save as save_proxies
 from udd.evaluation.reference import train_proxies
 from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
+from udd.reports.figures.draw import run
 from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -54,10 +54,9 @@ def sources(params, tmp_path_factory) -> Sources:
     for name in ("idc", "udd", "udd-short"):
         made = set_config(params, Cell("digits", 2, name), 0)
         boxes = grid_boxes(12, 2) if name == "idc" else corner_boxes(12, ["third", "half", "two_thirds"])
-        regions = (torch.arange(6 * len(boxes)).view(6, -1) % 3 > 0 if name == "udd" else torch.ones(6, len(boxes))).to(torch.uint8)
         metadata = {"dataset": "digits", "classes": ["a", "b", "c"], "mean": [0.5], "std": [0.3], "whole": name == "udd", "config": made}
         images = digits().train_images[:6].float() / 255
-        save_set(set_path(Sources(results, results, results), made), SyntheticSet(images, torch.arange(6) % 3, regions, boxes, metadata))
+        save_set(set_path(Sources(results, results, results), made), SyntheticSet(images, torch.arange(6) % 3, boxes, metadata))
         write_curve(set_path(Sources(results, results, results), made, "curves", "csv"), name)
     save_proxies(results / "proxies/digits.safetensors", train_proxies(digits(), proxies_config(params, "digits"), torch.device("cpu")))
     records.write_all(params, results)

@@ -51,7 +51,7 @@ def test_a_checkpoint_is_of_one_configuration_one_code_and_one_data_set(made, tm
     names = {*map(path, (one, config(image_lr=0.01), config(ipc=1), config(seed=1))), path(one, changed)}
     assert len(names) == 5
     assert path(one) == path(dict(reversed(one.items())))
-    monkeypatch.setattr("udd.runs.shelf.code_digest", lambda module: "another")
+    monkeypatch.setattr("udd.runs.request.code_digest", lambda module: "another")
     assert path(one) not in names
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from runs import Run
 from tiny import config, dataset, options
-from udd.runs.lockstep import shared_part
 
+from udd.config.plan import networks_part
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
 
 
@@ -24,7 +24,7 @@ def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
 
 
 def test_the_shared_part_holds_what_the_networks_see():
-    part = shared_part(options())
+    part = networks_part(options())
     assert {"network", "width", "outer", "inner", "batch_real", "matching_augment", "net_lr", "cutmix_p", "matched"} <= part.keys()
     assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "max_pairs", "decode"} & part.keys()
 
