@@ -146,7 +146,7 @@ def tiny_params(**changes):
 
 def test_an_evaluation_takes_the_operations_that_are_foretold():
     found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4, "precision": "bfloat16"})
-    record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3", 0)
+    record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3")
     config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
     with FlopCounterMode(display=False) as counter:
         evaluate(config, data, data.train_images[:6], data.train_labels[:6], CPU)

@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # unknown keys
     ({"distill": {"outter": 3}}, "unknown key 'outter' in distill; did you mean 'outer'?"),
     ({"distil": {}}, "unknown key 'distil' in the file; did you mean 'distill'?"),
-    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.methods.udd; did you mean 'policy'?"),
+    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.distill; did you mean 'policy'?"),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
     ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),
@@ -129,7 +129,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},
         "figures.maps.variants: 'udd-nocf' is not declared under variants; did you mean 'udd-nocfc'?",
     ),
-    ({"tables": {"main": {"protocols": ["idc", "epochs30"]}}}, "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?"),
+    (
+        {"tables": {"main": {"protocols": ["idc", "epochs30"]}}},
+        "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?",
+    ),
     ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
     ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),

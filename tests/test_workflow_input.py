@@ -21,7 +21,7 @@ WRONG = {
     "wrong type": ("evaluate: {epochs: many}", r"evaluate.epochs: found 'many'"),
     "out of range": ("distill: {image_momentum: 1.5}", r"distill.image_momentum: found 1.5, expected less than 1"),
     "unknown data set": ("tables: {main: {datasets: [cifra10]}}", r"tables.main.datasets: 'cifra10' is not declared"),
-    "unknown policy": ("variants: {udd: {distill: {policy: vot}}}", r"variants.udd.methods.udd.policy: found 'vot'; did you mean 'vote'"),
+    "unknown policy": ("variants: {udd: {distill: {policy: vot}}}", r"variants.udd.distill.policy: found 'vot'; did you mean 'vote'"),
     "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
     "P > N": ("distill: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,16 @@ def record(
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Evaluate one set on the networks asked for and write the record."""
+    """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut has done lies beside it."""
     args = parser().parse_args(argv)
     device, (config, networks) = setup(args.device, args.threads), config_of(args)
+    part = args.out.with_name(f"{args.out.name}.part")  # Snakemake removes the output of a job that failed, or brings back the one before
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
+        found = kept(args.out, config, inputs) | kept(part, config, inputs)
 
         def keep(made: Config) -> None:
-            write_json(args.out, made | {"inputs": inputs})
+            write_json(part, made | {"inputs": inputs})
 
-        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, kept(args.out, config, inputs), keep))
+        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep))
+        os.replace(part, args.out)
