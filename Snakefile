@@ -42,8 +42,10 @@ onstart:
 
 
 onsuccess:
-    print(flow.succeeded(params))
+    flow.keep_records(params)
+    print(flow.succeeded(params, workflow))
 
 
 onerror:
+    flow.keep_records(params)
     print(flow.failed(workflow), file=sys.stderr)

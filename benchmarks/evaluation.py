@@ -23,15 +23,13 @@ from benchmarks.timing import say
 from udd import data
 from udd.config import plan
 from udd.data import read_manifest
-from udd.evaluation.accuracy import title
 from udd.networks.architectures import build
 from udd.networks.compilation import pays, training_flop
 from udd.networks.precision import PRECISIONS
-from udd.runs import lockstep
 from udd.synthetic.regions import corner_boxes
 from udd.synthetic.sets import SyntheticSet, save
 
-CLASSES, TEST, SELECTED = 10, 10_000, 8
+CLASSES, TEST, WINDOWS = 10, 10_000, 12
 PARTS = {"cpu": {1: 10, 10: 50}, "cuda": {1: 1, 10: 4}}  # by IPC, how many times longer the whole schedule is than the longer one measured
 SMALL = {1: 50}
 
@@ -53,14 +51,14 @@ class Place(NamedTuple):
         return self.folder / "set.safetensors"
 
 
-def configuration(ipc: int, network: int, parts: int, settings: Settings, precision: str) -> Config:
+def configuration(ipc: int, parts: int, settings: Settings, precision: str) -> Config:
     """An evaluation of a UDD set of `ipc`, its schedule shortened; compiled if the whole schedule would be."""
     params = planned() | {"datasets": {"random": {"kind": "npz"}}}
-    config = plan.evaluation_config(params, plan.Record(plan.Cell("random", ipc, "udd"), 0, plan.DEFAULT_PROTOCOL, "convnet3", network))
+    config = plan.evaluation_config(params, plan.Record(plan.Cell("random", ipc, "udd"), 0, plan.DEFAULT_PROTOCOL, "convnet3"))
     recipe, side = config["evaluate"], size(settings).side
     recipe |= {"width": size(settings).width, "precision": precision}
     whole = build("convnet3", 3, side, CLASSES, recipe["width"], torch.Generator())
-    flop = training_flop(whole, torch.zeros(1, 3, side, side), recipe["epochs"] * CLASSES * ipc * (1 + SELECTED))
+    flop = training_flop(whole, torch.zeros(1, 3, side, side), recipe["epochs"] * CLASSES * ipc * (1 + WINDOWS))
     worth = not settings.eager and pays(recipe["compile"], flop, settings.device)
     return config | {"evaluate": recipe | {"epochs": recipe["epochs"] // parts, "compile": "always" if worth else "never"}}
 
@@ -77,13 +75,12 @@ def write_data(place: Place, side: int) -> None:
 
 
 def write_set(place: Place, config: Config, side: int) -> None:
-    """A random set of the data, with eight windows of each image."""
+    """A random set of the data."""
     boxes, about = corner_boxes(side, config["distill"]["scales"]), read_manifest(place.manifest)
     count = CLASSES * config["ipc"]
-    regions = (torch.arange(len(boxes)) < SELECTED).to(torch.uint8).expand(count, -1)
     metadata = {key: about[key] for key in ("classes", "mean", "std")} | {"dataset": "random", "whole": True, "config": config}
     labels = torch.arange(CLASSES).repeat_interleave(config["ipc"])
-    save(place.made, SyntheticSet(torch.rand(count, 3, side, side), labels, regions, boxes, metadata))
+    save(place.made, SyntheticSet(torch.rand(count, 3, side, side), labels, boxes, metadata))
 
 
 def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
@@ -91,29 +88,21 @@ def prepared(folder: Path, parts: int, ipc: int, settings: Settings) -> Place:
     place, side = Place(folder / f"ipc{ipc}-{parts}", parts), size(settings).side
     place.folder.mkdir()
     write_data(place, side)
-    write_set(place, configuration(ipc, 0, parts, settings, "float32")["set"], side)  # the precision is the evaluation's, not the set's
+    write_set(place, configuration(ipc, parts, settings, "float32")["set"], side)  # the precision is the evaluation's, not the set's
     return place
 
 
-def seconds(config: Config, place: Place, settings: Settings, shelf: Path | None = None) -> float:
-    """The wall-clock time of one `udd evaluate`."""
-    out = place.folder / f"network{config['network']}.json"
+def seconds(config: Config, networks: list[int], place: Place, settings: Settings) -> float:
+    """The wall-clock time of one `udd evaluate` with so many networks."""
+    out = place.folder / "record.json"
+    out.unlink(missing_ok=True)
     files = ["--manifest", place.manifest, "--root", place.folder, "--set", place.made, "--out", out]
-    options = ["--config", json.dumps(config), "--device", settings.device, "--threads", settings.threads, *(["--shelf", shelf] if shelf else [])]
+    options = ["--config", json.dumps(config | {"networks": networks}), "--device", settings.device, "--threads", settings.threads]
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "udd", "evaluate", *map(str, files + options)], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     taken = time.perf_counter() - begun
-    say(f"{title(config)}, {config['evaluate']['epochs']} epochs: {taken:.1f} s")
+    say(f"{len(networks)} networks, {config['evaluate']['epochs']} epochs: {taken:.1f} s")
     return taken
-
-
-def together(configs: list[Config], place: Place, settings: Settings) -> tuple[float, float]:
-    """The time of the process that evaluates all of them, and the mean time of those that then take their records from the shelf."""
-    shelf = place.folder / f"shelf-{configs[0]['evaluate']['precision']}"
-    shelf.mkdir()
-    lockstep.write_plan(shelf / "evaluate.json", configs, lambda _: "all", 1)
-    made, *taken = [seconds(config, place, settings, shelf) for config in configs]
-    return made, sum(taken) / len(taken)
 
 
 def whole(measured: list[float], parts: int) -> float:
@@ -123,30 +112,28 @@ def whole(measured: list[float], parts: int) -> float:
 
 
 class Taken(NamedTuple):
-    """Seconds: of one network's process, of the process of all, of one that takes its record."""
+    """Seconds: of one network's process, of the process of all."""
 
     alone: float
     together: float
-    taking: float
 
 
-def taken(configs: list[Config], place: Place, settings: Settings) -> Taken:
-    """All ways on one schedule."""
-    seconds(configs[0], place, settings)  # not counted: it fills the compiler's cache
-    return Taken(seconds(configs[0], place, settings), *together(configs, place, settings))
+def taken(config: Config, networks: list[int], place: Place, settings: Settings) -> Taken:
+    """Both ways on one schedule."""
+    seconds(config, networks[:1], place, settings)  # not counted: it fills the compiler's cache
+    return Taken(seconds(config, networks[:1], place, settings), seconds(config, networks, place, settings))
 
 
 def rows(ipc: int, parts: int, settings: Settings, folder: Path) -> list[Row]:
-    """All ways, on sets of one IPC, in each precision; the ratio is to a process each in float32."""
+    """Both ways, on sets of one IPC, in each precision; the ratio is to a process each in float32."""
     networks, found, reference = planned()["seeds"]["evaluate"], [], 0.0
     places = [prepared(folder, share, ipc, settings) for share in (4 * parts, parts)]
     for precision in PRECISIONS:
-        both = [taken([configuration(ipc, network, place.parts, settings, precision) for network in networks], place, settings) for place in places]
+        both = [taken(configuration(ipc, place.parts, settings, precision), networks, place, settings) for place in places]
         longer, count = both[-1], len(networks)
         single, several = whole([each.alone for each in both], parts), whole([each.together for each in both], parts) / count
         reference = reference or single  # float32, which comes first
         ways = {"a process each": (1, longer.alone, single), "one process": (count, longer.together, several)}
-        ways["one process, and one each that takes its record"] = (count, longer.together + longer.taking * (count - 1), several + longer.taking)
         found += [
             {"IPC": ipc, "whole / measured": parts, "precision": precision, "way": way, "networks": many, "seconds": measured}
             | {"networks a minute, whole": 60 / each, "ratio": reference / each}

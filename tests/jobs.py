@@ -14,8 +14,7 @@ from tiny import config
 
 from udd.command import main
 from udd.errors import Stopped
-from udd.proxies import pool
-from udd.runs import job
+from udd.runs import job, pool
 from udd.synthetic import sets as synthetic
 
 Config = dict[str, Any]
@@ -33,13 +32,12 @@ class Bench:
         """What every job's command line begins with."""
         return ["--config", json.dumps(config), "--manifest", str(self.manifest), "--root", str(self.folder), "--device", "cpu"]
 
-    def distil(self, config: Config | list[Config], out: str, *more: str | Path) -> None:
-        """Make OUT.safetensors and its curve; of several in lockstep OUT, OUT1, OUT2, ..."""
-        count = len(config) if isinstance(config, list) else 1
-        outs = [str(self.folder / f"{out}{i or ''}.safetensors") for i in range(count)]
-        job.run([*self.options(config), "--out", *outs, "--checkpoints", str(self.folder / "checkpoints" / out), *map(str, more)])
+    def distil(self, config: Config, out: str, *more: str | Path) -> None:
+        """Make OUT.safetensors and its curve."""
+        place = ["--out", str(self.folder / f"{out}.safetensors"), "--checkpoints", str(self.folder / "checkpoints" / out)]
+        job.run([*self.options(config), *place, *map(str, more)])
 
-    def stop(self, config: Config | list[Config], out: str, *more: str | Path) -> None:
+    def stop(self, config: Config, out: str, *more: str | Path) -> None:
         """The same, ended after one step at a checkpoint."""
         with pytest.raises(Stopped, match="time limit"):
             self.distil(config, out, "--time-limit", "0", *more)

@@ -80,7 +80,7 @@ def harm_tree(base: Path, harm: str) -> None:
         ("deep", "train/dog/1.png: more than 8 bits"),
         ("class absent from test", "test/dog: no such folder"),
         ("class absent from train", "train/dog: no such folder"),
-        ("class without images", "test/dog: no .png, .jpg or .jpeg file"),
+        ("class without images", "test/dog: no image that Pillow reads; class dog"),
         ("no test", "test: no such folder"),
     ],
 )

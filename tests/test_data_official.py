@@ -127,3 +127,15 @@ def test_a_harmed_unpacked_batch_is_named(official_fakes):
     (official_fakes / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"x")
     with pytest.raises(UserError, match="data_batch_3: corrupt or truncated"):
         prepare({"name": "cifar10", "kind": "cifar10"}, official_fakes)
+
+
+@pytest.mark.parametrize("left", ["train-images-idx3-ubyte", "train-images-idx3-ubyte.orig"])
+def test_unpacked_mnist_alone_is_no_mnist(tmp_path, monkeypatch, left):
+    """Only the packed files have published checksums; that is said where the download fails."""
+    answers(monkeypatch, *[OFFLINE] * 20)
+    monkeypatch.setattr(official, "WAITS", ())
+    fakes.write(tmp_path / "MNIST/raw" / left, b"x")
+    said = "train-images-idx3-ubyte beside it cannot stand in, only train-images-idx3-ubyte.gz has a published checksum"
+    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz: not there, and the download failed") as error:
+        prepare({"name": "mnist", "kind": "mnist"}, tmp_path)
+    assert (said in str(error.value)) == (left == "train-images-idx3-ubyte")

@@ -82,6 +82,8 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         ({"kind": "digits"}, "no name"),
         ([], "no name"),
         ({"name": "x", "kind": "npz", "path": "/x.npz"}, "absolute"),
+        ({"name": "x", "kind": "npz", "path": "~/x.npz"}, "path ~/x.npz is absolute; put a link"),
+        ({"name": "x", "kind": "folder", "path": "$HOME/x"}, "path .HOME/x is absolute; put a link"),
         ({"name": "x", "kind": "npz"}, "x.npz: no such file"),
         ({"name": "x", "kind": "imagenet10"}, "x: .* needs classes"),
         ({"name": "x", "kind": "imagenet10", "classes": ["n01"]}, "train/n01: no such folder"),
@@ -91,3 +93,13 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 def test_bad_configuration(tmp_path, config, message):
     with pytest.raises(UserError, match=message):
         prepare(config, tmp_path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_root_that_cannot_be_written_is_said_before_anything_is_read(tmp_path, monkeypatch, packed):
+    (tmp_path / "mine.npz").write_bytes(b"not read")
+    if packed:
+        (tmp_path / "packed").mkdir()
+    monkeypatch.setattr("udd.data.packing.os.access", lambda *_: False)
+    with pytest.raises(UserError, match="cannot be written.* link what is in it into a folder of your own and name that: UDD_DATA="):
+        prepare({"name": "mine", "kind": "npz"}, tmp_path)

@@ -16,6 +16,7 @@ from udd.networks.architectures import build
 from udd.networks.streams import seed_of
 from udd.proxies import fresh as trajectory
 from udd.proxies.fresh import recipe
+from udd.runs import loop
 from udd.synthetic.regions import Windows, candidate_windows
 
 ELSEWHERE = torch.device("meta")
@@ -44,6 +45,7 @@ def moved(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 def elsewhere(monkeypatch) -> FakeTensorMode:
     monkeypatch.setattr(trajectory, "stream", stream)
     monkeypatch.setattr(torch.nn.Module, "to", moved)
+    monkeypatch.setattr(distill, "candidate_windows", distill.candidate_windows)  # what `steps` puts there is taken back
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows real devices alone
     monkeypatch.setattr(torch, "_standard_gamma", lambda shape, generator: torch.rand_like(shape))  # torch 2.11's gives values or nothing
     return FakeTensorMode(allow_non_fake_inputs=True)  # torch.tensor(numbers) does not know of it
@@ -55,24 +57,23 @@ def data_elsewhere():
     return data._replace(train_images=images, train_labels=torch.empty(COUNT, dtype=torch.int64, device=ELSEWHERE))
 
 
-def begun(made: dict, among: Windows) -> distill.Distilled:
-    """A set as `udd.methods.udd.begin` gives it, which looks for real images of every class and so at values."""
-    images = torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
-    broken = torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
-    return distill.Distilled(made, among, images, torch.zeros_like(images), stream(ELSEWHERE, "images"), broken=broken)
-
-
-def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.Distilled:
-    """A whole network of a distillation, one step of it with the parts of the loss for the log."""
+def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
+    """A whole network of a distillation, one step of it logged. `begin` looks for real images of every class and so at values: not called."""
     among = candidate_windows(made["distill"], SIDE, torch.zeros(()))
     with mode:
         boxes, rows, columns = (mode.from_tensor(each).to(ELSEWHERE) for each in among[:3])
-        data, sets = data_elsewhere(), [begun(made, Windows(boxes, rows, columns, among.whole))]
+        distill.candidate_windows = lambda *_: Windows(boxes, rows, columns, among.whole)
+        data, images = data_elsewhere(), torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
         index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
-        state = trajectory.start(data, made["distill"], 0, chunk)
-        for parts in (False, True):
-            distill.advance(state, sets, data, index, parts)
-        return sets[0]
+        at = trajectory.start(data, made["distill"], 0, chunk)
+        run = object.__new__(loop.Run)
+        run.method, run.proxies, run.config, run.data, run.options, run.trajectory, run.index = distill, True, made, data, made["distill"], at, index
+        run.state = distill.State(images, torch.zeros_like(images), images.new_zeros(CLASSES, 0))
+        run.generator, run.broken = stream(ELSEWHERE, "images"), torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
+        run.mean, run.std = torch.zeros(3, device=ELSEWHERE), torch.ones(3, device=ELSEWHERE)
+        for logged in (False, True):
+            run.advance(logged)
+        return run.state
 
 
 @pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "gradient", "activation", "vote", "random", "all")] + [
@@ -81,7 +82,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.Distil
 ])  # fmt: skip
 def test_a_distillation_stays_on_its_device_and_asks_it_for_nothing(elsewhere, changes):
     found = steps(elsewhere, config(**changes), None)
-    assert found.images.device == found.velocity.device == found.broken.device == ELSEWHERE
+    assert found.images.device == found.velocity.device == found.averages.device == ELSEWHERE
 
 
 def test_neither_does_one_that_takes_its_images_a_few_at_a_time_ask_for_anything(elsewhere):
@@ -89,7 +90,7 @@ def test_neither_does_one_that_takes_its_images_a_few_at_a_time_ask_for_anything
 
 
 def test_asking_for_a_value_is_seen(elsewhere, monkeypatch):
-    monkeypatch.setattr(distill, "update", lambda made, got, *_: float(got.loss_gradient.sum()))
+    monkeypatch.setattr(distill, "losses", lambda got, _: {"loss": torch.tensor(float(got.loss_gradient.sum()))})
     with pytest.raises(DataDependentOutputException):
         steps(elsewhere, config(), None)
 

@@ -8,11 +8,11 @@ from tiny import config, dataset, options
 from torch import Tensor
 
 from udd.evaluation.views import every
-from udd.methods import udd as distill
-from udd.methods.udd import begin, finished, learning_rate
-from udd.objectives.matching import mean_features
+from udd.methods import udd as method
+from udd.methods.udd import begin, learning_rate
+from udd.objectives.matching import Matched, matching_step, mean_features
 from udd.synthetic import initial
-from udd.synthetic.regions import grid_boxes
+from udd.synthetic.regions import candidate_windows, grid_boxes
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -56,11 +56,11 @@ def test_a_class_with_too_few_images_for_a_mix_gives_them_again():
 def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
     data = dataset()
     configs = [config(), config(), config(policy="random"), config(seed=1)]
-    first, again, policy, seed = (begin(each, data).images for each in configs)
+    first, again, policy, seed = (Run(each, data).state.images for each in configs)
     assert torch.equal(first, again) and torch.equal(first, policy)
     assert not torch.equal(first, seed)
-    made = begin(config(init="mix"), data)
-    assert not made.velocity.any() and made.averages is None
+    made = begin(config(init="mix"), data, generator())
+    assert not made.velocity.any() and made.averages.shape == (3, 0)
 
 
 # --- the images' side ---
@@ -69,45 +69,50 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
 @pytest.mark.parametrize(("outer", "factor"), [(0, 1), (1199, 1), (1200, 0.5), (1599, 0.5), (1600, 0.25), (1800, 0.125), (1999, 0.125)])
 @pytest.mark.parametrize("ipc", [1, 10, 50])
 def test_the_rate_is_halved_thrice_and_scaled_by_ipc(outer, factor, ipc):
-    schedule = options(image_lr_decay_at=[1200, 1600, 1800])
+    schedule = options(image_lr_decay_at=[0.6, 0.8, 0.9], outer=2000)
     assert learning_rate(schedule, ipc, outer) == pytest.approx(0.005 * ipc / 10 * factor)
 
 
-def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch):
+@pytest.fixture
+def matched(monkeypatch) -> list[Matched]:
+    """What every step's matching gave."""
+    found: list[Matched] = []
+
+    def noted(*args):
+        found.extend(matching_step(*args))
+        return found[-1:]
+
+    monkeypatch.setattr(method, "matching_step", noted)
+    return found
+
+
+def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch, matched):
     begun: list[Tensor] = []
-    monkeypatch.setattr(distill, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
-    data = dataset()
-    run = Run([config(ipc=2, image_lr=0.5, cfc_average=0.75)], data)
-    (made,), velocity = run.sets, 0.0
-    images = made.images.clone()
+    monkeypatch.setattr(method, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
+    run = Run(config(ipc=2, image_lr=0.5, cfc_average=0.75), dataset())
+    images, velocity = run.state.images.clone(), 0.0
     for step in range(4):
-        averages = made.averages
-        (got,) = run.step()
+        averages = run.state.averages
+        run.advance(False)
         rate = 0.5 * 2 / 10 * (0.5 if step >= 2 else 1)  # halved at the second network
-        velocity = 0.5 * velocity + got.gradient
-        images = (images.clamp(0, 1) if step == 2 else images) - rate * velocity
-        torch.testing.assert_close(made.images, images, rtol=0, atol=1e-6)
+        velocity = 0.5 * velocity + matched[-1].gradient
+        images = images - rate * velocity
+        images = images.clamp(0, 1) if step % 2 else images  # at the end of a network
+        torch.testing.assert_close(run.state.images, images, rtol=0, atol=1e-6)
         before = averages if step % 2 else begun[step // 2]  # F starts anew with every network
-        assert before is not None and made.averages is not None
-        torch.testing.assert_close(made.averages, 0.75 * before + 0.25 * got.features)
+        torch.testing.assert_close(run.state.averages, 0.75 * before + 0.25 * matched[-1].features)
     assert len(begun) == 2
 
 
-def test_pixels_are_clamped_when_a_network_begins_and_in_the_stored_set():
-    data = dataset()
-    run = Run([config(image_lr=500.0)], data)
-    (made,) = run.sets
-    run.step()
-    run.step()
-    assert made.images.max() > 1 and made.images.min() < 0
-    stored = finished(made, data, 1, {}).images
-    assert stored.min() == 0 and stored.max() == 1
-    torch.testing.assert_close(stored, made.images.clamp(0, 1).flatten(0, 1))
-    velocity = made.velocity.clone()
-    before = made.images.clone()
-    (got,) = run.step()
-    torch.testing.assert_close(made.velocity, 0.5 * velocity + got.gradient)
-    torch.testing.assert_close(made.images, before.clamp(0, 1) - 500 * 0.2 * 0.5 * made.velocity)
+def test_pixels_are_clamped_when_a_network_ends_and_in_the_stored_set():
+    run = Run(config(image_lr=500.0), dataset())
+    run.advance(False)
+    loose = run.state.images
+    assert loose.max() > 1 and loose.min() < 0
+    stored = run.finished().images
+    torch.testing.assert_close(stored, loose.clamp(0, 1).flatten(0, 1))
+    run.advance(False)
+    assert run.state.images.min() == 0 and run.state.images.max() == 1
 
 
 LEARNING = [{"image_lr": 0.5}, {"distance": "l1", "image_lr": 0.02, "selected": 2}, {"init": "mix", "image_lr": 0.3}]
@@ -117,8 +122,8 @@ LEARNING = [{"image_lr": 0.5}, {"distance": "l1", "image_lr": 0.02, "selected": 
 def test_distillation_lowers_the_gradient_distance(changes):
     data = dataset(side=12, count=3)  # one real image a class: the same target at every step
     quiet = {"net_images": 0, "matching_augment": [], "batch_real": 2, "cfc": False, "policy": "all", "inner": 30, "outer": 1, "ipc": 1}
-    run = Run([config(**(quiet | changes))], data)
-    losses = [run.step()[0].loss_gradient.mean().item() for _ in range(30)]
+    run = Run(config(**(quiet | changes)), data)
+    losses = [run.advance(False)["loss_gradient"].mean().item() for _ in range(30)]
     assert max(losses[-3:]) < (0.95 if "distance" in changes else 0.8) * losses[0]
 
 
@@ -126,6 +131,7 @@ def test_cfc_lowers_its_own_loss():
     data = dataset(count=9)
     quiet = {
         "net_images": 0,
+        "image_lr_decay_at": [],
         "matching_augment": [],
         "policy": "all",
         "cfc_weight": 1000.0,
@@ -134,8 +140,8 @@ def test_cfc_lowers_its_own_loss():
         "outer": 1,
         "image_lr": 0.1,
     }
-    run = Run([config(**quiet)], data)
-    losses = [run.step()[0].loss_cfc.mean().item() for _ in range(40)]
+    run = Run(config(**quiet), data)
+    losses = [run.advance(False)["loss_cfc"].mean().item() for _ in range(40)]
     assert losses[-1] < losses[0] - 0.01
 
 
@@ -143,9 +149,9 @@ def test_cfc_lowers_its_own_loss():
 
 
 def test_the_end_of_a_network_moves_on_to_the_next():
-    run, found = Run([config(outer=2, inner=2)], dataset()), []
+    run, found = Run(config(outer=2, inner=2), dataset()), []
     for _ in range(4):
-        run.step()
+        run.advance(False)
         found.append((run.trajectory.outer, run.trajectory.inner))
     assert found == [(0, 1), (1, 0), (1, 1), (2, 0)]
 
@@ -155,14 +161,14 @@ def test_the_end_of_a_network_moves_on_to_the_next():
 )
 def test_a_finished_set_decodes_to_its_training_images(changes, images):
     data = dataset()
-    run = Run([config(**changes)], data)
+    run = Run(config(**changes), data)
     for _ in range(4):
-        run.step()
-    made = finished(run.sets[0], data, 2, {"code": "abc"})
+        run.advance(False)
+    made = method.finish(run.state, data, run.config, {"code": "abc"})
     assert made.images.shape == (6, 3, 8, 8) and made.images.dtype == torch.float32
     assert made.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert torch.equal(made.windows, run.sets[0].among.boxes)
-    assert made.metadata["config"] == run.configs[0] and made.metadata["provenance"] == {"code": "abc"}
+    assert torch.equal(made.windows, candidate_windows(run.options, 8, made.images).boxes)
+    assert made.metadata["config"] == run.config and made.metadata["provenance"] == {"code": "abc"}
     assert (made.metadata["dataset"], made.metadata["classes"], made.metadata["mean"]) == ("tiny", data.classes, data.mean)
     decoded, labels = every(made)
     assert len(decoded) == 6 * images
@@ -171,20 +177,20 @@ def test_a_finished_set_decodes_to_its_training_images(changes, images):
 
 def test_a_snapshot_is_the_set_of_a_schedule_that_ends_there():
     data = dataset()
-    long, short = Run([config(outer=3)], data), Run([config(outer=1)], data)
+    long, short = (Run(config(outer=outer, image_lr_decay_at=[]), data) for outer in (3, 1))
     for run in (long, short):
-        run.step()
-        run.step()
-    early, whole = (finished(run.sets[0], data, 1, {}) for run in (long, short))
+        run.advance(False)
+        run.advance(False)
+    early, whole = (run.finished(1) for run in (long, short))
     assert torch.equal(early.images, whole.images)
     assert early.metadata == whole.metadata
 
 
 @pytest.mark.parametrize(("cfc", "broken"), [(False, [0, 2, 0]), (True, [3, 2, 3])])
 def test_the_first_iteration_that_is_not_finite_is_remembered(cfc, broken):
-    run = Run([config(cfc=cfc)], dataset())
-    run.step()
-    run.sets[0].images[1, 0, 0, 0, 0] = float("nan")
+    run = Run(config(cfc=cfc), dataset())
+    run.advance(False)
+    run.state.images[1, 0, 0, 0, 0] = float("nan")
     for _ in range(3):
-        run.step()
-    assert run.sets[0].broken.tolist() == broken  # with CFC the other classes follow, through the averages
+        run.advance(False)
+    assert run.broken.tolist() == broken  # with CFC the other classes follow, through the averages

@@ -1,21 +1,20 @@
 """Networks trained at once go the way that each goes alone; in float64 on the CPU with the same bits, however many go beside it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from test_evaluate import CONFIG, a_set, dataset
+from test_evaluate import CONFIG, RECORD, a_set, dataset
 from tiny import captured, network, noise
 
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
+from udd.evaluation.views import every
 from udd.networks import ensemble
 from udd.networks.architectures import Network
 from udd.networks.streams import stream
 from udd.networks.training import accuracy, train
-from udd.synthetic.sets import save
 
 FULL_RECIPE = {
     "epochs": 3, "batch": 4, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "decay_at": [0.6667], "decay": 0.2,
@@ -110,14 +109,10 @@ def test_it_is_captured_whole_by_the_compiler():
         torch.testing.assert_close(found[key], weight, rtol=1e-9, atol=1e-12)
 
 
-def work_of(config: dict[str, Any], folder: Path) -> evaluate.Work:
-    save(folder / "set.safetensors", a_set())
-    return evaluate.training_set(config, dataset(), folder / "set.safetensors")[0]
-
-
-def test_results_of_networks_at_once_are_those_of_one_by_one(tmp_path):
+def test_records_made_at_once_are_those_made_one_by_one():
     configs, data, cpu = [CONFIG | {"network": number} for number in (4, 7)], dataset(), torch.device("cpu")
-    work = work_of(configs[0], tmp_path)
+    images, labels = every(a_set())
+    work = evaluate.Work(images, labels, None, len(images))
     found = evaluate.evaluate_together(configs, data, work, cpu)
     assert found == [evaluate.evaluate(config, data, work, cpu) for config in configs]
 
@@ -136,14 +131,15 @@ def broken_network(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(evaluate, "begin", begin)
 
 
-def test_one_network_that_fails_leaves_the_others_their_results(tmp_path, monkeypatch, capsys):
-    save(tmp_path / "set.safetensors", a_set())
+def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, capsys):
+    images, labels = every(a_set())
+    work, kept = evaluate.Work(images, labels, None, len(images)), []
+    monkeypatch.setattr(evaluation_job, "training_set", lambda *_: (work, {}))
     monkeypatch.setattr(evaluation_job, "at_once", lambda networks, device, work: [networks])
     broken_network(monkeypatch, 7)
-    kept: list[dict[str, Any]] = []
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
-        evaluation_job.record(CONFIG, [4, 7, 9], dataset(), tmp_path / "set.safetensors", torch.device("cpu"), {}, kept.append)
-    assert list(kept[-1]["networks"]) == ["4", "9"] and kept[-1]["config"] == CONFIG
+        evaluation_job.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
+    assert kept[-1]["networks"].keys() == {"4"}
     assert "network 4 epoch 8/8" in (said := capsys.readouterr().err) and "network 7" not in said
 
 
@@ -157,16 +153,14 @@ def test_networks_that_do_not_fit_together_go_in_halves(monkeypatch):
         return [{"config": config} for config in configs]
 
     monkeypatch.setattr(evaluation_job, "evaluations", evaluations)
-    configs = [{"network": number} for number in range(5)]
-    work = evaluate.Work(IMAGES, LABELS, None, len(IMAGES))
+    configs, work = [{"network": number} for number in range(5)], evaluate.Work(torch.zeros(1), torch.zeros(1), None, 1)
     found = evaluation_job.attempted(configs, dataset(), work, torch.device("cpu"))
     assert found == [{"config": config} for config in configs]
     assert asked == [[0, 1, 2, 3, 4], [0, 1], [2, 3, 4], [2], [3, 4]]
 
 
 def test_on_a_gpu_the_networks_of_a_record_are_trained_at_once_unless_each_has_its_own_views():
-    fixed = evaluate.Work(IMAGES, LABELS, None, len(IMAGES))
-    changing = fixed._replace(views=lambda network, generator: lambda images, labels: (images, labels))
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert evaluation_job.at_once([0, 1, 2], gpu, fixed) == [[0, 1, 2]]
-    assert evaluation_job.at_once([0, 1, 2], cpu, fixed) == evaluation_job.at_once([0, 1, 2], gpu, changing) == [[0], [1], [2]]
+    work = evaluate.Work(torch.zeros(1), torch.zeros(1), None, 1)
+    assert evaluation_job.at_once([0, 1, 5], torch.device("cuda"), work) == [[0, 1, 5]]
+    assert evaluation_job.at_once([0, 1], torch.device("cpu"), work) == [[0], [1]]
+    assert evaluation_job.at_once([0, 1], torch.device("cuda"), work._replace(views=lambda *_: None)) == [[0], [1]]

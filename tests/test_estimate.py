@@ -6,27 +6,26 @@ from collections import Counter
 import pytest
 import tiny
 import torch
+from runs import Run
 from tiny import ROOT, params
 from torch.utils.flop_counter import FlopCounterMode
 
 from udd.command import main
 from udd.config.params import overlay
-from udd.config.plan import Cell, run
+from udd.config.plan import Cell
 from udd.costs import calibration, schedule, workload
 from udd.costs.calibration import Pace, kept, pace_key, paces
-from udd.costs.costs import LOCKSTEP, alone, costs, in_lockstep
+from udd.costs.costs import alone, costs
 from udd.costs.flops import counted, flop
 from udd.costs.memory import Live, followed
-from udd.costs.report import duration
+from udd.costs.report import duration, run
 from udd.costs.sizes import Sizes, sizes
 from udd.costs.steps import KINDS, Model, Step, new_network
 from udd.data import read_manifest
 from udd.errors import UserError
-from udd.evaluation.accuracy import evaluate
+from udd.evaluation.accuracy import Work, evaluate
 from udd.files import write_json
-from udd.methods import udd as distill
 from udd.objectives.execution import planned_flop
-from udd.proxies import fresh as trajectory
 
 CPU = torch.device("cpu")
 TINY = Model("convnet3", 4, 3, 8, 5)
@@ -123,10 +122,10 @@ def test_a_forward_pass_needs_the_two_largest_maps():
 def test_a_distillation_takes_the_operations_that_are_foretold(changes):
     config, data = tiny.config(**changes), tiny.dataset()
     options = config["distill"]
-    at, sets = trajectory.start(data, options, 0), [distill.begin(config, data)]
+    run = Run(config, data)
     with FlopCounterMode(display=False) as counter:
         for _ in range(options["outer"] * options["inner"]):
-            distill.advance(at, sets, data, trajectory.class_index(data.train_labels, 3), False)
+            run.advance(False)
     small = Sizes(3, 8, 3, 21, 6)
     pooled = schedule.network_steps(options, small, False, options["outer"]) if options["networks"] == "pool" else {}
     steps = schedule.together(schedule.own_steps(options, 2, small, False), schedule.shared_steps(options, small, False), pooled)
@@ -149,32 +148,18 @@ def test_an_evaluation_takes_the_operations_that_are_foretold():
     record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3")
     config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
     with FlopCounterMode(display=False) as counter:
-        evaluate(config, data, data.train_images[:6], data.train_labels[:6], CPU)
+        evaluate(config | {"network": 0}, data, Work(data.train_images[:6], data.train_labels[:6], None, 6), CPU)
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
     assert {step.images for step in job.own} == {4, 2, 6} and {step.precision for step in job.own} == {"bfloat16"}
 
 
 @pytest.mark.parametrize(
-    ("variant", "regions", "images"), [("udd", "stored", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "stored", 24), ("herding", "stored", 6)]
+    ("variant", "regions", "images"), [("udd", "searched", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "all", 24), ("herding", "all", 6)]
 )
 def test_an_evaluation_trains_on_the_windows_too(variant, regions, images):
     config = workload.plan.set_config(params(), Cell("mnist", 2, variant), 0)
     assert workload.training_images(config, regions, Sizes(1, 28, 3, 100, 10)) == images
-
-
-def test_what_a_group_shares_is_paid_once_in_lockstep():
-    made = [
-        workload.distillation(params(), Cell("mnist", ipc, variant), 0, sizes(params(), "mnist"), CPU) for ipc, variant in ((1, "udd"), (10, "idc"))
-    ]
-    other = workload.distillation(params(), Cell("mnist", 1, "udd"), 1, sizes(params(), "mnist"), CPU)
-    assert made[0].group == made[1].group != other.group
-    found = [*made, other]
-    single, joint = alone(found, paid(*found), CPU), in_lockstep(found, paid(*found), CPU)
-    assert (single.jobs, joint.jobs) == (3, 2)
-    assert single.flop - joint.flop == total(made[0].shared) > 0
-    assert single.seconds - joint.seconds == sum(count * (1 + 2 * step.images) for step, count in made[0].shared.items())
-    assert joint.bytes - single.bytes == made[0].held  # beside the larger set
 
 
 def test_a_pools_networks_are_jobs_of_their_own():
@@ -199,9 +184,8 @@ def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
     cells = [cell for cell in workload.plan.all_cells(found) if cell.ipc != "all"]
     assert kinds["distil"] + kinds["coreset"] == 3 * len(cells)
     priced = costs(made, paid(*made), CPU)
-    assert {kind for kind, _ in priced} > {"distil", LOCKSTEP, "coreset", "evaluate", "proxies", "utilization"}
-    one, joint = list(priced.values())[-2:]
-    assert one.jobs == len(made) and joint.flop < one.flop
+    assert {kind for kind, _ in priced} > {"distil", "coreset", "evaluate", "proxies", "utilization"}
+    assert list(priced.values())[-1].jobs == len(made)
 
 
 def test_sizes_come_from_the_manifest_else_as_published(tmp_path):
@@ -268,30 +252,27 @@ def quick(cache, monkeypatch):
 
 
 def test_the_command_prints_tables(quick, capsys):
-    run(["--estimate", "--table", "policy", "--device", "cpu"])
+    run(["--table", "policy", "--device", "cpu"])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[4:9]] == ["distil", LOCKSTEP, "evaluate", "total, each set alone", "total, sets in lockstep"]
+    assert [line.split("  ")[0] for line in lines[4:7]] == ["distil", "evaluate", "total"]
     assert lines[2].split() == ["job", "data", "set", "jobs", "PFLOP", "time", "peak", "memory"]
     assert any(line.startswith("Jobs one after another") for line in lines)
 
 
 def test_the_command_prints_json(quick, capsys):
-    run(["--estimate", "--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "kip"])
+    run(["--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "kip"])
     found = json.loads(capsys.readouterr().out)
     rows = {row["job"]: row for row in found["costs"]}
-    assert rows["distil"]["jobs"] == 2 and rows[LOCKSTEP]["jobs"] == 1
-    assert rows["total, each set alone"]["flop"] == rows["distil"]["flop"] + rows["evaluate"]["flop"]
+    assert rows["distil"]["jobs"] == 2
+    assert rows["total"]["flop"] == rows["distil"]["flop"] + rows["evaluate"]["flop"]
     assert found["conditions"].keys() == {"device", "torch", "threads"} and found["speeds"]
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--estimate", "--table", "polcy"], "--table polcy: not in params.yaml; expected one of main, policy"),
-        (["--table", "policy"], "--table: goes with --estimate"),
-        (["--estimate", "--dataset", "mnist"], "--dataset: goes without --estimate, which takes --table"),
-        (["--estimate", "--ipc", "10"], "--ipc: goes without --estimate"),
-        (["--estimate", "--device", "nothing"], "--device nothing: not a device"),
+        (["--table", "polcy"], "--table polcy: not in params.yaml; expected one of main, policy"),
+        (["--device", "nothing"], "--device nothing: not a device"),
     ],
 )
 def test_bad_input_is_one_line(argv, message, quick, capsys):

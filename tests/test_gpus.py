@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from argparse import Namespace
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -12,7 +11,6 @@ import pytest
 import torch
 from tiny import ROOT
 
-from udd import command as cli
 from udd import device as gpus
 from udd.errors import UserError
 
@@ -66,13 +64,13 @@ def test_a_killed_run_gives_its_gpu_back(tmp_path):
 
 @pytest.mark.parametrize(("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])])
 def test_the_device_option_takes_a_free_gpu_or_the_named_one(current, names, numbers):
-    found = [cli.setup(Namespace(device=name, threads=0)) for name in names]
+    found = [gpus.setup(name) for name in names]
     assert found == [torch.device("cuda", number) for number in numbers] and current == numbers
 
 
 def test_a_gpu_that_is_not_there_is_refused(current):
     with pytest.raises(UserError, match="^--device cuda:2: found 2 GPUs, expected at most cuda:1; name another"):
-        cli.setup(Namespace(device="cuda:2", threads=0))
+        gpus.setup("cuda:2")
 
 
 def test_another_users_folder_is_refused(tmp_path, monkeypatch):

@@ -11,9 +11,10 @@ from udd.__main__ import VERBS
 
 PACKAGE = ROOT / "udd"
 ORDER = [
-    *("errors", "files", "provenance", "command", "device", "config", "data", "networks", "synthetic", "objectives", "proxies", "methods"),
-    *("evaluation", "costs", "runs", "reports", "workflow", "__main__"),
+    *("errors", "files", "provenance", "persistence", "slurm", "command", "device", "pull", "config", "data", "networks", "synthetic"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "own", "reports", "interface", "workflow", "__main__"),
 ]  # fmt: skip
+SHOWS_ITSELF = ("udd.synthetic.sets", "udd.reports.figures.gallery")  # a set in a notebook: on demand, and the one exception
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -40,10 +41,11 @@ def imported(tree: ast.Module) -> set[str]:
             assert not node.level, f"line {node.lineno}: name the module in full"
             names = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
             found |= {full if full in MODULES else str(node.module) for full in names.values()}
-    return {name for name in found if name in MODULES and name != "udd"}
+    return {name for name in found if name in MODULES and name != "udd"}  # udd itself imports nothing, but for its lazy interface
 
 
-IMPORTS = {name: imported(tree) for name, tree in MODULES.items()}
+IMPORTS = {name: imported(tree) for name, tree in MODULES.items() if name != "udd"}
+IMPORTS[SHOWS_ITSELF[0]].remove(SHOWS_ITSELF[1])
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "udd"])
@@ -53,7 +55,7 @@ def test_no_import_goes_up(module):
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    assert len(list(TopologicalSorter(IMPORTS).static_order())) == len(MODULES)  # CycleError names the circle
+    assert len(list(TopologicalSorter(IMPORTS).static_order())) == len(IMPORTS)  # CycleError names the circle
 
 
 def test_what_lies_at_the_bottom_and_the_top_is_all_there_is():

@@ -8,8 +8,6 @@ from tiny import config, dataset
 
 from udd.costs.memory import followed, peak, taken
 from udd.costs.steps import Model, Step
-from udd.methods.udd import begin
-from udd.proxies.fresh import class_index
 from udd.runs import loop as running
 from udd.runs import memory
 
@@ -61,7 +59,7 @@ def test_the_free_memory_is_part_of_all():
 
 def test_a_small_run_says_nothing():
     data = dataset()
-    assert memory.chunk([begin(config(), data)], data) == (None, "")
+    assert memory.chunk(config(), data) == (None, "")
 
 
 def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatch, capsys):
@@ -69,47 +67,46 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
     monkeypatch.setattr(memory, "SMALL", 0)
 
     def first_step() -> torch.Tensor:
-        run = running.Run([config(ipc=3, matched="all")], data, tmp_path / "checkpoint", None, "")
-        run.index = class_index(data.train_labels, 3)
+        run = running.Run(config(ipc=3, matched="all"), data, tmp_path / "checkpoint", None, "")
         run.step(False)
-        return run.sets[0].images
+        return run.state.images
 
     whole, said = first_step(), capsys.readouterr().err
     assert said.startswith("memory: about ") and "GB beside the data; " in said and "GB are free" in said and "at a time" not in said
     monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
     chunked, said = first_step(), capsys.readouterr().err
     assert "a class's 27 training images go 1 at a time, twice, which may still be too much" in said
-    start = begin(config(ipc=3), data).images
+    start = running.Run(config(ipc=3), data, tmp_path / "checkpoint", None, "").state.images
     assert not torch.equal(whole, start)
     torch.testing.assert_close(chunked - start, whole - start, rtol=0, atol=1e-3 * (whole - start).abs().max().item())
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    capsys.readouterr()
     assert torch.equal(first_step(), whole) and "free" not in capsys.readouterr().err
 
 
 def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, monkeypatch):
     data, path = dataset(), tmp_path / "checkpoint"
     monkeypatch.setattr(memory, "SMALL", 0)
-    configs = [config(ipc=3, matched="all"), config(ipc=1, matched="all")]
+    made = config(ipc=3, matched="all")
     found = {}
     for free in (None, 0):
         for resumed in (None, 0, 10**12):
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-            run = running.Run(configs, data, path, None, "")
+            run = running.Run(made, data, path, None, "")
             run.step(False)
             run.keep()
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=resumed: free)
-            again = running.Run(configs, data, path, None, "")
+            again = running.Run(made, data, path, None, "")
             assert again.trajectory.engine.chunk == run.trajectory.engine.chunk == (1 if free == 0 else None)
             again.step(False)
-            found[free, resumed] = again.sets[0].images
+            found[free, resumed] = again.state.images
             path.unlink()
     for free in (None, 0):
         assert torch.equal(found[free, None], found[free, 0]) and torch.equal(found[free, None], found[free, 10**12])
     assert not torch.equal(found[None, 0], found[0, 0])
 
 
-def test_the_largest_step_of_each_kind_is_counted():
-    data = dataset()
-    sets = [begin(config(ipc=ipc, policy=policy), data) for ipc, policy in ((1, "jitter"), (3, "gradient"))]
-    found = {step.kind: step.images for step in memory.steps(sets, data)}
-    assert found == {"real": 5, "synthetic": 27, "train": 4, "forward": 27, "saliency": 9}
+@pytest.mark.parametrize(("policy", "searched"), [("jitter", {"forward": 27}), ("gradient", {"forward": 27, "saliency": 9})])
+def test_the_largest_step_of_each_kind_is_counted(policy, searched):
+    found = {step.kind: step.images for step in memory.steps(config(ipc=3, policy=policy), dataset())}
+    assert found == {"real": 5, "synthetic": 27, "train": 4} | searched

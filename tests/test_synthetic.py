@@ -1,4 +1,4 @@
-"""Synthetic sets as files."""
+"""Synthetic sets as files, and what they decode to."""
 
 import json
 
@@ -49,8 +49,8 @@ def test_a_missing_truncated_or_foreign_file_is_refused_in_one_line(tmp_path):
         refused(path, "not a whole synthetic set .*; delete it and make it again")
     save_file({"images": torch.zeros(1)}, path)
     refused(path, "found a set of format None, expected 2")
-    save_file({"images": torch.zeros(1)}, path, {"udd": json.dumps({"format": 1})})
-    refused(path, "found a set of format 1, expected 2")
+    save_file({"images": torch.zeros(1)}, path, {"udd": json.dumps({"format": 0})})
+    refused(path, "found a set of format 0, expected 2")
     save_file({"images": torch.zeros(1)}, path, {"udd": json.dumps({"format": 2})})
     refused(path, "not a whole synthetic set")
     save_file({"images": torch.zeros(1)}, path, {"udd": "{"})

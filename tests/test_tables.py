@@ -275,7 +275,8 @@ def written(tmp_path) -> Path:
 
 
 def test_the_command_writes_every_table_with_the_same_bytes(written):
-    assert {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in LAYOUTS for suffix in ("tex", "md", "csv")}
+    asked = load(["params.yaml", "demo.yaml"])["tables"]
+    assert len(asked) > 3 and {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in asked for suffix in ("tex", "md", "csv")}
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
@@ -299,3 +300,14 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
         tables.table(config("tabel"), {})
     with pytest.raises(UserError, match="not under tables"):
         tables.configs(load(["params.yaml"]), "tabel")
+
+
+def test_protocols_are_rows_where_there_are_several_and_the_paper_stands_once():
+    asked = config("main", protocols=["idc", "equal"])
+    found = groups(idc=[60], udd=[61])
+    found |= {key._replace(protocol="equal"): [run._replace(steps=9, checkups=1) for run in runs] for key, runs in found.items()}
+    made = tables.table(asked, found)
+    assert made.headings[3:5] == ["Protocol", "Source"]
+    assert [(row[3], row[4]) for row in made.rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("equal", "measured")]
+    assert "protocols idc, equal" in caption(asked, made) and "best of 4 check-ups" in caption(asked, made)
+    assert "SGD steps of a network: idc 9/2000, udd 9/2000." in footnotes(asked, made)

@@ -156,22 +156,21 @@ def test_every_image_is_seen_once_an_epoch_in_a_new_order():
     assert [len(batch) for batch in module.batches(3, 64, generator)] == [3]
 
 
-@settings(deadline=None)
-@given(st.integers(1, 500), st.integers(1, 200), st.integers(0, 9))
-def test_batches_are_nearly_equal_and_as_few_as_hold_all_images(count, size, seed):
-    parts = module.batches(count, size, stream("cpu", seed))
-    sizes = [len(part) for part in parts]
-    assert max(sizes) <= size and max(sizes) - min(sizes) <= 1
-    assert len(parts) == module.steps_an_epoch(count, size) == math.ceil(count / size)
-    assert sorted(torch.cat(parts).tolist()) == list(range(count))
+@given(st.integers(1, 3000), st.integers(1, 300))
+def test_batches_are_as_few_as_hold_all_images_and_nearly_of_one_size(count, size):
+    """130 images in batches of 64 are 44, 43 and 43: a last batch of two would be a whole step of noise."""
+    found = module.batches(count, size, torch.Generator().manual_seed(0))
+    lengths = [len(batch) for batch in found]
+    assert sorted(torch.cat(found).tolist()) == list(range(count))
+    assert max(lengths) <= size and max(lengths) - min(lengths) <= 1
+    assert len(lengths) == module.steps_an_epoch(count, size) and (len(lengths) - 1) * size < count
 
 
-@given(st.integers(1, 10_000), st.integers(1, 5000), st.integers(1, 256))
-def test_the_epochs_of_a_recipe_in_steps_are_the_whole_ones_nearest_to_them(steps, count, batch):
-    recipe, each = {"epochs": 7, "batch": batch, "steps": steps}, module.steps_an_epoch(count, batch)
-    found = module.epochs(recipe, count)
+@given(st.integers(1, 5000), st.integers(1, 500), st.integers(1, 100))
+def test_steps_become_the_nearest_whole_epochs(steps, count, batch):
+    recipe = {"epochs": 7, "steps": steps, "batch": batch}
+    found, each = module.epochs(recipe, count), module.steps_an_epoch(count, batch)
     assert found >= 1 and (found == 1 or abs(found * each - steps) <= each / 2)
-    assert abs(found * each - steps) <= min(abs(other * each - steps) for other in (max(1, found - 1), found + 1))
     assert module.epochs(recipe | {"steps": 0}, count) == module.epochs({"epochs": 7, "batch": batch}, count) == 7
 
 

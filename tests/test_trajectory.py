@@ -7,24 +7,24 @@ import torch
 from runs import Run
 from tiny import config, dataset, options
 
-from udd.config.plan import networks_part
+from udd.config.plan import networks_part as shared_part
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
 
 
 def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
     cases: list[dict[str, Any]] = [{}, {"ipc": 1, "policy": "vote", "cfc": False, "image_lr": 0.1}, {"seed": 1}]
     data = dataset()
-    runs = [Run([config(**changes)], data) for changes in cases]
+    runs = [Run(config(**changes), data) for changes in cases]
     for run in runs:
-        for _ in range(run.length):
-            run.step()
+        for _ in range(run.total):
+            run.advance(False)
     weights = [torch.cat([weight.flatten() for weight in run.trajectory.network.parameters()]) for run in runs]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 def test_the_shared_part_holds_what_the_networks_see():
-    part = networks_part(options())
+    part = shared_part(options())
     assert {"network", "width", "outer", "inner", "batch_real", "matching_augment", "net_lr", "cutmix_p", "matched"} <= part.keys()
     assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "max_pairs", "decode"} & part.keys()
 

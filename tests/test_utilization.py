@@ -134,10 +134,10 @@ def test_the_number_of_intervals_does_not_train_networks_again():
 
 def saved(tmp_path, count: int = 2):
     images = toy().train_images[:count].float() / 255
-    empty = torch.zeros(count, 0, dtype=torch.uint8), torch.zeros(0, 4, dtype=torch.int64)
+    empty = torch.zeros(0, 4, dtype=torch.int64)
     config = {"dataset": CONFIG["dataset"], "ipc": 1, "variant": "udd", "seed": 0, "method": "random"}
     metadata = {"dataset": "toy", "classes": ["a", "b"], "mean": [0.5], "std": [0.3], "whole": True, "config": config, "provenance": {}}
-    save_set(tmp_path / "set.safetensors", SyntheticSet(images, torch.arange(count), *empty, metadata))
+    save_set(tmp_path / "set.safetensors", SyntheticSet(images, torch.arange(count), empty, metadata))
     save(tmp_path / "proxies.safetensors", train_proxies(toy(), CONFIG, torch.device("cpu")))
     return {"set": config, "utilization": RECIPE | {"intervals": [5, 6]}}
 

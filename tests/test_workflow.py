@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -44,13 +45,6 @@ def test_from_nothing_everything_runs_once(built: Workspace) -> None:
     assert built.planned() == {}
 
 
-def test_sets_that_meet_the_same_networks_are_made_by_one_job(built: Workspace) -> None:
-    """Two of the three sets; the second job takes its own from the shelf, where nothing is left."""
-    logs = [path.read_text() for path in sorted((built.path / "results/logs/distill").rglob("*.log"))]
-    assert sorted(log.count("classes x 1 images") for log in logs) == [0, 1, 2]
-    assert not list((built.path / "results/shelf").rglob("*.safetensors"))
-
-
 def after(request: int = 1, **computed: int) -> dict[str, int]:
     """Those jobs, and what collects and tabulates their records in `request` tables."""
     return computed | {"collect": 1, "collect_request": request, "tables": request, "pdf": 1}
@@ -85,6 +79,27 @@ def test_an_edit_runs_what_it_asks_for(workspace: Workspace, name: str) -> None:
     edit, expected = EDITS[name]
     edit(workspace)
     assert workspace.planned() == expected
+
+
+def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(workspace: Workspace) -> None:
+    """The second network of the full record joins the first; of a job that fails with its third, the second is not trained again."""
+    record = workspace.path / "results/accuracy/small/ipc1/udd/seed0/idc/convnet3.json"
+    log = workspace.path / "results/logs/evaluate/small/ipc1/udd/seed0/idc/convnet3.log"
+    target, first = str(record.relative_to(workspace.path)), json.loads(record.read_text())["networks"]
+    job = workspace.path / "udd/evaluation/job.py"
+    whole = job.read_text()
+    workspace.edit(seeds={"evaluate": [0, 1, 2]})
+    failing = 'def attempted(configs, *rest):\n    if configs[0]["network"] == 2:\n        raise UserError("no third network")\n'
+    workspace.replace(
+        "udd/evaluation/job.py", "def record(", f"whole_attempt = attempted\n\n\n{failing}    return whole_attempt(configs, *rest)\n\n\ndef record("
+    )
+    assert "no third network" in workspace.run("snakemake", "--cores", "1", target, fails=True)
+    assert json.loads(record.read_text())["networks"] == first
+    job.write_text(whole)
+    workspace.run("snakemake", "--cores", "1", target)
+    assert "network 2 epoch" in (said := log.read_text()) and "network 0 epoch" not in said and "network 1 epoch" not in said
+    found = json.loads(record.read_text())["networks"]
+    assert found.keys() == {"0", "1", "2"} and found["0"] == first["0"] and not list(record.parent.glob("*.part"))
 
 
 def test_two_swapped_values_are_a_change(workspace: Workspace) -> None:
@@ -142,10 +157,9 @@ def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> N
     shutil.rmtree(author.path / "results")
     for folder in VERSIONED:
         (author.path / "results" / folder).mkdir(parents=True)
-    (author.path / ".snakemake" / "metadata").mkdir(parents=True)
     author.commit("nothing yet")
     everything = author.planned()
-    author.run("snakemake", "--cores", "2", "results/accuracy/digits/ipc1/random/seed0/idc/convnet3/network0.json")
+    author.run("snakemake", "--cores", "2", "results/accuracy/digits/ipc1/random/seed0/idc/convnet3.json")
     author.commit("one cell")
     reader = author.clone(tmp_path / "reader")
     reader.run("git", "checkout", "-q", "HEAD~1")
@@ -157,9 +171,9 @@ def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> N
 
 
 def test_sets_that_are_absent_are_not_made_again_nor_forgotten(built: Workspace, tmp_path: Path) -> None:
-    """Records and metadata alone say that nothing is to be done; `dvc repro` with an edit refuses to drop the sets from dvc.lock."""
+    """Records alone say that nothing is to be done; `dvc repro` with an edit refuses to drop the sets from dvc.lock."""
     clone = built.clone(tmp_path / "clone")
-    clone.run("dvc", "pull", "results/accuracy", ".snakemake/metadata")
+    clone.run("dvc", "pull", "results/accuracy")
     clone.replace("params.yaml", "seeds:", "\n\nseeds:")
     assert clone.planned() == {}
     before = (clone.path / "dvc.lock").read_text()
@@ -205,11 +219,11 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
     variables = environment() | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     call = {"cwd": workspace.path, "env": variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     snakemake = subprocess.Popen(["snakemake", "--cores", "2"], **call)
-    checkpoints, deadline = workspace.path / "results" / "shelf" / "checkpoints", time.monotonic() + 240
-    while not list(checkpoints.glob("*.safetensors")):
+    checkpoints, deadline = workspace.path / "results" / "checkpoints", time.monotonic() + 240
+    while not list(checkpoints.rglob("*.safetensors")):
         assert time.monotonic() < deadline and snakemake.poll() is None, snakemake.communicate()[0]
         time.sleep(0.02)
-    process = running(workspace, "udd.methods.udd")
+    process = running(workspace, "distill")
     assert process is not None
     os.kill(process, signal.SIGKILL)
     said, _ = snakemake.communicate(timeout=300)
@@ -229,31 +243,33 @@ def test_a_failing_cell_stops_no_other_and_is_named(workspace: Workspace) -> Non
     assert "failed: distill digits 500 udd 0\n  error: ipc 500" in last
     assert "log: results/logs/distill/digits/ipc500/udd/seed0.log" in last
     assert "failed: distill small 1 udd 0\n  stopped by time limit after 1 of 6 iterations; run the same command again" in last
-    assert (workspace.path / "results/accuracy/digits/ipc1/udd/seed0/idc/convnet3/network1.json").exists()
+    assert (workspace.path / "results/accuracy/digits/ipc1/udd/seed0/idc/convnet3.json").exists()
 
 
-def test_a_cell_that_cannot_be_made_does_not_stop_its_company(workspace: Workspace) -> None:
-    """Two new cells of one data set, of which one asks for more images a class than there are: the other is made."""
-    workspace.edit(tables={"kip": {"datasets": ["small"], "ipc": [2, 500], "variants": ["udd"]}})
-    said = workspace.run("snakemake", "--cores", "1", fails=True)
-    assert "failed: distill small 500 udd 0\n  error: ipc 500" in said
-    assert (workspace.path / "results/synthetic/small/ipc2/udd/seed0.safetensors").exists()
+def test_a_further_network_is_trained_alone(workspace: Workspace) -> None:
+    """One evaluation seed more: the record keeps the networks that it has, bit for bit."""
+    path = workspace.path / "results/accuracy/digits/ipc1/random/seed0/idc/convnet3.json"
+    before = json.loads(path.read_text())["networks"]["0"]
+    workspace.edit(seeds={"evaluate": [0, 1]})
+    workspace.run("snakemake", "--cores", "2")
+    after = json.loads(path.read_text())["networks"]
+    assert after.keys() == {"0", "1"} and after["0"] == before
+    log = (workspace.path / "results/logs/evaluate/digits/ipc1/random/seed0/idc/convnet3.log").read_text()
+    assert "network 1 epoch" in log and "network 0 epoch" not in log
 
 
 def test_a_set_made_elsewhere_in_slices_takes_its_place(workspace: Workspace, tmp_path: Path) -> None:
-    """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and laid on the shelf."""
+    """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and put in its place."""
     workspace.edit(datasets={"small": {"distill": {"image_lr": 0.1}}})
-    config, made = tmp_path / "cell.json", tmp_path / "udd.safetensors"
+    config, made = tmp_path / "cell.json", tmp_path / "seed0.safetensors"
     config.write_text(workspace.run("python", "-m", "udd", "plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
     given = ["--config", str(config), "--manifest", "results/data/small.json", "--root", "data", "--out", str(made)]
     slices = 0
     while not made.exists():
-        last = slices == 3  # of four iterations
-        workspace.run("python", "-m", "udd", "distill", *given, "--time-limit", "0", fails=not last)
+        workspace.run("python", "-m", "udd", "distill", *given, "--time-limit", "0", fails=slices < 3)  # four iterations
         slices += 1
-    before = made.read_bytes()
-    workspace.run("python", "-m", "udd", "distill", "results/shelf", str(made))
-    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=1, evaluate=1)
-    assert (workspace.path / "results/synthetic/small/ipc1/udd/seed0.safetensors").read_bytes() == before
-    assert "classes x" not in (workspace.path / "results/logs/distill/small/ipc1/udd/seed0.log").read_text()
-    assert workspace.planned() == {}
+    place = "small/ipc1/udd/seed0"
+    shutil.copy(made, workspace.path / f"results/synthetic/{place}.safetensors")
+    shutil.copy(made.with_suffix(".csv"), workspace.path / f"results/curves/{place}.csv")
+    workspace.run("snakemake", "--touch", f"results/synthetic/{place}.safetensors")
+    assert workspace.planned() == after(evaluate=1)

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from udd.config import plan
 from udd.config.params import load
 from udd.data import Dataset
 from udd.networks.architectures import Network, build
 from udd.networks.streams import stream
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "image_lr_decay_at": [1]}
+SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "image_lr_decay_at": [0.5]}
 
 
 @cache
@@ -34,6 +35,13 @@ def config(ipc: int = 2, seed: int = 0, **changes: Any) -> dict[str, Any]:
     """A set's resolved configuration for the data set `tiny`."""
     cell = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": "udd", "seed": seed, "method": "distill"}
     return cell | {"distill": options(**changes)}
+
+
+def of_method(name: str, ipc: int = 2, **changes: Any) -> dict[str, Any]:
+    """A set's resolved configuration for the data set `tiny`, made by a variant of params.yaml of that name, small."""
+    found = plan.set_config(params() | {"datasets": {"tiny": {"kind": "npz"}}}, plan.Cell("tiny", ipc, name), 0)
+    small = {key: value for key, value in (SMALL | changes).items() if key in found["distill"]}
+    return found | {"distill": found["distill"] | small}
 
 
 def dataset(channels: int = 3, side: int = 8, classes: int = 3, count: int = 21, seed: int = 0) -> Dataset:

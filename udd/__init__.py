@@ -1,7 +1,25 @@
-"""UDD: dataset distillation via mining underutilized regions, reproducible from one command."""
+"""UDD: dataset distillation via mining underutilized regions, reproducible from one command.
+
+import udd
+data = udd.dataset("cifar10")                   # or a folder of class folders, an npz, four arrays
+made = udd.distill(data, method="udd", ipc=10)  # any key of params.yaml's `distill` as keyword
+print(udd.evaluate(made, data, networks=5))
+made.save("cifar10-ipc10.safetensors")
+"""
 
 import os
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: waiting threads must not spin, jobs share the cores
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+__all__ = ["dataset", "distill", "evaluate", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """The interface is imported when it is used: `udd --help` needs no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'udd' has no attribute {name!r}")
+    from udd import interface
+
+    return getattr(interface, name)

@@ -12,7 +12,7 @@ from udd.command import main
 # verb: (module, what it does)
 VERBS = {
     "data": ("udd.data", "Pack a data set and write its manifest."),
-    "distill": ("udd.runs.job", "Distil a data set; goes on from its last checkpoint."),
+    "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "coresets": ("udd.methods.coresets", "Choose real images instead."),
     "pool": ("udd.runs.pool", "Train one network of a pool."),
     "evaluate": ("udd.evaluation.job", "Train fresh networks on a set and record their accuracy."),
@@ -24,6 +24,8 @@ VERBS = {
     "figures": ("udd.reports.figures.draw", "Draw one figure."),
     "plan": ("udd.config.plan", "Print a cell's resolved configuration, or all cells."),
     "estimate": ("udd.costs.report", "What it will cost: FLOP, time on this device, peak memory."),
+    "records": ("udd.persistence", "Note down Snakemake's records of a folder of results, for git."),
+    "pull": ("udd.pull", "Bring released results that are absent here; what jobs made stays."),
     "check-lock": ("udd.workflow", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
 }
 

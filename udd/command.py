@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
-from udd.errors import Stopped, UserError
+from udd.errors import Busy, Stopped, UserError
+from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
 
@@ -14,20 +17,35 @@ STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on fro
 def main(run: Callable[[], None]) -> None:
     """Run a verb. Exit code 1 with one line on stderr for a user's error, a full disk or GPU, 75 when stopped at a checkpoint.
 
-    Bad usage is 2, as argparse has it."""
+    Bad usage is 2, as argparse has it.
+    """
     try:
         run()
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        sys.exit(STOPPED)
+        end(str(stopped), stopped.advanced and queue_again())
+    except Busy as busy:
+        if not queue_again():
+            fail(busy)
+        end(str(busy), True)
     except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        sys.exit(1)
+        fail(error)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
             raise
-        print(f"error: the device has too little free memory: {one_line(error)}", file=sys.stderr)
-        sys.exit(1)
+        fail(error, "the device has too little free memory: ")
+
+
+def end(message: str, queued: bool) -> NoReturn:
+    """Exit with the code for a run that can go on. Who listens may have ended by the same signal, so a message that nobody hears is no error."""
+    with suppress(OSError):
+        print(f"{message}; queued again by Slurm" if queued else message, file=sys.stderr, flush=True)
+    sys.exit(STOPPED)
+
+
+def fail(error: Exception, what: str = "") -> NoReturn:
+    """Exit with one line for the user."""
+    print(f"error: {what}{one_line(error)}", file=sys.stderr)
+    sys.exit(1)
 
 
 def one_line(error: Exception) -> str:

@@ -6,12 +6,13 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from udd.errors import UserError
+from udd.errors import Busy, UserError
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure removed and `path` left alone."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # another node's process may have this number
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -84,8 +85,8 @@ def try_lock(path: Path | str) -> Iterator[bool]:
 
 @contextmanager
 def lock(path: Path | str) -> Iterator[None]:
-    """Hold `path`.lock for as long as the block runs. Raises UserError if another process has it: two runs must not share an output."""
+    """Hold `path`.lock for as long as the block runs. Raises Busy if another process has it: two runs at one output do the same work twice."""
     with try_lock(path) as free:
         if not free:
-            raise UserError(f"{path}: another run is writing this output; wait for it or stop it first")
+            raise Busy(f"{path}: another run is writing this output; wait for it or stop it first")
         yield

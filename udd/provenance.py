@@ -19,7 +19,7 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 # Rooms whose code no result depends on: how a result is asked for, refused, logged, interrupted and written (tests hold that to the same
 # bits), how raw data is read (its manifest, which pins the bytes, already counts).
-UNCOUNTED = ("udd.config", "udd.data", "udd.runs", "udd.command", "udd.errors", "udd.files", "udd.device", "udd.provenance")
+UNCOUNTED = ("udd.config", "udd.data", "udd.runs", "udd.command", "udd.errors", "udd.files", "udd.device", "udd.slurm", "udd.provenance")
 
 
 def module_path(name: str) -> Path | None:
@@ -48,8 +48,9 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def counted(name: str) -> bool:
-    """Whether an imported module can change what its importer computes."""
-    return not any(name == room or name.startswith(f"{room}.") for room in UNCOUNTED)
+    """Whether an imported module can change what its importer computes; a package's own file only names what lies in it."""
+    path = module_path(name)
+    return not (path and path.name == "__init__.py") and not any(name == room or name.startswith(f"{room}.") for room in UNCOUNTED)
 
 
 def closure(module: str) -> set[str]:

@@ -6,19 +6,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from udd import persistence
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
+from udd.config.reading import read_mapping, typed
+from udd.data.sources import fingerprint
 from udd.errors import UserError
+from udd.methods import modules
+from udd.provenance import code_digest
 
 
 def under(root: str) -> Callable[[str], str]:
@@ -47,21 +54,27 @@ def record(wildcards: Any) -> Record:
 
 
 def readable(path: str) -> None:
-    """End Snakemake with one line if the file is not YAML; its own message does not say where."""
-    import yaml
-
+    """End Snakemake with one line if the file cannot be read; its own message does not say where."""
     try:
-        yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {path}: not YAML ({' '.join(str(error).split())})")
+        read_mapping(path)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
-def checked(config: dict[str, Any], files: Iterable[str]) -> Params:
-    """The parameters, if they are sound; else end Snakemake with one line that says what is not."""
-    from udd.config.params import check
+def checked(config: dict[str, Any], workflow: Any) -> Params:
+    """The parameters, if they are sound; else end Snakemake with one line that says what is not.
 
+    Snakemake has merged the files already, of a key declared twice the last, and reads what --config says as text."""
+    from udd.config.params import check, overlay
+
+    files = list(dict.fromkeys(reversed(workflow.configfiles)))
     try:
-        return check(config, " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        for file in files:
+            read_mapping(file)
+        params = check(overlay(config, typed(dict(workflow.config_settings.config))), " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
+            raise UserError("results: it is the repository itself, which would be filled; run with --directory (results/demo for demo.yaml)")
+        return params
     except UserError as error:
         sys.exit(f"error: {error}")
 
@@ -74,10 +87,19 @@ def prepare_environment(params: Params, base: str) -> None:
     """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, seen from there, which is no parameter of any result."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
-    os.environ["UDD_DATA"] = os.path.abspath(Path(base, plan.data_root(params)))  # one for all --directory
+    try:
+        os.environ["UDD_DATA"] = os.path.abspath(Path(base, plan.data_root(params)))  # one for all --directory
+    except UserError as error:
+        sys.exit(f"error: {error}")
     os.environ.setdefault("UDD_DISTILL_OPTIONS", "")  # --time-limit and the like: how to run, not what
     for name, value in MALLOC.items():
         os.environ.setdefault(name, value)
+
+
+def may_queue_again(workflow: Any) -> None:
+    """Let a job that is alone in a Slurm job of this workflow's put itself back into the queue when it is cut (udd.slurm)."""
+    if workflow.remote_exec:
+        os.environ["UDD_REQUEUE"] = "1"
 
 
 def gpu_visible() -> bool:
@@ -88,16 +110,31 @@ def gpu_visible() -> bool:
 
 
 def gpus_a_job(workflow: Any) -> int:
-    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run side by side."""
-    asked = "gpu" in workflow.global_resources
-    if not asked:
-        workflow.register_resource("gpu", 1)  # here, not in a profile: `--resources` on the command line would replace a profile's
-    return int(asked or gpu_visible())
+    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run side by side (or N is 0)."""
+    if "gpu" in workflow.global_resources:
+        return int(amount(workflow, "gpu") != 0)
+    workflow.register_resource("gpu", 1)  # here, not in a profile: `--resources` on the command line would replace a profile's
+    return int(gpu_visible())
 
 
 def set_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an unordered set of values."""
     return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+
+
+def raw_files(params: Params, dataset: str) -> str:
+    """What a data set's raw files are now; what has become of them is said once a start."""
+    manifest = under(params["results"])(f"data/{dataset}.json")
+    return found_raw(canonical(plan.dataset_config(params, dataset)), os.environ["UDD_DATA"], manifest)
+
+
+@cache
+def found_raw(config: str, root: str, manifest: str) -> str:
+    """`raw_files` by a data set's configuration, data root and manifest."""
+    files, said = fingerprint(json.loads(config), Path(root), Path(manifest))
+    if said:
+        print(said, file=sys.stderr)
+    return files
 
 
 def pool_config(params: Params, wildcards: Any) -> str:
@@ -116,6 +153,11 @@ def pool_of(params: Params, wildcards: Any) -> list[str]:
 def pool_option(files: Any) -> str:
     """`--pool FOLDER` where the rule's input has a pool."""
     return f"--pool {shlex.quote(os.path.dirname(files.pool[0]))}" if files.pool else ""
+
+
+def method_code(params: Params, variant: str) -> str:
+    """The digests of the code that a variant's set is made by: its method's, and its networks'."""
+    return " ".join(code_digest(module) for module in modules(plan.method(params, variant)))
 
 
 def evaluation_config(params: Params, wildcards: Any) -> str:
@@ -174,17 +216,37 @@ def digest(folder: Path) -> str:
     return whole.hexdigest()[:16]
 
 
-def reported(kind: str, wildcard: str) -> dict[str, Any]:
-    """Where `snakemake --report` shows a rule's output, and its caption."""
-    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}"}}
+def reported(kind: str, wildcard: str, form: str) -> dict[str, Any]:
+    """Where `snakemake --report` shows a rule's output, and its caption. Files with the same labels would hide each other."""
+    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}", "file": form}}
 
 
-def succeeded(params: Params) -> str:
-    """What to say at the end: where everything is, and the main table."""
-    results, main = under(params["results"]), Path(params["results"], "tables", "main.md")
+def reportable(params: Params) -> None:
+    """End `snakemake --report` with one line if what it shows is not made yet."""
+    words = sys.argv[1:]
+    if "--report-after-run" in words or not any(word == "--report" or word.startswith("--report=") for word in words):
+        return
+    shown = list(map(under(params["results"]), wanted(params)))
+    asked = [path for path in map(os.path.normpath, words) if path in shown] or shown
+    if missing := [path for path in asked if not os.path.exists(path)]:
+        told = f"{missing[0]} and {len(missing) - 1} other files are" if missing[1:] else f"{missing[0]} is"
+        sys.exit(f"error: --report: {told} not made yet; run snakemake first (with the same --directory, --configfile and files), then this again")
+
+
+def succeeded(params: Params, workflow: Any) -> str:
+    """What to say at the end: the main table, or those that were asked for instead, and where everything is."""
+    results = under(params["results"])
+    asked = {str(file) for job in workflow.dag.jobs for file in job.output}
+    tables = [path for path in (results(f"tables/{name}.md") for name in params["tables"]) if path in asked]
+    main = [path for path in tables if path == results("tables/main.md")]
     places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "logs": "logs"}
-    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if os.path.isdir(results(folder))]
-    return "\n".join([*([main.read_text()] if main.exists() else []), *lines])
+    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if filled(results(folder))]
+    return "\n".join([*(Path(path).read_text() for path in main or tables), *lines])
+
+
+def filled(folder: str) -> bool:
+    """Whether there is something in a folder."""
+    return os.path.isdir(folder) and any(os.scandir(folder))
 
 
 def failed(workflow: Any) -> str:
@@ -200,6 +262,7 @@ def last_line(logs: Iterable[str]) -> str:
     return lines[-1] if lines else "it said nothing; it may have been killed"
 
 
+COLLECTED = ("accuracy.csv", "utilization.csv", "metrics.json")
 VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; a pool is soon trained again
 
 
@@ -207,13 +270,36 @@ def wanted(params: Params) -> list[str]:
     """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
-    return ["accuracy.csv", "utilization.csv", "metrics.json", *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
+    return [*COLLECTED, *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
+
+
+def amount(workflow: Any, resource: str) -> Any:
+    """How much of a resource there is; something else than a number, or None, if that is open."""
+    found = workflow.global_resources.get(resource)
+    return getattr(found, "value", found)  # a number in older versions, a Resource in newer ones
 
 
 def make_folders(params: Params) -> None:
     """Make the folders that DVC keeps, so that `dvc commit` works when only some cells exist."""
     for folder in VERSIONED:
         Path(params["results"], folder).mkdir(parents=True, exist_ok=True)
+
+
+def records_file(params: Params) -> Path:
+    """Where Snakemake's records are kept for git, by the content of the files they are about."""
+    return Path(under(params["results"])("snakemake.jsonl"))
+
+
+def restore_records(workflow: Any, params: Params) -> None:
+    """Before anything is planned: give each file here the record of its content. Not in the processes of single jobs."""
+    if workflow.is_main_process:
+        collected = [f"collected/{request}/{name}" for request in collected_requests(params) for name in COLLECTED]
+        persistence.restore(records_file(params), map(under(params["results"]), [*wanted(params), *collected]))
+
+
+def keep_records(params: Params) -> None:
+    """After a run, whatever became of it: note down Snakemake's records."""
+    persistence.keep(records_file(params))
 
 
 def absent(lock: dict[str, Any]) -> list[str]:
@@ -227,8 +313,11 @@ def absent(lock: dict[str, Any]) -> list[str]:
 
 
 def run(_argv: list[str] | None = None) -> None:
-    """Raise UserError if something that dvc.lock lists is not here."""
+    """Raise UserError if something that dvc.lock lists is not here; say so if nothing was evaluated yet."""
     import yaml
 
-    if Path("dvc.lock").exists() and (lines := absent(yaml.safe_load(Path("dvc.lock").read_text()))):
+    lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
+    if lines := absent(lock):
         raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
+    if not any(out.get("nfiles") for stage in lock["stages"].values() for out in stage["outs"]):
+        print("dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what that costs)", flush=True)

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from udd.config.plan import ACCURACY_FIGURES, DEFAULT_PROTOCOL, FULL, Cell, Params, cells, dataset_config, method, seeds, set_config, unique
+from udd.config.plan import (
+    ACCURACY_FIGURES,
+    DEFAULT_PROTOCOL,
+    FULL,
+    Cell,
+    Params,
+    cells,
+    dataset_config,
+    distilled,
+    method,
+    seeds,
+    set_config,
+    unique,
+)
 
 NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
 SPREAD = "spread"  # Fig. 8 needs no data
@@ -78,8 +91,8 @@ def inputs(params: Params, drawing: Drawing) -> list[str]:
     if drawing.name == "utilization":
         return ["accuracy.csv", "utilization.csv"]
     if drawing.name == "schedule":  # beside the accuracies, how long the sets took
-        distilled = [cell for cell in drawn_cells(params, drawing) if method(params, cell.variant) == "distill"]
-        return ["accuracy.csv", *(shown_file("curves", cell, seed) for cell in distilled for seed in shown_seeds(params, drawing.name, cell))]
+        curved = [cell for cell in drawn_cells(params, drawing) if cell.variant in distilled(params)]
+        return ["accuracy.csv", *(shown_file("curves", cell, seed) for cell in curved for seed in shown_seeds(params, drawing.name, cell))]
     found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     if drawing.name in WITH_DATA:
         found.append(f"data/{drawing.dataset}.json")

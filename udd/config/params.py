@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from udd.config.reading import expanded, read_mapping
 from udd.errors import UserError
 
 SCHEMA = Path(__file__).with_name("params.schema.yaml")
@@ -24,30 +25,22 @@ def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def load(paths: Sequence[Path | str]) -> dict[str, Any]:
     """Read params.yaml and lay the other files over it; checked. Raises UserError in one line."""
-    import yaml
-
     params: dict[str, Any] = {}
     for path in paths:
-        try:
-            read = yaml.safe_load(Path(path).read_text())
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; run from the repository's root or name it with --params") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-        if not isinstance(read, dict):
-            raise UserError(f"{path}: found {type(read).__name__}, expected a mapping of keys to values")
-        params = overlay(params, read)
+        params = overlay(params, read_mapping(path))
     return check(params, " + ".join(str(path) for path in paths))
 
 
 def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
-    """Return `params`, without the tables and figures that are null, if they follow the schema and make sense together.
+    """Return `params` if they follow the schema and make sense together: without the tables and figures that are null, paths with ~ expanded.
 
     Raises UserError naming the key.
     """
     import yaml
     from jsonschema.exceptions import best_match
 
+    for key, name in not_text(params):
+        raise UserError(f"{source}: {key}: {name}")
     params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
     schema = yaml.safe_load(SCHEMA.read_text())
     error = best_match(strict_validator()(schema).iter_errors(params))
@@ -55,7 +48,18 @@ def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]
         raise UserError(f"{source}: {explain(error)}")
     for key, problem in problems(params, schema):
         raise UserError(f"{source}: {key}: {problem}")
-    return params
+    return params | {key: expanded(f"{source}: {key}", params[key]) for key in ("results", "data_root")}
+
+
+def not_text(value: Any, place: str = "the file"):
+    """Yield (place, problem) of keys that are no text, of which neither JSON nor the schema has any: a number where `ipc10` is meant."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        if isinstance(value, dict) and not isinstance(key, str):
+            whole = isinstance(key, int) and not isinstance(key, bool)
+            advice = f"for what differs at {key} images per class write ipc{key}; a name" if whole else "a key"
+            yield place, f"found the key {key}, which YAML reads as {type(key).__name__}, expected text; {advice} stands in quotes: '{key}'"
+        yield from not_text(inner, str(key) if place == "the file" else f"{place}.{key}")
 
 
 def strict_validator() -> Any:
@@ -114,7 +118,11 @@ def looks_like_number(text: str) -> bool:
 def problems(params: dict[str, Any], schema: dict[str, Any]):
     """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
     yield from not_finite(params)
-    for section in ("distill", "coreset", "evaluate", "utilization"):
+    yield from impossible_paths(params)
+    distilled = [
+        name for name, made in params["variants"].items() if made.get("method", "distill") not in ("random", "herding", "forgetting", "full")
+    ]
+    for section in (name for name in schema["$defs"] if name in schema["properties"] and name != "seeds"):
         for key in schema["$defs"][section]["properties"]:
             if key not in params[section]:
                 yield section, f"key '{key}' is missing; the defaults must be complete"
@@ -122,7 +130,7 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
     for name in params["figures"].get("curves", {}).get("variants", []):
-        if params["variants"][name].get("method", "distill") not in ("distill", "full"):  # the full data set is left out of figures
+        if name not in distilled and params["variants"][name].get("method") != "full":  # the full data set is left out of figures
             yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
@@ -131,6 +139,15 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
             distill = params["distill"] | dataset.get("distill", {}) | here.get("distill", {})
             for variant, changes in params["variants"].items():
                 yield from too_many_windows(f"variants.{variant}", distill | changes.get("distill", {}))
+
+
+def impossible_paths(params: dict[str, Any]):
+    """Yield the paths that cannot be: Snakemake reads braces in a file's name as wildcards, and quotes end its commands."""
+    if set("{}'\"\\\n") & set(params["results"]):
+        yield "results", f"found {params['results']!r}, expected a folder's name without braces, quotes, backslashes and line breaks"
+    for name, dataset in params["datasets"].items():
+        if set("~$") & set(dataset.get("path", "")[:1]):
+            yield f"datasets.{name}.path", f"found '{dataset['path']}', expected a path below data_root; put a link there and name that"
 
 
 def not_finite(value: Any, key: str = ""):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from udd.config.params import load
+from udd.config.reading import decoded, expanded
 from udd.errors import UserError
 
 Params = dict[str, Any]
@@ -122,18 +123,27 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
 
 
+DATA_KEYS = ("kind", "path", "size", "classes", "depth", "background")  # of a data set: what decides its pixels
+
+
 def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
-    """What udd.data needs to make a data set: name, kind, and path, size, classes where given."""
+    """What udd.data needs to make a data set: name and kind, and the other keys where given."""
     declared = params["datasets"][dataset]
-    return {"name": dataset} | {key: declared[key] for key in ("kind", "path", "size", "classes") if key in declared}
+    return {"name": dataset} | {key: declared[key] for key in DATA_KEYS if key in declared}
 
 
 def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set."""
     how = method(params, cell.variant)
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
-    section = {"distill": "distill", "herding": "coreset", "forgetting": "coreset"}.get(how)
-    return config | ({section: merged(params, section, cell)} if section else {})
+    section = {"herding": "coreset", "forgetting": "coreset", "random": None, "full": None}.get(how, "distill")
+    if section is None:
+        return config
+    found = merged(params, section, cell)
+    if section == "coreset" or how == "distill":
+        return config | {section: found}
+    shared = {key: value for key, value in found.items() if key in SHARED or key.startswith(("net_", "image_", "cutmix_"))}
+    return config | {section: shared} | ({how: merged(params, how, cell)} if how in params else {})
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
@@ -148,6 +158,9 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     }
 
 
+# What every method reads of `distill`, beside net_*, image_* and cutmix_*; the rest of that section is UDD's and IDC's own
+SHARED = ("network", "width", "init", "factor", "outer", "inner", "pretrain_epochs", "precision", "compile", "networks", "pool", "batch_real")
+SHARED += ("matching_augment",)
 NETWORKS = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
 NETWORKS += ("precision", "compile")
 
@@ -162,9 +175,14 @@ def networks_config(config: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": config["dataset"], "seed": config["seed"], "distill": networks_part(config["distill"])}
 
 
+def distilled(params: Params) -> list[str]:
+    """The variants whose sets are distilled, by whatever method."""
+    return [name for name in params["variants"] if method(params, name) not in ("random", "herding", "forgetting", "full")]
+
+
 def pools(params: Params) -> dict[str, dict[str, Any]]:
     """The pools of networks that cells meet, by name: what decides their networks."""
-    cells = [cell for cell in all_cells(params) if method(params, cell.variant) == "distill"]
+    cells = [cell for cell in all_cells(params) if cell.variant in distilled(params)]
     found = (networks_config(set_config(params, cell, seed)) for cell in cells for seed in seeds(params, cell))
     return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
 
@@ -196,7 +214,7 @@ def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 def data_root(params: Params) -> Path:
     """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
-    return Path(os.environ.get("UDD_DATA") or params["data_root"])
+    return Path(expanded("UDD_DATA", os.environ["UDD_DATA"]) if os.environ.get("UDD_DATA") else params["data_root"])
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -213,7 +231,7 @@ def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
     """The configuration that --config gives, or None if it was not given."""
     if not args.config:
         return None
-    text = args.config if args.config.lstrip()[:1] in ("{", "[") else Path(args.config).read_text()
+    text = args.config if args.config.lstrip()[:1] in ("{", "[") else decoded(args.config)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -15,8 +15,6 @@ from udd.costs.schedule import Steps, together, widest
 from udd.costs.steps import Step
 from udd.costs.workload import Job
 
-LOCKSTEP = "distil, in lockstep"
-
 
 class Cost(NamedTuple):
     """What some jobs take: their number, FLOP, seconds one after another, and the peak bytes of the largest."""
@@ -44,14 +42,6 @@ def alone(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> C
     return cost(len(found), steps, speeds, max(largest(job, device) + job.data + job.held for job in found))
 
 
-def in_lockstep(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
-    """The cost of distillations of which those of a group are one job, that trains the networks and finds the real gradients once."""
-    groups = [[job for job in found if job.group == group] for group in unique(job.group for job in found)]
-    steps = together(*(job.own for job in found), *(group[0].shared for group in groups))
-    needed = [max(largest(job, device) + job.data for job in group) + sum(job.held for job in group) for group in groups]
-    return cost(len(groups), steps, speeds, max(needed))
-
-
 def total(costs: Iterable[Cost]) -> Cost:
     """All of them, one job after another."""
     number, flops, seconds, most = zip(*costs, strict=True)
@@ -59,11 +49,7 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 def costs(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> dict[tuple[str, str], Cost]:
-    """The costs by kind and data set; of distillations also in lockstep. Last the two totals, of no data set."""
+    """The costs by kind and data set. Last their total, of no data set."""
     kinds = unique((job.kind, job.dataset) for job in found)
-    groups = {key: [job for job in found if (job.kind, job.dataset) == key] for key in kinds}
-    single = {key: alone(group, speeds, device) for key, group in groups.items()}
-    joint = {(LOCKSTEP, dataset): in_lockstep(group, speeds, device) for (kind, dataset), group in groups.items() if kind == "distil"}
-    others = [value for (kind, _), value in single.items() if kind != "distil"]
-    totals = {("total, each set alone", ""): total(single.values()), ("total, sets in lockstep", ""): total([*joint.values(), *others])}
-    return dict(sorted((single | joint).items(), key=lambda item: item[0][0])) | totals
+    single = {key: alone([job for job in found if (job.kind, job.dataset) == key], speeds, device) for key in kinds}
+    return dict(sorted(single.items(), key=lambda item: item[0][0])) | {("total", ""): total(single.values())}

@@ -23,9 +23,8 @@ from udd.device import setup
 from udd.errors import UserError
 
 MANY = 64  # images: the batch for which speeds are printed
-NOTES = """Jobs one after another; what exists already is counted too. In lockstep, sets of one data set, seed and networks' schedule are
-one job, which trains the networks and finds the real gradients once. Memory: tensors that live at a time; what libraries and the
-allocator take comes on top."""
+NOTES = """Jobs one after another; what exists already is counted too. Memory: tensors that live at a time; what libraries and the allocator
+take comes on top."""
 UNCOMPILED = "Some jobs will compile their steps; the times are of steps that are not compiled. --compiled measures those that are (minutes, once)."
 
 

@@ -1,4 +1,4 @@
-"""How many steps of which kind a training, a search or a distillation takes. The loops are in udd.networks.training and udd.methods.udd; these are formulas."""
+"""How many steps of which kind a training, a search or a distillation takes: formulas of the loops in udd.networks.training and udd.methods.udd."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 
 from udd.config import drawings as analysis
 from udd.config import plan
-from udd.config.plan import Cell, Params, canonical, networks_config, pools
+from udd.config.plan import Cell, Params, pools
 from udd.costs.schedule import (
     Section,
     Steps,
@@ -25,6 +25,7 @@ from udd.costs.schedule import (
     together,
 )
 from udd.costs.sizes import Sizes
+from udd.costs.steps import Step
 from udd.evaluation.accuracy import checkup_epochs
 from udd.networks.training import epochs
 
@@ -32,14 +33,13 @@ FLOAT = 4  # bytes
 
 
 class Job(NamedTuple):
-    """One job: kind, data set, the steps of its own and those it shares with the jobs of the same group (empty: with none); and the bytes that
-    it holds throughout, of the data (which a group holds once) and of its own."""
+    """One job: kind, data set, the steps for its set and those on real images alone; and the bytes that it holds throughout, of the data and
+    of its own."""
 
     kind: str
     dataset: str
     own: Steps
     shared: Steps = {}
-    group: str = ""
     data: int = 0
     held: int = 0
 
@@ -49,9 +49,21 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
     config = plan.set_config(params, cell, seed)
     distill, ipc = config["distill"], int(cell.ipc)
     compiled = distillation_compiles(distill, sizes, device)
-    own, shared = own_steps(distill, ipc, sizes, compiled), shared_steps(distill, sizes, compiled)
+    own, shared = method_steps(config, sizes, compiled), shared_steps(distill, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
-    return Job("distil", cell.dataset, own, shared, canonical(networks_config(config)), data, held)
+    return Job("distil", cell.dataset, own, shared, data, held)
+
+
+def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
+    """The steps of a method for its set alone."""
+    distill, ipc, network = config["distill"], int(config["ipc"]), model(config["distill"], sizes)
+    steps = distill["outer"] * distill["inner"]
+    if config["method"] == "dm":  # first order: an image's own gradient
+        return times(batched("saliency", network, ipc * sizes.classes, max(1, ipc)), steps)
+    if config["method"] == "dsa":
+        trained = times(batched("train", network, ipc * sizes.classes, config["dsa"]["net_batch"]), steps * config["dsa"]["net_epochs"])
+        return together({Step("synthetic", network, ipc, "float32", False): steps * sizes.classes}, trained)
+    return own_steps(distill, ipc, sizes, compiled)
 
 
 def pool(networks: Section, sizes: Sizes, device: torch.device) -> list[Job]:
@@ -77,7 +89,7 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
     if config["method"] == "full":
         return sizes.train
-    windowed = "distill" in config and views != "none"
+    windowed = config["method"] == "distill" and views != "none"
     each = images_of_one(config["distill"], "all" if views == "all" else config["distill"]["policy"]) if windowed else 1
     return sizes.classes * config["ipc"] * each
 
@@ -128,7 +140,7 @@ def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[
     """Every job that takes time. `sizes`: of each data set, by name."""
     found = []
     for cell, seed in wanted_sets(params):
-        make = distillation if plan.method(params, cell.variant) == "distill" else coreset
+        make = distillation if cell.variant in plan.distilled(params) else coreset
         found.append(make(params, cell, seed, sizes[cell.dataset], device))
     for networks in pools(params).values():
         found += pool(networks, sizes[networks["dataset"]["name"]], device)

@@ -15,7 +15,7 @@ Declaring your own data
 Add an entry under `datasets` in params.yaml; from then on its name is used like any other.
 
     datasets:
-      pets:                  # <root>/pets/train/<class>/*.png|jpg|jpeg and <root>/pets/test/<class>/*
+      pets:                  # <root>/pets/train/<class>/ and <root>/pets/test/<class>/, images at any depth
         kind: folder
         size: 64             # shorter side to 64, then the centre square; images may have any size
       blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images, test_labels (MedMNIST's layout)
@@ -28,6 +28,7 @@ Add an entry under `datasets` in params.yaml; from then on its name is used like
 `imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and val/<wnid>/, RGB, at `size` (224).
 `mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in `path` below it), downloaded where absent.
 `digits`: scikit-learn's 1,797 digits of 8 x 8 pixels, enlarged to `size` (16), split 80/20 within each class; no download.
+`depth: 16` and `background` say what becomes of 16-bit and of transparent images: docs/your-images.md has all that is read.
 Any kind takes `size`. Every class needs training and test images; mean and standard deviation are computed, never declared.
 """
 
@@ -35,15 +36,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
-from udd.data.packing import FORMAT, TENSORS, prepare
+from udd.data.sources import gone
 from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
+
+if TYPE_CHECKING:  # imported where it is needed: the workflow asks this room about raw files, and has no use for it
+    import torch
 
 RENEW = "make a new manifest (udd data)"
 REBUILD = "delete it to have it built again from the raw files"
@@ -63,7 +63,7 @@ class Dataset(NamedTuple):
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its tensors on `device`."""
-        return self._replace(**{name: getattr(self, name).to(device) for name in TENSORS})
+        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[4:]})
 
 
 def load(manifest: Path | str, root: Path | str) -> Dataset:
@@ -71,6 +71,9 @@ def load(manifest: Path | str, root: Path | str) -> Dataset:
 
     Raises UserError if the manifest is not one, the raw files are missing or corrupt, or size or SHA-256 are not the manifest's.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     pinned = read_manifest(manifest)
     path = Path(root) / pinned["packed"]["file"]
     if not path.exists():
@@ -80,11 +83,13 @@ def load(manifest: Path | str, root: Path | str) -> Dataset:
         tensors = load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a packed data set ({error}); delete it and run again") from None
-    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], *(tensors[name] for name in TENSORS))
+    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], *(tensors[name] for name in Dataset._fields[4:]))
 
 
 def read_manifest(path: Path | str) -> dict[str, Any]:
     """The manifest in `path`. Raises UserError if it is not one of this format."""
+    from udd.data.raw import FORMAT
+
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "packed" not in manifest:
         raise UserError(f"{path}: not a data manifest of format {FORMAT}; make it again with udd data")
@@ -93,6 +98,8 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
 
 def rebuild(pinned: dict[str, Any], manifest: Path | str, root: Path) -> None:
     """Build the packed file again. Raises UserError naming the first raw file that is not the one that `manifest` pins."""
+    from udd.data.packing import prepare
+
     made = prepare(pinned["config"], root)
     here, there = ({file["name"]: file["sha256"] for file in files} for files in (made["files"], pinned["files"]))
     differing = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
@@ -115,6 +122,8 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """Prepare one data set and write its manifest."""
+    from udd.data.packing import prepare
+
     parser = argparse.ArgumentParser(prog="udd data", description="Pack a data set and write its manifest.")
     parser.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
@@ -124,11 +133,39 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
     args = parser.parse_args(argv)
     config, root, out = resolve(args)
+    if stands(config, root, out):
+        print(f"{out}: kept; no raw files below {root}, and the packed file is whole")
+        return
     manifest = prepare(config, root, args.threads)
     write_json(out, manifest)
+    tell(out, manifest)
+
+
+def stands(config: dict[str, Any], root: Path, out: Path) -> bool:
+    """Whether `out` is this configuration's manifest already, and only its raw files are not there any more."""
+    if not isinstance(config, dict) or not {"name", "kind"} <= config.keys() or not out.exists() or not gone(config, root):
+        return False
+    pinned = read_json(out)
+    if not isinstance(pinned, dict) or pinned.get("config") != config or "packed" not in pinned:
+        return False
+    path = root / pinned["packed"]["file"]
+    if not path.exists():
+        return False
+    verify(path, pinned["packed"], out)
+    return True
+
+
+def tell(out: Path, manifest: dict[str, Any]) -> None:
+    """Say what was made, and what was left out of it or changed."""
     shape = " x ".join(map(str, manifest["shape"]))
     train, test = (sum(manifest["counts"][part]) for part in ("train", "test"))
-    print(f"{out}: {config['name']}, {len(manifest['classes'])} classes, {train} training and {test} test images of {shape}")
+    print(f"{out}: {manifest['dataset']}, {len(manifest['classes'])} classes, {train} training and {test} test images of {shape}")
+    if left_out := manifest.get("left_out"):
+        print(f"{out}: left out: {', '.join(f'{count} {what}' for what, count in sorted(left_out.items()))}")
+    if number := manifest.get("transparent"):
+        print(f"{out}: {number} images are transparent in part; behind them is {manifest['background']} (key background)")
+    if span := manifest.get("range"):
+        print(f"{out}: 16-bit values {span[0]} to {span[1]}, the range of the training images, became 0 to 255")
 
 
 def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
@@ -142,5 +179,5 @@ def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
         if args.dataset not in params["datasets"]:
             raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
         config = plan.dataset_config(params, args.dataset)
-    root = args.root or plan.data_root(params)
+    root = Path(plan.expanded("--root", str(args.root))) if args.root else plan.data_root(params)
     return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")

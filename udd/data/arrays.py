@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from udd.data.images import fit_all
+from udd.data.images import fit_all, scaled
 from udd.data.raw import Raw, entry, named
 from udd.errors import UserError
 
@@ -29,11 +29,12 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
         raise UserError(f"{path}: no such file; put the arrays there or mend the data set's path")
     data = path.read_bytes()
     arrays = load_arrays(path, data)
-    train_images, test_images = (images_of(path, part, arrays, config.get("size")) for part in ("train", "test"))
     train_labels, test_labels = (labels_of(path, part, arrays) for part in ("train", "test"))
     classes = config.get("classes") or [str(label) for label in range(max(train_labels.max(), test_labels.max()) + 1)]
+    dtype, notes = (np.uint16, {"range": value_range(path, arrays)}) if "depth" in config else (np.uint8, {})
+    train_images, test_images = (fit_all(eight_bits(images_of(path, part, arrays, dtype), notes), config.get("size")) for part in ("train", "test"))
     files = [entry(path.name, data)]
-    return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels)
+    return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels, notes)
 
 
 def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
@@ -41,7 +42,9 @@ def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
     keys = [f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels")]
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            found = {key: file[key] for key in keys if key in file}
+            found = {key: array(path, file, key) for key in keys if key in file}
+    except UserError:
+        raise
     except Exception as error:  # the parsers of zip and npy raise a dozen kinds on foreign bytes, and all mean the same here
         raise UserError(f"{path}: corrupt, truncated or not an npz file ({error}); get it again") from None
     if len(found) < len(keys):
@@ -49,17 +52,41 @@ def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
-def images_of(path: Path, part: str, arrays: dict[str, np.ndarray], size: int | None) -> np.ndarray:
-    """A part's images as uint8 [n, K, H, W], fitted to `size` if given."""
+def array(path: Path, file: Any, key: str) -> np.ndarray:
+    """One array of an npz file. Raises UserError for one of Python objects: lists of unequal length, strings, None."""
+    try:
+        return file[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+    what = "labels as integers, one an image" if key.endswith("labels") else "images as one array, all of one size"
+    raise UserError(f"{path}: {key} holds Python objects, which are never read (they may run code); save {what}")
+
+
+def value_range(path: Path, arrays: dict[str, np.ndarray]) -> list[int]:
+    """The least and the greatest value of the training images, which become 0 and 255."""
+    images = images_of(path, "train", arrays, np.uint16)
+    return [int(images.min()), int(images.max())]
+
+
+def eight_bits(images: np.ndarray, notes: dict[str, Any]) -> np.ndarray:
+    """The images as uint8, scaled by the range that is noted, if one is."""
+    return scaled(images, notes["range"]) if "range" in notes else images
+
+
+def images_of(path: Path, part: str, arrays: dict[str, np.ndarray], dtype: type) -> np.ndarray:
+    """A part's images as [n, K, H, W] of `dtype`, uint8 or uint16."""
     images = arrays[f"{part}_images"]
-    if images.dtype != np.uint8:
-        raise UserError(f"{path}: {part}_images is {images.dtype}; expected uint8, 0 to 255")
+    if images.dtype != dtype:
+        expected = "uint8, 0 to 255" if dtype is np.uint8 else "uint16, as `depth: 16` says"
+        advice = "; set the data set's `depth: 16` to have them scaled by their range" if images.dtype == np.uint16 else ""
+        raise UserError(f"{path}: {part}_images is {images.dtype}; expected {expected}{advice}")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         shape = arrays[f"{part}_images"].shape
         raise UserError(f"{path}: {part}_images has shape {shape}; expected [n, H, W] or [n, H, W, K] with K = 1 or 3")
-    return fit_all(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), size)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def labels_of(path: Path, part: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -69,6 +96,9 @@ def labels_of(path: Path, part: str, arrays: dict[str, np.ndarray]) -> np.ndarra
         raise UserError(f"{path}: {part}_labels is {labels.dtype}; expected integers 0 to C-1")
     if labels.size == 0 or labels.shape not in {(len(labels),), (len(labels), 1)}:
         raise UserError(f"{path}: {part}_labels has shape {labels.shape}; expected [n] or [n, 1], one class an image")
+    largest, n = int(labels.max()), len(arrays["train_labels"])
+    if largest >= n:  # each class has a training image; and there is no memory for three thousand million classes
+        raise UserError(f"{path}: {part}_labels has the label {largest}, but there are {n} training images; number the classes 0 to C-1")
     return labels.reshape(-1).astype(np.int64)
 
 

@@ -3,75 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from udd.data.images import decode, probe
+from udd.data.images import Look, decode, deep_values, probe, unreadable
+from udd.data.listing import Part, find_tree
 from udd.data.raw import Raw, entry
 from udd.errors import UserError
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}  # in any case
-
-
-class Part(NamedTuple):
-    """The training or the test part of a tree: its image files, sorted within their class, and each one's label."""
-
-    paths: list[Path]
-    labels: list[int]
-
 
 def read_folder(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """Read `train/<class>/*` and `test/<class>/*` (.png, .jpg, .jpeg). The images are grey if all of them are, else RGB.
+    """Read the images below `train/<class>/` and `test/<class>/`, at any depth. They are grey if all of them are, else RGB.
 
     Classes are the folders, sorted by name, or those that `classes` lists. With `size`, images of any size are fitted to it;
     without, all must be squares of one size. Raises UserError for a class without images and for a file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
-    classes = config.get("classes") or class_folders(base, ("train", "test"))
-    parts = [find(base, split, classes) for split in ("train", "test")]
+    classes, parts, left_out = find_tree(base, "folder", config.get("classes"))
     with ThreadPoolExecutor(workers(threads)) as pool:
-        headers = list(pool.map(probe, parts[0].paths + parts[1].paths))
+        headers = list(pool.map(lambda path: probe(path, "depth" in config), parts[0].paths + parts[1].paths))
     size = config.get("size") or common_side(base, {side for _, side in headers})
-    return read_tree(base, classes, parts, all(grey for grey, _ in headers), size, threads)
+    return read_tree(base, classes, parts, left_out, look(config, all(grey for grey, _ in headers), size), threads)
 
 
 def read_imagenet(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """Read the classes that `classes` lists (WordNet ids) from an ImageNet folder, `train/<wnid>/*` and `val/<wnid>/*`.
+    """Read the classes that `classes` lists (WordNet ids) from an ImageNet folder, `train/<wnid>/` and `val/<wnid>/`.
 
     Images are RGB at `size` (224 by default). Raises UserError for a class without images and for a file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
     if not config.get("classes"):
         raise UserError(f"{config['name']}: an imagenet10 data set needs classes, a list of WordNet ids")
-    parts = [find(base, split, config["classes"]) for split in ("train", "val")]
-    return read_tree(base, config["classes"], parts, False, config.get("size") or 224, threads)
+    classes, parts, left_out = find_tree(base, "imagenet10", config["classes"])
+    return read_tree(base, classes, parts, left_out, look(config, False, config.get("size") or 224), threads)
 
 
-def class_folders(base: Path, splits: tuple[str, ...]) -> list[str]:
-    """The names of the class folders in any split, sorted; a class that only one split has is found missing later."""
-    for split in splits:
-        if not (base / split).is_dir():
-            raise UserError(f"{base / split}: no such folder; expected train/<class>/ and test/<class>/ in {base}")
-    folders = (folder for split in splits for folder in (base / split).iterdir() if folder.is_dir())
-    return sorted({folder.name for folder in folders if not folder.name.startswith((".", "__"))})
-
-
-def find(base: Path, split: str, classes: list[str]) -> Part:
-    """List a split's image files. Raises UserError for a class whose folder is missing or has none."""
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        folder = base / split / name
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; class {name} needs images in {split}/")
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-        if not files:
-            raise UserError(f"{folder}: no .png, .jpg or .jpeg file; class {name} needs images in {split}/")
-        paths += files
-        labels += [label] * len(files)
-    return Part(paths, labels)
+def look(config: dict[str, Any], grey: bool, size: int) -> Look:
+    """How the images become pixels; the range of 16-bit ones is not known yet."""
+    return Look(grey, size, config.get("background", "white"), (0, 65535) if "depth" in config else None)
 
 
 def common_side(base: Path, sides: set[tuple[int, int]]) -> int:
@@ -82,22 +55,55 @@ def common_side(base: Path, sides: set[tuple[int, int]]) -> int:
     return width
 
 
-def read_tree(base: Path, classes: list[str], parts: list[Part], grey: bool, size: int, threads: int) -> Raw:
+def read_tree(base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], look: Look, threads: int) -> Raw:
     """Decode and hash every file, several at once; the order of the images is that of their sorted names."""
-    arrays, files = [], []
+    arrays, files, notes = [], [], Counter()
+    if look.span:
+        look = look._replace(span=value_range(parts[0].paths, threads))
     for part in parts:
-        images = np.empty((len(part.paths), 1 if grey else 3, size, size), np.uint8)
+        images = np.empty((len(part.paths), 1 if look.grey else 3, *(look.size or 0,) * 2), np.uint8)
 
-        def read(index: int, part: Part = part, images: np.ndarray = images) -> dict[str, Any]:
+        def read(index: int, part: Part = part, images: np.ndarray = images) -> tuple[dict[str, Any], Counter[str]]:
             path = part.paths[index]
-            data = path.read_bytes()
-            images[index] = decode(path, data, grey, size)
-            return entry(path.relative_to(base).as_posix(), data)
+            data = contents(path)
+            images[index], found = decode(path, data, look)
+            return entry(path.relative_to(base).as_posix(), data), found
 
         with ThreadPoolExecutor(workers(threads)) as pool:
-            files += pool.map(read, range(len(part.paths)))
+            for file, found in pool.map(read, range(len(part.paths))):
+                files.append(file)
+                notes += found
         arrays += [images, np.array(part.labels, np.int64)]
-    return Raw(base, list(classes), files, *arrays)
+    return Raw(base, classes, files, *arrays, notes=described(look, left_out, notes))
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of an image file. Raises UserError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def value_range(paths: list[Path], threads: int) -> tuple[int, int]:
+    """The least and the greatest value in the training images of 16 bits a channel: one range for the whole data set."""
+
+    def extremes(path: Path) -> tuple[int, int]:
+        values = deep_values(path, contents(path))
+        return int(values.min()), int(values.max())
+
+    with ThreadPoolExecutor(workers(threads)) as pool:
+        lows, highs = zip(*pool.map(extremes, paths), strict=True)
+    return min(lows), max(highs)
+
+
+def described(look: Look, left_out: Counter[str], found: Counter[str]) -> dict[str, Any]:
+    """What a manifest adds where there is something to say: what was left out, the background, the range of 16-bit values."""
+    left_out += Counter({"further frames": found["frames"]})
+    notes: dict[str, Any] = {"left_out": dict(left_out)} if left_out else {}
+    if found["transparent"]:
+        notes |= {"background": look.background, "transparent": found["transparent"]}
+    return notes | ({"range": list(look.span)} if look.span else {})
 
 
 def workers(threads: int) -> int:

@@ -108,7 +108,13 @@ def cifar_contents(described: Any, base: Path, names: dict[str, str]) -> dict[st
 def obtain(path: Path, urls: list[str], md5: str, pause: Callable[[float], None] = time.sleep) -> bytes:
     """The content of an official file, downloaded if it is not there. Raises UserError if it is not what its MD5 promises."""
     if not path.exists():
-        write_atomic(path, download(path, urls, md5, pause))
+        try:
+            write_atomic(path, download(path, urls, md5, pause))
+        except UserError as error:
+            unpacked = path.with_suffix("")
+            if path.suffix != ".gz" or not unpacked.exists():
+                raise
+            raise UserError(f"{error}; {unpacked.name} beside it cannot stand in, only {path.name} has a published checksum") from None
     data = path.read_bytes()
     if digest(data) != md5:
         found = f"{len(data)} bytes with MD5 {digest(data)}, expected {md5}"

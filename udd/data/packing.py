@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,14 @@ from safetensors.numpy import save_file
 from udd.data.arrays import read_digits, read_npz
 from udd.data.folders import read_folder, read_imagenet
 from udd.data.official import read_cifar, read_idx_set, read_svhn
-from udd.data.raw import Raw, check, counts
+from udd.data.raw import FORMAT, Raw, check, counts
+from udd.data.sources import OFFICIAL, packed_name
 from udd.errors import UserError
 from udd.files import atomic_path, sha256
 
-FORMAT = 1
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
+
+OWN_KEYS = {"depth", "background"}
 
 # How each kind is read: (config, root, threads) -> Raw.
 READERS: dict[str, Callable[..., Raw]] = {
@@ -48,8 +50,12 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
         raise UserError(f"data set {json.dumps(config)}: no name; expected an object with name and kind")
     if config.get("kind") not in READERS:
         raise UserError(f"{config['name']}: unknown kind {config.get('kind')!r}; expected one of {', '.join(READERS)}")
-    if Path(config.get("path") or "").is_absolute():
-        raise UserError(f"{config['name']}: path {config['path']} is absolute; put a link to it in the data root and name that")
+    path = config.get("path") or ""
+    if Path(path).is_absolute() or path.startswith("~") or "$" in path:
+        raise UserError(f"{config['name']}: path {path} is absolute; put a link to it in the data root and name that")
+    for key in OWN_KEYS & config.keys() if config["kind"] in (*OFFICIAL, "digits") else ():
+        raise UserError(f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out")
+    check_writable(root)
     raw = READERS[config["kind"]](config, root, threads)
     check(raw)
     mean, std = channel_statistics(raw.train_images)
@@ -68,7 +74,15 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
         "std": std,
         "files": raw.files,
         "packed": pack(raw, config, root),
-    }
+    } | (raw.notes or {})
+
+
+def check_writable(root: Path) -> None:
+    """Raise UserError if no packed file can be written below `root`."""
+    place = next(folder for folder in (root / "packed", root, *root.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        advice = "link what is in it into a folder of your own and name that: UDD_DATA=FOLDER, or data_root in params.yaml"
+        raise UserError(f"{place}: cannot be written, and packed data sets lie in the data root; {advice}")
 
 
 def channel_statistics(images: np.ndarray, chunk: int = 64) -> tuple[list[float], list[float]]:
@@ -92,12 +106,8 @@ def channel_statistics(images: np.ndarray, chunk: int = 64) -> tuple[list[float]
 
 
 def pack(raw: Raw, config: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Write the four tensors to one file below `root`; return its name, size and SHA-256.
-
-    The name holds a digest of the configuration, so that two projects may share a root and declare a name differently.
-    """
-    key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
-    name = f"packed/{config['name']}-{key}.safetensors"
+    """Write the four tensors to one file below `root`; return its name, size and SHA-256."""
+    name = f"{packed_name(config)}.safetensors"
     with atomic_path(root / name) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode  # what the umask allows; safetensors would let only this user read a shared root

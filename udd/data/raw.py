@@ -11,6 +11,8 @@ import numpy as np
 
 from udd.errors import UserError
 
+FORMAT = 1  # of a manifest
+
 
 class Raw(NamedTuple):
     """A data set as read: images uint8 [n, K, H, W], labels int64 [n] in 0..C-1, classes by name, and an `entry` a file."""
@@ -22,6 +24,7 @@ class Raw(NamedTuple):
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    notes: dict[str, Any] | None = None  # what the manifest says besides: images left out, background, range
 
 
 def entry(name: str, data: bytes) -> dict[str, Any]:
@@ -48,6 +51,10 @@ def check(raw: Raw) -> None:
     """Raise UserError unless the images are square and of one shape and every class is in the training and in the test part."""
     if len(raw.classes) < 2 or len(set(raw.classes)) < len(raw.classes):
         raise UserError(f"{raw.source}: classes are {raw.classes}; at least two, each named once, are needed")
+    channels = raw.train_images.shape[1], raw.test_images.shape[1]
+    if channels[0] != channels[1]:
+        found = " and ".join(f"{part} images have {count}" for part, count in zip(("training", "test"), channels, strict=True))
+        raise UserError(f"{raw.source}: {found} channels; make all of them grey (1) or all RGB (3)")
     shapes = {raw.train_images.shape[1:], raw.test_images.shape[1:]}
     if len(shapes) > 1 or raw.train_images.shape[2] != raw.train_images.shape[3]:
         found = " and ".join(map(str, sorted(shapes)))

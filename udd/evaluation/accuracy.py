@@ -111,7 +111,7 @@ def recipe_for(config: Config, images: int) -> Config:
 
 
 def evaluate_together(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
-    """The same for configurations that differ in the network alone, all trained at once (udd.networks.ensemble). A network that fails has its error."""
+    """The same for configurations that differ in the network alone, all trained at once. A network that fails has its error."""
     recipe, images = recipe_for(configs[0], work.decoded), work.images
     networks, generators = zip(*(begin(config, dataset, device) for config in configs), strict=True)
     run = compiled(ensemble.losses) if worth_compiling(recipe, networks[0], images, len(configs)) else ensemble.losses

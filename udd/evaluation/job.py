@@ -124,13 +124,18 @@ def run(argv: list[str] | None = None) -> None:
     """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut has done lies beside it."""
     args = parser().parse_args(argv)
     device, (config, networks) = setup(args.device, args.threads), config_of(args)
+    if args.set and not args.set.exists():
+        raise UserError(f"{args.set}: no such set; make it with snakemake or pull it with dvc pull")
     part = args.out.with_name(f"{args.out.name}.part")  # Snakemake removes the output of a job that failed, or brings back the one before
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
-        found = kept(args.out, config, inputs) | kept(part, config, inputs)
 
         def keep(made: Config) -> None:
             write_json(part, made | {"inputs": inputs})
 
+        before = kept(args.out, config, inputs)
+        if not before:
+            args.out.unlink(missing_ok=True)  # what is there is of something else, and must not pass for the result if this job fails
+        found = before | kept(part, config, inputs)
         keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep))
         os.replace(part, args.out)

@@ -5,8 +5,8 @@
     udd utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
 
 The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top], where top is the q-th
-percentile of real images' activations under the same network (`udd.evaluation.reference`); values above count in the last interval. With H the entropy of
-the histogram, the utilisation of the image is H / log d, averaged over d in D and over the proxies: 0 where all activations are alike, 1 where
+percentile of real images' activations under the same network (udd.evaluation.reference); values above count in the last interval. With H the entropy
+of the histogram, the utilisation of the image is H / log d, averaged over d in D and over the proxies: 0 where all activations are alike, 1 where
 they spread evenly. Eq. 11 prints 1 - H / log d, which falls where the text and Fig. 8 rise; `mue_printed` is that. The print also divides the
 sum by |X|, the number of activations: `mue_printed_letter` does, and so lies within 1 / |X| of 1 whatever the image.
 """

@@ -1,1 +1,36 @@
-"""One module a method, read beside its paper."""
+"""One module a method, read beside its paper. The machinery (udd.runs) knows none by name; a new method is a module and a line here.
+
+A method's module has, with plain tensors (udd.methods.udd is the model):
+
+    begin(config, data, generator) -> State          a NamedTuple of tensors (or tuples of tensors), `images` [C, B, K, H, W] among them
+    step(state, meeting, config) -> (State, Scalars) one step; Scalars: name -> [C] or [], the columns of the curve and what the log says
+    end_network(state, meeting, config) -> State     after the last step on a network
+    finish(state, data, config, provenance) -> SyntheticSet
+
+`config` is the resolved configuration of a set: `distill` holds what methods share, the section of the method's name its own. `meeting` is
+what a step meets (udd.proxies.meeting). A coreset has `choose(config, data, device)` instead.
+"""
+
+PROXIES, OWN, CHOOSES = "proxies", "own", "chooses"
+
+# name: the networks that it meets: those trained on real images alone, its own, or none (it chooses real images)
+METHODS = {
+    "distill": PROXIES,  # udd.methods.udd: UDD, and IDC by another decode
+    "dm": PROXIES,
+    "dsa": OWN,
+    "random": CHOOSES,
+    "herding": CHOOSES,
+    "forgetting": CHOOSES,
+}
+
+
+def module(method: str) -> str:
+    """The module of a method."""
+    if METHODS[method] == CHOOSES:
+        return "udd.methods.coresets"
+    return f"udd.methods.{'udd' if method == 'distill' else method}"
+
+
+def modules(method: str) -> tuple[str, ...]:
+    """The modules whose code counts for a set of a method: its own, and that of the networks that it meets."""
+    return (module(method),) if METHODS[method] == CHOOSES else (module(method), "udd.proxies.fresh")

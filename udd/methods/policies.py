@@ -21,16 +21,16 @@ def activation_map(network: Network, images: Tensor, mean: Tensor, std: Tensor, 
     return network.features(normalise(images, mean, std), layer)[0].mean(1)
 
 
-def window_means(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Area-weighted mean of each map inside each window. [B, h, h] -> [B, N]."""
-    return maps.flatten(1) @ area_weights(boxes, side, maps.shape[-1], maps).T
+def window_means(maps: Tensor, boxes: Tensor, side: int, grow: int = 0) -> Tensor:
+    """Area-weighted mean of each map inside each window. [B, h, h] -> [B, N]. grow: as area_weights takes it."""
+    return maps.flatten(1) @ area_weights(boxes, side, maps.shape[-1], maps, grow).T
 
 
 @torch.no_grad()
 def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Lambda_n: the mean activation in the window (Eq. 1). [B, N]."""
     maps = torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(portion(images.shape[-1]))])
-    return window_means(maps, boxes, images.shape[-1])
+    return window_means(maps, boxes, images.shape[-1], network.grow)
 
 
 def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
@@ -47,7 +47,7 @@ def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, me
     each = portion(images.shape[-1])
     parts = zip(images.split(each), labels.split(each), strict=True)
     maps = torch.cat([gradient_map(network, part, own, mean, std, layer) for part, own in parts])
-    return window_means(maps, boxes, images.shape[-1])
+    return window_means(maps, boxes, images.shape[-1], 0 if layer is None else network.grow)
 
 
 def jittered(images: Tensor, kind: str, sigma: float, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,13 @@ from udd.errors import UserError
 
 
 class Network(nn.Module):
-    """Blocks, each ending in an activation; a pool, flattened into the embedding; a linear classifier. No buffers."""
+    """Blocks, each ending in an activation; a pool, flattened into the embedding; a linear classifier. No buffers.
+
+    grow: the pixels that its first convolution adds on each side; normal: whether convolutions start normally distributed, as IDC's do.
+    """
+
+    grow: int = 0
+    normal: bool = False
 
     def __init__(self, blocks: list[nn.Module], pool: nn.Module, shape: tuple[int, int, int], classes: int):
         super().__init__()
@@ -166,6 +172,7 @@ def scaled(planes: int, width: int) -> int:
 
 BUILDERS = {"convnet3": convnet3, "resnet18": resnet18, "vgg11": vgg11, "alexnet": alexnet, "resnetap10": resnetap10}
 ARCHITECTURES = tuple(BUILDERS)
+GROWING = ("convnet3", "vgg11", "alexnet")  # those whose first convolution pads 28 pixels to 32
 
 
 def build(architecture: str, channels: int, side: int, classes: int, width: int, generator: torch.Generator) -> Network:
@@ -180,6 +187,8 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
         raise UserError(f"{architecture}: {found}; expected a side of 2 or more, and 1 or more of the others")
     with torch.random.fork_rng(devices=[]):  # torch's global generator stays untouched; its device "meta" would import a compiler, for a second
         network = Network(*BUILDERS[architecture](channels, side, width), (channels, side, side), classes)
+    network.grow = growth(side) if architecture in GROWING else 0
+    network.normal = architecture == "resnetap10"
     network.to(generator.device)
     initialise(network, generator)
     return network
@@ -187,9 +196,14 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
 
 @torch.no_grad()
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw parameters in place by torch's default laws: weights and biases uniform within 1/sqrt(fan-in), norms the identity."""
+    """Draw parameters in place by torch's default laws: weights and biases uniform within 1/sqrt(fan-in), norms the identity.
+
+    IDC's ResNetAP-10 (`normal`) has convolutions from N(0, sqrt(2 / (k^2 out))) instead.
+    """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d) and getattr(network, "normal", False):
+            module.weight.normal_(0, math.sqrt(2 / (module.weight[0, 0].numel() * len(module.weight))), generator=generator)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())  # kaiming_uniform_ with a = sqrt(5) comes to the same
             for parameter in module.parameters(recurse=False):
                 parameter.uniform_(-bound, bound, generator=generator)

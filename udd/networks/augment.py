@@ -15,6 +15,7 @@ from torch import Tensor
 
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 CROP, CUTOUT, SCALE, ROTATE = 0.125, 0.5, 1.2, 15.0  # share of the side, share of the side, largest ratio, degrees
+AREA, ASPECT = 0.5, 4 / 3  # of a resized crop: the smallest share of the image, the largest ratio of its sides
 
 Draws = dict[str, Tensor]
 
@@ -53,6 +54,19 @@ def affine(op: str, u: Tensor, side: int) -> Tensor:
     return theta
 
 
+def resized(u: Tensor) -> Tensor:
+    """A crop of half the image to all of it, of some other aspect and place, enlarged to its size (IDC's evaluation on ImageNet).
+
+    u: [n, 4] uniform in [0, 1) -> affine maps [n, 3, 3].
+    """
+    theta = identity(len(u), u)
+    area, aspect = AREA + (1 - AREA) * u[:, 0], ASPECT ** (2 * u[:, 1] - 1)
+    for axis, side in enumerate(((area * aspect).sqrt(), (area / aspect).sqrt())):
+        theta[:, axis, axis] = side.clamp(max=1)
+        theta[:, axis, 2] = (1 - side.clamp(max=1)) * (2 * u[:, 2 + axis] - 1)
+    return theta
+
+
 def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Draws:
     """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each.
 
@@ -69,6 +83,8 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
         elif op == "cutout":
             size = int(side * CUTOUT + 0.5)
             draws["cutout"] = (uniform(2) * (side + 1 - size % 2)).floor() - size // 2
+        elif op == "resized":
+            draws["affine"] = draws["affine"] @ resized(uniform(4)) if "affine" in draws else resized(uniform(4))
         else:
             names = op.split("|")
             which, u = (uniform(1)[:, 0] * len(names)).long(), uniform(2)

@@ -23,7 +23,7 @@ Weights = dict[str, Tensor]  # by name, of all networks: [M, ...]
 def prepared(
     images: Tensor, labels: Tensor, recipe: Mapping[str, Any], mean: Tensor, std: Tensor, generators: Sequence[torch.Generator]
 ) -> tuple[Tensor, ...]:
-    """A batch of each network [M, B, K, H, W] and its labels [M, B], made ready as in udd.networks.training.sgd_step: inputs, two labels each, and the
+    """A batch of each network [M, B, K, H, W] and its labels [M, B], made ready as udd.networks.training does: inputs, two labels each, and the
     first one's share [M]. What is random comes from each network's generator in its order; the images are worked on all at once."""
     count, side = images.shape[1], images.shape[-1]
     inputs = normalise(as_float(images.flatten(0, 1)), mean, std)  # [M B, K, H, W]

@@ -1,4 +1,4 @@
-"""The gradient of Eq. 10 on the training images of one class: a pure function of tensors, so that udd.objectives.execution can run it as it is or compiled."""
+"""The gradient of Eq. 10 on the training images of one class: a pure function of tensors, run as it is or compiled (udd.objectives.execution)."""
 
 from __future__ import annotations
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from udd.reports.latex import escape
 from udd.reports.quoted import Quoted
 from udd.reports.statistics import Difference
 
 MISSING = "--"
 BOLD = r"\mathbf"
-SPECIAL = {"\\": r"\textbackslash{}", "±": r"$\pm$", "†": r"$^\dagger$", "×": r"$\times$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 class Measured(NamedTuple):
@@ -39,11 +38,6 @@ def mark_best(cells: Sequence[Cell]) -> list[Cell]:
 def printed(cell: Measured) -> float:
     """The mean as it will be printed."""
     return round(cell.mean, 1)
-
-
-def escape(text: str) -> str:
-    """Plain text for LaTeX."""
-    return "".join(SPECIAL.get(character, character) for character in text)
 
 
 def tex(cell: Cell) -> str:

@@ -30,6 +30,7 @@ FORMAT = 1  # of a measurement of mUE
 ACCURACY_FORMAT = 2  # of a record of accuracies
 WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
 WHOLE_SCHEDULE = 2000 * 100
+PUBLISHED = {"dm": 20_000, "dsa": 1000}  # steps on the images, by method (dsa: at IPC 1)
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
 ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
 FOUND = ["accuracy", "accuracy_best", *ACCOUNT, "seconds"]
@@ -59,7 +60,7 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
     """The share of the whole schedule over which a set was distilled, in percent; None for coresets and the full data set."""
     if "distill" not in set_config:
         return None
-    whole = WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
+    whole = PUBLISHED.get(set_config["method"]) or WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
     return round(100 * set_config["distill"]["outer"] * set_config["distill"]["inner"] / whole, 6)
 
 

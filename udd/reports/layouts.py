@@ -33,7 +33,7 @@ class Layout(NamedTuple):
 COMPARED = {"idc": "", "idc-cfc": "idc", "udd": "udd-nocfc", "udd-nocfc": ""}  # Table 4 is about the effect of CFC
 for name in ("gradient", "activation", "vote"):
     COMPARED |= {f"udd-{name}": f"udd-{name}-nocfc", f"udd-{name}-nocfc": ""}
-TABLE_1 = ["random", "herding", "forgetting", "dd", "dc", "cafe", "mtt", "idc", "udd", "full"]
+TABLE_1 = ["random", "herding", "forgetting", "dd", "dc", "dsa", "dm", "cafe", "mtt", "idc", "udd", "full"]
 LAYOUTS = {
     "main": Layout(1, "Accuracy of networks trained on sets of a few images per class", TABLE_1),
     "policy": Layout(2, "Search policies, and two controls that the paper lacks", labels=POLICY, heading="Policy"),

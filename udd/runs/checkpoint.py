@@ -1,13 +1,13 @@
-"""The whole state of a distillation as one safetensors file: pixels, momentum, random states, network, F, window ranks, curve.
+"""The whole state of a distillation as one safetensors file: the method's state, random states, the network and its momentum, the curve.
 
-Written to a temporary file and renamed, so a run killed at any moment leaves its last whole checkpoint.
+Written to a temporary file and renamed, so a run killed at any moment leaves its last whole checkpoint. Any State of tensors will do.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,10 +16,21 @@ from torch import Tensor
 
 from udd.errors import UserError
 from udd.files import write_atomic
-from udd.methods.udd import Distilled
 from udd.proxies.fresh import Trajectory
 
-FORMAT = 1
+FORMAT = 2
+
+
+class Kept(NamedTuple):
+    """What a run is made of beside its networks: the method's State, the set's random stream, per class the first iteration (from 1) whose
+    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent."""
+
+    state: Any
+    generator: torch.Generator
+    broken: Tensor
+    curve: Tensor
+    columns: list[str]
+    seconds: float
 
 
 def network_state(trajectory: Trajectory) -> dict[str, Tensor]:
@@ -32,21 +43,29 @@ def network_state(trajectory: Trajectory) -> dict[str, Tensor]:
     return tensors | {"random/draws": trajectory.draws.get_state(), "random/training": trajectory.training.get_state()}
 
 
-def set_state(made: Distilled, prefix: str) -> dict[str, Tensor]:
-    """One set's tensors."""
-    tensors = {"images": made.images, "velocity": made.velocity, "random": made.generator.get_state(), "broken": made.broken}
-    if made.averages is not None:
-        tensors["averages"] = made.averages
-    return {f"{prefix}/{name}": value for name, value in tensors.items()}
+def flattened(state: Any) -> dict[str, Tensor]:
+    """A State's tensors by name; those of a tuple are numbered."""
+    found: dict[str, Tensor] = {}
+    for name, value in state._asdict().items():
+        found |= {f"state/{name}/{i}": each for i, each in enumerate(value)} if isinstance(value, tuple) else {f"state/{name}": value}
+    return found
 
 
-def save(path: Path, trajectory: Trajectory, sets: list[Distilled], curves: list[Tensor], seconds: float) -> None:
-    """Write the state atomically. curves: one float64 [rows, columns] a set; seconds: spent so far."""
-    tensors = network_state(trajectory)
-    for number, (made, curve) in enumerate(zip(sets, curves, strict=True)):
-        tensors |= set_state(made, f"set{number}") | {f"set{number}/curve": curve}
-    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": seconds}
-    metadata |= {"device": sets[0].images.device.type}
+def unflattened(like: Any, tensors: dict[str, Tensor]) -> Any:
+    """The State of the type of `like` whose tensors these are."""
+    values = {}
+    for name, value in like._asdict().items():
+        numbered = sorted((int(key.rsplit("/", 1)[1]), found) for key, found in tensors.items() if key.startswith(f"state/{name}/"))
+        values[name] = tuple(found for _, found in numbered) if isinstance(value, tuple) else tensors[f"state/{name}"]
+    return type(like)(**values)
+
+
+def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> None:
+    """Write the state atomically. made_of: a digest to be asked for again."""
+    tensors = network_state(trajectory) | flattened(kept.state)
+    tensors |= {"random/set": kept.generator.get_state(), "broken": kept.broken, "curve": kept.curve}
+    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": kept.seconds}
+    metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))
 
@@ -69,25 +88,25 @@ def chunk(path: Path) -> int | None:
     return read(path)[1].get("chunk")
 
 
-def restore(path: Path, trajectory: Trajectory, sets: list[Distilled]) -> tuple[list[Tensor], float]:
-    """Bring a trajectory and its sets, as they are at the start, to the checkpoint's state. Returns the curves and the seconds spent.
+def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> Kept:
+    """Bring a trajectory, as it is at the start, to the checkpoint's state, and return what was kept; `kept` says of what kind.
 
-    Raises UserError if the checkpoint is truncated, of another format, or of another kind of device.
+    Raises UserError if the checkpoint is truncated, of another format, of other data or configuration, or of another kind of device.
     """
-    device = sets[0].images.device
+    device = kept.broken.device
     tensors, metadata = read(path)
     if metadata["device"] != device.type:
         raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
-    on_device = {name: value.to(device) for name, value in tensors.items() if "random" not in name}
+    if made_of and metadata.get("made_of") != made_of:
+        raise UserError(f"{path}: a checkpoint of other data or another configuration; delete it, or give another file")
+    on_device = {name: value.to(device) for name, value in tensors.items() if not name.startswith("random/")}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])
     trajectory.training.set_state(tensors["random/training"])
+    kept.generator.set_state(tensors["random/set"])
     trajectory.outer, trajectory.inner = metadata["outer"], metadata["inner"]
-    for number, made in enumerate(sets):
-        made.images, made.velocity, made.broken = (on_device[f"set{number}/{name}"] for name in ("images", "velocity", "broken"))
-        made.averages = on_device.get(f"set{number}/averages")
-        made.generator.set_state(tensors[f"set{number}/random"])
-    return [tensors[f"set{number}/curve"] for number in range(len(sets))], metadata["seconds"]
+    state = unflattened(kept.state, on_device)
+    return Kept(state, kept.generator, on_device["broken"], tensors["curve"], metadata["columns"], metadata["seconds"])
 
 
 def restore_network(trajectory: Trajectory, tensors: dict[str, Tensor]) -> None:

@@ -1,25 +1,29 @@
-"""A distillation under way: Algorithm 1 step by step, with its log, curves and checkpoints, until it is done or has to stop."""
+"""A distillation under way, of any method: step by step, with its log, curves and checkpoints, until it is done or has to stop."""
 
 from __future__ import annotations
 
-import argparse
+import hashlib
+import importlib
+import math
 import signal
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from udd import methods
 from udd.data import Dataset
 from udd.errors import Stopped, UserError
-from udd.methods import policies
-from udd.methods.udd import Distilled, advance, begin, finished
-from udd.objectives.matching import Matched
+from udd.networks.streams import stream
 from udd.provenance import provenance
-from udd.proxies.fresh import class_index, start
+from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
+from udd.proxies.meeting import Meeting, Scalars
 from udd.runs import checkpoint, memory, progress
-from udd.synthetic import sets as synthetic
+from udd.synthetic import sets
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
 
@@ -31,7 +35,8 @@ class Alarm:
         self.until, self.asked = until, ""
 
     def __enter__(self) -> Alarm:
-        self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        listens = threading.current_thread() is threading.main_thread()  # Python lets no other thread
+        self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT) if listens}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,46 +52,48 @@ class Alarm:
         return self.asked or ("time limit" if time.monotonic() >= self.until else "")
 
 
-def pairs_a_class(made: Distilled) -> int:
-    """How many (image, window) pairs make S_c^train of one class."""
-    chosen = policies.lowest(torch.arange(len(made.among.boxes)), made.options)
-    return min(made.images.shape[1] * (len(chosen) + made.among.whole), made.options["max_pairs"])
-
-
-def images_a_step(sets: list[Distilled], classes: int) -> int:
-    """Images that go through the network in one inner step, the searches apart: real ones, those of S^train, those that train the network."""
-    options = sets[0].options
-    return classes * (options["batch_real"] + sum(pairs_a_class(made) for made in sets)) + options["net_images"]
-
-
-def failure(made: Distilled, data: Dataset) -> str:
-    """At which iteration and class a set's loss was first not finite; empty if it is."""
-    found = [(iteration, label) for label, iteration in enumerate(made.broken.tolist()) if iteration]
-    if not found:
-        return ""
-    iteration, label = min(found)  # the first: with CFC the other classes follow
-    return f"{made.config['variant']}: the loss is not finite at iteration {iteration}, class {data.classes[label]}"
+def diverged(network: torch.nn.Module) -> bool:
+    """Whether the network's own training, on real images, went astray: a weight that is not finite, or far beyond what sound ones reach."""
+    return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
 
 
 class Run:
-    """Sets in lockstep, at the start or where the checkpoint at `path` left them; `inputs` is the digest of what they are made of."""
+    """One set at its start, or where the checkpoint at `path` left it.
 
-    def __init__(self, configs: list[dict[str, Any]], data: Dataset, path: Path, pool: Path | None, inputs: str):
-        self.data, self.path, self.inputs, self.begun, self.before = data, path, inputs, time.monotonic(), 0.0
-        self.sets = [begin(config, data) for config in configs]
-        chunk, said = memory.chunk(self.sets, data)
-        chunk = checkpoint.chunk(path) if path.exists() else chunk  # it goes on as it began: so do its bits
-        self.trajectory = start(data, configs[0]["distill"], configs[0]["seed"], chunk)
+    inputs: the digest of the data that it is made of; made_of: what the checkpoint must be of, where its name does not say so.
+    """
+
+    def __init__(self, config: dict[str, Any], data: Dataset, path: Path, pool: Path | None, inputs: str, made_of: str = ""):
+        self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
+        self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
+        self.method: Any = importlib.import_module(methods.module(config["method"]))
+        self.proxies = methods.METHODS[config["method"]] == methods.PROXIES
+        options, device = config["distill"], data.train_images.device
+        self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
+        self.state = self.method.begin(config, data, self.generator)
+        found, said = memory.chunk(config, data)
+        self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)  # it goes on as it began
         self.trajectory.pool = pool
-        self.curves = [torch.zeros(0, len(progress.COLUMNS), dtype=torch.float64) for _ in configs]
-        self.index, self.options = class_index(data.train_labels, len(data.classes)), configs[0]["distill"]
-        self.total = self.options["outer"] * self.options["inner"]
+        self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
+        self.index, self.options = class_index(data.train_labels, len(data.classes)), options
+        self.total, self.before = options["outer"] * options["inner"], 0.0
+        self.broken = torch.zeros(len(data.classes), dtype=torch.int64, device=device)
+        self.curve, self.columns = torch.zeros(0, 0, dtype=torch.float64), [""]
         if said:
             print(said, file=sys.stderr)
         if path.exists():
-            self.curves, self.before = checkpoint.restore(path, self.trajectory, self.sets)
-            print(f"goes on from {path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
-        self.pace = progress.Pace(self.done, self.total, images_a_step(self.sets, len(data.classes)))
+            self.go_on()
+        self.pace = progress.Pace(self.done, self.total)
+
+    def go_on(self) -> None:
+        """Take up what the checkpoint kept."""
+        kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
+        self.state, self.broken, self.curve, self.columns, self.before = kept.state, kept.broken, kept.curve, kept.columns, kept.seconds
+        print(f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
+
+    def kept(self) -> checkpoint.Kept:
+        """What a checkpoint keeps beside the networks."""
+        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds)
 
     @property
     def done(self) -> int:
@@ -98,67 +105,103 @@ class Run:
         """Seconds spent, those before the checkpoint included."""
         return self.before + time.monotonic() - self.begun
 
-    def step(self, logged: bool) -> str:
-        """One iteration; where it is logged, its rows join the curves, and its lines are returned."""
-        outer = self.trajectory.outer
-        found = advance(self.trajectory, self.sets, self.data, self.index, logged)
-        return self.log(found, outer) if logged else ""
+    def meeting(self, logged: bool) -> Meeting:
+        """What the next step meets."""
+        at = self.trajectory
+        real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
+        given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
+        return Meeting(at.network, *given)
 
-    def log(self, found: list[Matched], outer: int) -> str:
-        """Add a row to each curve, and say it."""
-        rate, to_go, pairs = self.pace.rate(self.done), self.pace.to_go(self.done), list(zip(self.sets, found, strict=True))
-        rows = [progress.curve_row(made, got, self.done, outer, rate, self.seconds) for made, got in pairs]
-        self.curves = [torch.cat([curve, row.unsqueeze(0)]) for curve, row in zip(self.curves, rows, strict=True)]
-        return "\n".join(progress.log_line(made, row, self.total, to_go) for made, row in zip(self.sets, rows, strict=True))
+    def advance(self, logged: bool) -> Scalars:
+        """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""
+        at = self.trajectory
+        if at.inner == 0 and self.proxies:
+            new_network(at, self.data, self.options)
+        met = self.meeting(logged)
+        self.state, scalars = self.method.step(self.state, met, self.config)
+        self.watch(scalars)
+        if self.proxies:
+            train_on(at, self.data, self.options)
+        at.inner += 1
+        if at.inner == self.options["inner"]:
+            self.state = self.method.end_network(self.state, met, self.config)
+            at.outer, at.inner = at.outer + 1, 0
+        return scalars
+
+    def watch(self, scalars: Scalars) -> None:
+        """Note the iteration and the classes whose numbers, or pixels, are not finite; nothing waits for a device here."""
+        finite = self.state.images.flatten(1).isfinite().all(1)
+        for value in scalars.values():
+            finite = finite & value.isfinite()
+        self.broken = torch.where((self.broken == 0) & ~finite, self.done + 1, self.broken)
+
+    def step(self, logged: bool) -> str:
+        """One iteration; where it is logged, its row joins the curve, and its line is returned."""
+        outer = self.trajectory.outer
+        scalars = self.advance(logged)
+        return self.log(scalars, outer) if logged else ""
+
+    def log(self, scalars: Scalars, outer: int) -> str:
+        """Add a row to the curve, and say it."""
+        row = progress.curve_row(scalars, self.done, outer, self.pace.rate(self.done), self.seconds)
+        self.columns = progress.columns(scalars)
+        self.curve = torch.cat([self.curve, row.unsqueeze(0)]) if len(self.curve) else row.unsqueeze(0)
+        return progress.log_line(self.config["variant"], self.columns, row, self.total, self.pace.to_go(self.done))
 
     def check_finite(self) -> None:
-        """Raise UserError if no set has a finite loss any more; of several in lockstep the others go on."""
-        failures = [failure(made, self.data) for made in self.sets]
-        if all(failures):
-            raise self.stopped_by(failures[0])
-
-    def stopped_by(self, failure: str) -> UserError:
-        """The error that says what failed, and what is left. Sets in lockstep share a checkpoint, which goes on with those that are sound."""
-        kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
-        kept = "no checkpoint is kept of it, as others in lockstep went on" if len(self.sets) > 1 else kept
-        return UserError(f"{failure}; {kept}; lower image_lr and run again")
+        """Raise UserError if the loss is not finite any more: at which iteration and class it first was not, and what is left."""
+        found = [(iteration, label) for label, iteration in enumerate(self.broken.tolist()) if iteration]
+        if found:
+            iteration, label = min(found)  # the first: with CFC the other classes follow
+            kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
+            where = f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class {self.data.classes[label]}"
+            advice = "the networks' own training went astray: lower net_lr" if diverged(self.trajectory.network) else "lower image_lr"
+            raise UserError(f"{where}; {kept}; {advice} and run again")
 
     def keep(self) -> None:
         """Write a checkpoint, unless there is nothing good to keep."""
         self.check_finite()
-        checkpoint.save(self.path, self.trajectory, self.sets, self.curves, self.seconds)
+        checkpoint.save(self.path, self.trajectory, self.kept(), self.made_of)
 
     def origin(self) -> dict[str, Any]:
-        """The provenance of this run's sets; where memory was short, with the number of training images that went at once."""
+        """The provenance of this run's set; where memory was short, with the number of training images that went at once."""
         chunk = self.trajectory.engine.chunk
-        found = provenance("udd.methods.udd", self.data.train_images.device) | {"inputs": self.inputs}
+        found = provenance(methods.module(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
         return found if chunk is None else found | {"chunk": chunk}
 
-    def snapshot(self, outs: list[Path]) -> None:
-        """Write the sets as they are between two networks, those of a schedule that ends here, and their curves, as OUT-outerN.*."""
-        origin, outer = self.origin(), self.trajectory.outer
-        for made, curve, out in zip(self.sets, self.curves, outs, strict=True):
-            named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
-            progress.write_curve(named.with_suffix(".csv"), curve)
-            synthetic.save(named, finished(made, self.data, outer, origin))
+    def finished(self, outer: int | None = None) -> sets.SyntheticSet:
+        """The set as it is stored; after `outer` networks it is the set of a schedule that ends there."""
+        config = self.config if outer is None else self.config | {"distill": self.options | {"outer": outer}}
+        return self.method.finish(self.state, self.data, config, self.origin())
+
+    def snapshot(self, out: Path) -> None:
+        """Write the set and its curve as they are between two networks, as OUT-outerN.*."""
+        outer = self.trajectory.outer
+        named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
+        progress.write_curve(named.with_suffix(".csv"), self.columns, self.curve)
+        sets.save(named, self.finished(outer))
 
 
-def complete(run: Run, outs: list[Path], args: argparse.Namespace) -> None:
-    """Run Algorithm 1 to its end. Raises Stopped when it has to end early, at a checkpoint."""
-    every, saved = args.log_every or max(1, run.total // CURVE_ROWS), time.monotonic()
-    with Alarm(args.begun + args.time_limit) as alarm, progress.bar(run.total, run.done) as bar:
+def complete(
+    run: Run, out: Path | None = None, until: float = math.inf, log_every: int = 0, checkpoint_seconds: float = 180, snapshots: Sequence[int] = ()
+) -> None:
+    """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
+    every, saved, first = log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done
+    with Alarm(until) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
             said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
             if said:
                 run.check_finite()
-            if run.trajectory.inner == 0 and run.trajectory.outer in args.snapshots:
-                run.snapshot(outs)
+            if out and run.trajectory.inner == 0 and run.trajectory.outer in snapshots:
+                run.snapshot(out)
             if (reason := alarm.reason()) and run.done < run.total:
                 run.keep()
-                raise Stopped(f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}")
-            if time.monotonic() - saved >= args.checkpoint_seconds:
+                said = f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}"
+                raise Stopped(said, advanced=run.done > first)
+            if time.monotonic() - saved >= checkpoint_seconds:
                 run.keep()
                 saved = time.monotonic()
             bar.update()
             if said:  # last: a signal may have ended who listens, and the checkpoint comes first
                 bar.write(said, file=sys.stderr)
+    run.check_finite()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,7 +11,6 @@ from udd.costs.schedule import distillation_compiles, own_steps, shared_steps, t
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step
 from udd.data import Dataset
-from udd.methods.udd import Distilled
 
 FLOAT = 4  # bytes
 USED = 0.8  # the part of the free memory that a step may take: allocators waste some
@@ -58,30 +58,31 @@ def fitting(step: Step, free: int, device: torch.device) -> int:
     return count
 
 
-def steps(sets: list[Distilled], data: Dataset) -> list[Step]:
-    """The largest step of each kind that the sets take together."""
-    options, (_, channels, side, _) = sets[0].options, data.train_images.shape
+def steps(config: dict[str, Any], data: Dataset) -> list[Step]:
+    """The largest step of each kind that a set takes."""
+    options, (_, channels, side, _) = config["distill"], data.train_images.shape
     sizes = Sizes(channels, side, len(data.classes), len(data.train_images), len(data.test_images))
     compiled = distillation_compiles(options, sizes, data.train_images.device)
-    own = (own_steps(made.options, made.config["ipc"], sizes, compiled) for made in sets)
-    return widest(together(shared_steps(options, sizes, compiled), *own))
+    return widest(together(shared_steps(options, sizes, compiled), own_steps(options, config["ipc"], sizes, compiled)))
 
 
-def to_come(sets: list[Distilled], data: Dataset) -> int:
-    """The bytes that join the data and the images for good: a real batch of every class; of each set velocity, gradient and update."""
-    real = len(data.classes) * sets[0].options["batch_real"] * data.train_images[0].nbytes
-    return real + sum(3 * made.images.nbytes for made in sets)
+def to_come(config: dict[str, Any], data: Dataset) -> int:
+    """The bytes that join the data and the images for good: a real batch of every class; velocity, gradient and update of the images."""
+    pixels = data.train_images[0].nbytes * len(data.classes)
+    return config["distill"]["batch_real"] * pixels + 3 * FLOAT * config["ipc"] * pixels
 
 
-def chunk(sets: list[Distilled], data: Dataset) -> tuple[int | None, str]:
+def chunk(config: dict[str, Any], data: Dataset) -> tuple[int | None, str]:
     """How many training images of a class go through the network at once (None: all), and a line that says what memory will be taken beyond
-    what the data take already. The line is empty where that is little."""
+    what the data take already. The line is empty where that is little. Only UDD's step can go in parts."""
+    if config["method"] != "distill":
+        return None, ""
     from udd.costs.memory import taken
 
-    found, device = steps(sets, data), data.train_images.device
+    found, device = steps(config, data), data.train_images.device
     if max(bound(step.model, step.images) for step in found) < SMALL:
         return None, ""
-    free, lasting = free_bytes(device), to_come(sets, data)
+    free, lasting = free_bytes(device), to_come(config, data)
     matched = next(step for step in found if step.kind == "synthetic")
     count = matched.images if free is None else fitting(matched, max(0, free - lasting), device)
     total = lasting + max(taken(step._replace(images=count) if step is matched else step, device) for step in found)

@@ -31,7 +31,7 @@ def run(argv: list[str] | None = None) -> None:
     if not isinstance(config, dict) or "distill" not in config:
         raise UserError("--config, --variant: found no section `distill`; expected the configuration of one set that is distilled")
     distill = config["distill"]
-    check_data([config | {"ipc": 1}], read_manifest(args.manifest), args.manifest)
+    check_data(config | {"ipc": 1}, read_manifest(args.manifest), args.manifest)
     if distill["networks"] != "pool" or not 0 <= args.member < distill["pool"]:
         raise UserError(f"--member {args.member}: expected `networks: pool` and a number below {distill['pool']}; found `{distill['networks']}`")
     device = setup(args.device, args.threads)

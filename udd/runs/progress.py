@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from udd.files import write_atomic
-from udd.methods.udd import Distilled
-from udd.objectives.matching import Matched
+from udd.proxies.meeting import Scalars
 
-COLUMNS = ("iteration", "outer", "loss", "loss_gradient", "loss_cfc", "grad_norm_gradient", "grad_norm_cfc", "images_per_second", "seconds")
-
-
-def curve_row(made: Distilled, got: Matched, iteration: int, outer: int, rate: float, seconds: float) -> Tensor:
-    """One row of a set's loss curve, float64 [columns]: losses are means over classes, norms are over all pixels of the set."""
-    cfc = torch.zeros_like(got.gradient) if got.gradient_cfc is None else got.gradient_cfc
-    losses = (got.loss_gradient.mean(), got.loss_cfc.mean(), (got.gradient - cfc).norm(), cfc.norm())
-    gradient, contrast, norm_gradient, norm_cfc = (value.item() for value in losses)
-    total = gradient + made.options["cfc_weight"] * contrast
-    return torch.tensor([iteration, outer, total, gradient, contrast, norm_gradient, norm_cfc, rate, seconds], dtype=torch.float64)
+BEFORE, AFTER = ("iteration", "outer"), ("steps_per_second", "seconds")  # the curve's columns around a method's own
 
 
-def curve_csv(rows: Tensor) -> str:
-    """The loss curve as CSV: float64 [rows, columns] -> text."""
+def columns(scalars: Scalars) -> list[str]:
+    """The columns of a curve whose rows these scalars are."""
+    return [*BEFORE, *scalars, *AFTER]
+
+
+def curve_row(scalars: Scalars, iteration: int, outer: int, rate: float, seconds: float) -> Tensor:
+    """One row of a set's curve, float64 [columns]: what a method has for each class is averaged."""
+    values = [value.double().mean().item() for value in scalars.values()]
+    return torch.tensor([iteration, outer, *values, rate, seconds], dtype=torch.float64)
+
+
+def curve_csv(names: Sequence[str], rows: Tensor) -> str:
+    """The curve as CSV: float64 [rows, columns] -> text."""
     lines = (",".join(f"{value:.10g}" for value in row) for row in rows.tolist())
-    return "\n".join([",".join(COLUMNS), *lines]) + "\n"
+    return "\n".join([",".join(names), *lines]) + "\n"
 
 
-def write_curve(path: Path, rows: Tensor) -> None:
-    """Write a loss curve atomically."""
-    write_atomic(path, curve_csv(rows))
+def write_curve(path: Path, names: Sequence[str], rows: Tensor) -> None:
+    """Write a curve atomically."""
+    write_atomic(path, curve_csv(names, rows))
 
 
 def duration(seconds: float) -> str:
@@ -44,24 +46,22 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def log_line(made: Distilled, row: Tensor, total: int, eta: float) -> str:
-    """One line about one set: where it is, loss parts, gradient norms, images a second, time to go."""
-    iteration, _, _, gradient, contrast, norm_gradient, norm_cfc, rate, _ = row.tolist()
-    return (
-        f"{made.config['variant']} {iteration:.0f}/{total} | L_g {gradient:.4g} L_c {contrast:.4g} "
-        f"| |dL_g| {norm_gradient:.3g} |dL_c| {norm_cfc:.3g} | {rate:.0f} images/s | {duration(eta)} to go"
-    )
+def log_line(variant: str, names: Sequence[str], row: Tensor, total: int, eta: float) -> str:
+    """One line about a set: where it is, the method's scalars, steps a second, time to go."""
+    found = dict(zip(names, row.tolist(), strict=True))
+    own = " ".join(f"{name} {found[name]:.4g}" for name in names[len(BEFORE) : -len(AFTER)])
+    return f"{variant} {found['iteration']:.0f}/{total} | {own} | {found['steps_per_second']:.3g} steps/s | {duration(eta)} to go"
 
 
 class Pace:
-    """Images a second and time to go, measured since this process began."""
+    """Steps a second and time to go, measured since this process began."""
 
-    def __init__(self, done: int, total: int, images_a_step: int):
-        self.begun, self.done, self.total, self.images = time.monotonic(), done, total, images_a_step
+    def __init__(self, done: int, total: int):
+        self.begun, self.done, self.total = time.monotonic(), done, total
 
     def rate(self, done: int) -> float:
-        """Images a second so far: real, synthetic and those that train the network."""
-        return (done - self.done) * self.images / max(time.monotonic() - self.begun, 1e-9)
+        """Steps a second so far."""
+        return (done - self.done) / max(time.monotonic() - self.begun, 1e-9)
 
     def to_go(self, done: int) -> float:
         """Seconds until the last iteration, at the pace so far."""

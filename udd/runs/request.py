@@ -11,9 +11,10 @@ from udd.command import add_common
 from udd.config import files as places
 from udd.config.compare import difference
 from udd.config.params import load as load_params
-from udd.config.plan import add_config, canonical, named_cell, networks_config, networks_part, read_config, set_config
+from udd.config.plan import add_config, canonical, named_cell, networks_config, read_config, set_config
 from udd.errors import UserError
 from udd.files import inputs_digest
+from udd.methods import CHOOSES, METHODS, modules
 from udd.provenance import code_digest
 from udd.proxies import pooled
 
@@ -32,20 +33,20 @@ def parser() -> argparse.ArgumentParser:
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
     made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
-    made.add_argument("--out", type=Path, nargs="+", help="the synthetic set; its place below results/synthetic by default")
-    made.add_argument("--curve", type=Path, nargs="+", help="loss curve (CSV); its place below results/curves by default")
+    made.add_argument("--out", type=Path, help="the synthetic set; its place below results/synthetic by default")
+    made.add_argument("--curve", type=Path, help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
     made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by udd pool; without it they are trained here")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
-    made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the sets after so many networks, as OUT-outerN.safetensors")
+    made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the set after so many networks, as OUT-outerN.safetensors")
     made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run")
     add_common(made)
     return made
 
 
-def requested(args: argparse.Namespace) -> list[Task]:
-    """The sets to make. Fills in the paths that the command line left out. Raises UserError if they do not fit together."""
+def requested(args: argparse.Namespace) -> Task:
+    """The set to make. Fills in the paths that the command line left out. Raises UserError if they do not fit together."""
     config = read_config(args)
     if config is None:
         params = load_params(args.params)
@@ -53,50 +54,41 @@ def requested(args: argparse.Namespace) -> list[Task]:
         config = set_config(params, cell, args.seed)
         place = f"{cell.folder}/seed{args.seed}"
         places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}")
-        args.out = args.out or [Path(params["results"], f"synthetic/{place}.safetensors")]
-        args.curve = args.curve or [Path(params["results"], f"curves/{place}.csv")]
-    configs = list[dict[str, Any]](config if isinstance(config, list) else [config])
+        args.out = args.out or Path(params["results"], f"synthetic/{place}.safetensors")
+        args.curve = args.curve or Path(params["results"], f"curves/{place}.csv")
+    check(config)
     places.need(args, "manifest", "root", "out")
-    curves = args.curve or [out.with_suffix(".csv") for out in args.out]
-    args.checkpoints = args.checkpoints or args.out[0].parent
-    if not len(configs) == len(args.out) == len(curves):
-        raise UserError(f"--out, --curve: found {len(args.out)} and {len(curves)} paths for {len(configs)} configurations; give one each")
-    check(configs)
-    return [Task(*parts) for parts in zip(configs, args.out, curves, strict=True)]
+    args.checkpoints = args.checkpoints or args.out.parent
+    return Task(config, args.out, args.curve or args.out.with_suffix(".csv"))
 
 
-def check(configs: list[dict[str, Any]]) -> None:
-    """Raise UserError if the sets cannot be made together, or are not for distillation."""
-    for config in configs:
-        missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys()
-        if missing:
-            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
-        if config["method"] != "distill":
-            raise UserError(f"variant {config['variant']}: its method is {config['method']}, not distill; use udd coresets")
-        if (config["dataset"], config["seed"]) != (configs[0]["dataset"], configs[0]["seed"]):
-            raise UserError("--config: sets in lockstep need the same data set and seed; run them apart")
-        if networks_part(config["distill"]) != networks_part(configs[0]["distill"]):
-            raise UserError("--config: sets in lockstep need the same networks' schedule (net_*, cutmix_*, outer, inner, ...); run them apart")
+def check(config: dict[str, Any]) -> None:
+    """Raise UserError unless the configuration is that of a set which is distilled."""
+    missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
+    if missing:
+        raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
+    if config["method"] not in METHODS or METHODS[config["method"]] == CHOOSES:
+        raise UserError(f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets")
 
 
-def check_data(configs: list[dict[str, Any]], manifest: dict[str, Any], path: Path) -> None:
+def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> None:
     """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
-    if manifest["config"] != configs[0]["dataset"]:
-        raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(configs[0]['dataset'])}; run udd data again")
-    smallest = min(manifest["counts"]["train"])
-    for config in configs:
-        if config["ipc"] > smallest:
-            raise UserError(f"ipc {config['ipc']}: the smallest class of {config['dataset']['name']} has {smallest} training images; lower ipc")
+    if manifest["config"] != config["dataset"]:
+        raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(config['dataset'])}; run udd data again")
+    smallest, name = min(zip(manifest["counts"]["train"], manifest["classes"], strict=True), key=lambda counted: counted[0])
+    if config["ipc"] > smallest:
+        found = f"the smallest class of {config['dataset']['name']} has {smallest} training images"
+        raise UserError(f"ipc {config['ipc']}: {found}; lower ipc, or give class {name} more of them")
 
 
-def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
+def check_pool(config: dict[str, Any], args: argparse.Namespace) -> None:
     """Raise UserError if a network of the pool is missing, or was trained for another configuration."""
-    distill = configs[0]["distill"]
+    distill = config["distill"]
     if not args.pool:
         return
     if distill["networks"] != "pool":
         raise UserError(f"--pool {args.pool}: the configuration says `networks: {distill['networks']}`, expected `pool`; leave --pool out")
-    planned = networks_config(configs[0])
+    planned = networks_config(config)
     for member in range(min(distill["pool"], distill["outer"])):
         path = pooled.member_path(args.pool, member)
         found = pooled.metadata(path)
@@ -104,7 +96,8 @@ def check_pool(configs: list[dict[str, Any]], args: argparse.Namespace) -> None:
             raise UserError(f"{path}: trained for another configuration: {differing}; make it again with udd pool")
 
 
-def checkpoint_path(folder: Path, configs: list[dict[str, Any]], manifest: Path) -> Path:
+def checkpoint_path(folder: Path, config: dict[str, Any], manifest: Path) -> Path:
     """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
-    made_of = canonical(configs) + code_digest("udd.methods.udd") + inputs_digest([manifest])
-    return Path(folder) / f"seed{configs[0]['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"
+    code = "".join(code_digest(module) for module in modules(config["method"]))
+    made_of = canonical(config) + code + inputs_digest([manifest])
+    return Path(folder) / f"seed{config['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"

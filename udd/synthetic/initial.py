@@ -1,13 +1,17 @@
-"""The images that a distillation starts from (Sec. 2.1; method of IDC for `mix`)."""
+"""Where a set begins and ends: the images that a distillation starts from (Sec. 2.1; IDC's `mix`), and what of it is stored."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from udd.data import Dataset
 from udd.networks.augment import as_float
 from udd.synthetic.regions import grid_boxes
+from udd.synthetic.sets import SyntheticSet
 
 
 def draw_real(images: Tensor, labels: Tensor, classes: int, count: int, generator: torch.Generator) -> Tensor:
@@ -33,3 +37,17 @@ def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, gen
         small = F.interpolate(as_float(cells[:, :, cell]).flatten(0, 1), (height, width), mode="area")
         made[..., top : top + height, left : left + width] = small.unflatten(0, (classes, ipc))
     return made
+
+
+def start(config: dict[str, Any], data: Dataset, generator: torch.Generator) -> Tensor:
+    """The images that a configuration starts from, float32 [C, IPC, K, H, W] in [0, 1]."""
+    options, given = config["distill"], (data.train_images, data.train_labels, len(data.classes), config["ipc"])
+    return mix(*given, options["factor"], generator) if options["init"] == "mix" else real(*given, generator)
+
+
+def as_set(images: Tensor, boxes: Tensor, whole: bool, data: Dataset, config: dict[str, Any], provenance: dict[str, Any]) -> SyntheticSet:
+    """A set of images [C, IPC, K, H, W], clamped to [0, 1], with candidate windows int64 [N, 4]; whole: whether the images train too."""
+    labels = torch.arange(len(data.classes)).repeat_interleave(config["ipc"])
+    metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
+    metadata |= {"whole": whole, "config": config, "provenance": provenance}
+    return SyntheticSet(images.detach().clamp(0, 1).flatten(0, 1).cpu(), labels, boxes.cpu(), metadata)

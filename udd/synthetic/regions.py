@@ -107,11 +107,12 @@ def overlap(start: Tensor, length: Tensor, cells: int) -> Tensor:
     return (torch.minimum(left + 1, end) - torch.maximum(left, start.unsqueeze(1))).clamp(min=0)
 
 
-def area_weights(boxes: Tensor, side: int, cells: int, like: Tensor) -> Tensor:
+def area_weights(boxes: Tensor, side: int, cells: int, like: Tensor, grow: int = 0) -> Tensor:
     """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b). [N, cells ** 2], rows sum to 1.
 
+    grow: the pixels that the network's first convolution adds on each side (28 grow to 32), which the map covers too.
     All windows at once, where they lie: asking for a window's place would make a GPU wait at every search.
     """
-    top, left, height, width = (boxes.double() * (cells / side)).unbind(1)
+    top, left, height, width = ((boxes.double() + boxes.new_tensor([grow, grow, 0, 0])) * (cells / (side + 2 * grow))).unbind(1)
     areas = overlap(top, height, cells).unsqueeze(2) * overlap(left, width, cells).unsqueeze(1)  # [N, cells, cells]
     return (areas / areas.sum((1, 2), keepdim=True)).flatten(1).to(like)

@@ -30,6 +30,16 @@ class SyntheticSet(NamedTuple):
     windows: Tensor
     metadata: dict[str, Any]
 
+    def save(self, path: Path | str) -> None:
+        """Write the set atomically."""
+        save(path, self)
+
+    def show(self, most: int = 10) -> Any:
+        """A matplotlib figure of at most `most` images of each of the first ten classes, a row a class; in a notebook it shows itself."""
+        from udd.reports.figures.gallery import of_set  # on demand: the one place where a set looks up to what draws it
+
+        return of_set(self, most)
+
 
 def save(path: Path | str, made: SyntheticSet) -> None:
     """Write a set atomically; the same set gives the same bytes."""

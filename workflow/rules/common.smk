@@ -3,10 +3,13 @@
 from udd.config import drawings as analysis, plan
 from udd.provenance import code_digest
 
-params = flow.checked(config, reversed(workflow.configfiles))
+params = flow.checked(config, workflow)
 flow.prepare_environment(params, workflow.basedir)
+flow.may_queue_again(workflow)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)
+flow.restore_records(workflow, params)
+flow.reportable(params)
 
 
 wildcard_constraints:

@@ -1,11 +1,12 @@
-"""Raw data -> a manifest: what is there, its checksums, its statistics. The raw data itself is a cache."""
+"""Raw data -> a manifest: what is there, its checksums, its statistics. Made again when the raw files are others."""
 
 
 rule data:
     output:
-        results("data/{dataset}.json"),
+        update(results("data/{dataset}.json")),  # kept where this fails, or the raw data is gone
     params:
         config=lambda w: plan.canonical(plan.dataset_config(params, w.dataset)),
+        raw=lambda w: flow.raw_files(params, w.dataset),
         code=code_digest("udd.data"),
     log:
         results("logs/data/{dataset}.log"),

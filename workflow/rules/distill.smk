@@ -1,4 +1,7 @@
-"""Algorithm 1: real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut."""
+"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
+
+SIGTERM, by which a queue tells a job that its time is over, leaves alone who listens (tee), so that the checkpoint can be written.
+"""
 
 
 rule distill:
@@ -10,11 +13,11 @@ rule distill:
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.methods.udd"),
+        code=lambda w: flow.method_code(params, w.variant),
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
         pool=lambda w, input: flow.pool_option(input),
     wildcard_constraints:
-        variant=flow.pick(plan.variants(params, "distill")),
+        variant=flow.pick(plan.distilled(params)),
     log:
         results("logs/distill/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
@@ -22,6 +25,6 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
+        'trap : TERM; python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
         " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS"
-        " 2>&1 | (tee -i {log:q} || :)"
+        " 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

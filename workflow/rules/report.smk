@@ -5,6 +5,14 @@ from shutil import which
 from udd.reports.quoted import FOLDER as QUOTED
 
 
+localrules:  # on a cluster they run where Snakemake does: seconds each
+    collect,
+    collect_request,
+    tables,
+    pdf,
+    figures,
+
+
 rule collect:
     input:
         [results(f"accuracy/{record.path}") for record in plan.all_records(params)],
@@ -50,9 +58,9 @@ rule tables:
     input:
         accuracy=results("collected/{table}/accuracy.csv"),
     output:
-        tex=report(results("tables/{table}.tex"), **flow.reported("table", "table")),
-        markdown=results("tables/{table}.md"),
-        csv=report(results("tables/{table}.csv"), **flow.reported("table", "table")),
+        tex=report(results("tables/{table}.tex"), **flow.reported("table", "table", "LaTeX")),
+        markdown=report(results("tables/{table}.md"), **flow.reported("table", "table", "Markdown")),
+        csv=report(results("tables/{table}.csv"), **flow.reported("table", "table", "CSV")),
     params:
         config=lambda w: plan.canonical(analysis.table_config(params, w.table)),
         code=code_digest("udd.reports.tables"),
@@ -90,7 +98,7 @@ rule figures:
     input:
         lambda w: [results(path) for path in flow.drawn_from(params, w.stem)],
     output:
-        png=report(results("figures/{stem}.png"), **flow.reported("figure", "stem")),
+        png=report(results("figures/{stem}.png"), **flow.reported("figure", "stem", "PNG")),
         pdf=results("figures/{stem}.pdf"),
     params:
         config=lambda w: plan.canonical(analysis.figure_config(params, flow.drawing(params, w.stem))),

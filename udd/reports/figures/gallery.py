@@ -8,9 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from udd.reports.figures.lettering import plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
+from udd.synthetic.sets import SyntheticSet
 
+SHORT = 24  # characters of a class's name
 MOST = 10  # images of a class, and classes where there are several images of each
 
 
@@ -23,7 +26,18 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     panels += [(variant_name(name), by_class(made.images, made.labels, count, classes)) for name, made in sets]
     single = count == 1
     arranged = [(name, ten_a_row(rows) if single else rows[:MOST]) for name, rows in panels]
-    return single_file(config, arranged) if single else side_by_side(config, arranged, dataset.classes[:MOST])
+    return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
+
+
+def of_set(made: SyntheticSet, most: int) -> Figure:
+    """A set alone: a row a class with its name, at one image a class ten classes a row."""
+    classes = made.metadata["classes"]
+    rows = by_class(made.images, made.labels, most, len(classes))
+    if max(map(len, rows)) == 1:
+        figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
+        show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
+        return figure
+    return side_by_side({"dataset": made.metadata["dataset"], "ipc": most}, [(made.metadata["config"]["variant"], rows[:MOST])], classes[:MOST])
 
 
 def ten_a_row(rows: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

@@ -16,12 +16,14 @@ from udd.evaluation.reference import load as load_proxies
 from udd.evaluation.views import searched
 from udd.methods.policies import takes_all
 from udd.networks.streams import stream
+from udd.reports.figures.lettering import plain
 from udd.reports.figures.real import dataset_of, real_by_class
 from udd.reports.figures.style import COLOURS, Sources, pixels, place_name, read_set, start, variant_name
 from udd.synthetic.regions import windows
 from udd.synthetic.sets import SyntheticSet
 
 CLASSES = 8  # columns
+SHORT = 16  # characters of a class's name above its column
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
@@ -44,7 +46,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
             for axis, numbers in zip(axes[2 * number], chosen(made, index, proxies), strict=True):
                 outline(axis, made, numbers)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
-        axis.set_title(name, fontsize=8)
+        axis.set_title(plain(name, SHORT), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
     legend(figure, rows[-1][2])
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)

@@ -33,9 +33,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     """A line a configuration, a point a length of its schedule; bars are sample standard deviations."""
     found = lines(config, read(sources.collected / "accuracy.csv"), sources)
     if not found:
-        raise UserError(
-            f"{sources.collected}: no evaluation of {place_name(config)} that the figure asks for; run udd.evaluation.accuracy and udd.reports.collect"
-        )
+        raise UserError(f"{sources.collected}: no evaluation of {place_name(config)} that the figure asks for; run udd evaluate and udd collect")
     figure, axes = start(7.2, 3.4, 1, 2, sharey=True)
     for axis, column in zip(axes[0], ("iterations", "minutes"), strict=True):
         for colour, line in zip(COLOURS, found, strict=False):

@@ -20,6 +20,7 @@ from udd.config.compare import difference
 from udd.config.plan import Cell
 from udd.errors import UserError
 from udd.files import atomic_path
+from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.names import CFC, JITTER, METHODS, POLICY, REGIONS, dataset
 from udd.synthetic.sets import SyntheticSet, load
 
@@ -58,12 +59,12 @@ def variant_name(name: str) -> str:
     """A variant as people write it."""
     if name in METHODS or name in OTHERS:
         return (METHODS | OTHERS)[name]
-    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name)
+    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), plain(name))
 
 
 def place_name(config: dict[str, Any]) -> str:
     """Data set and IPC of a figure."""
-    return f"{dataset(config['dataset'])}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
+    return f"{plain(dataset(config['dataset']))}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
 
 
 def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
@@ -91,6 +92,7 @@ def mosaic(rows: Sequence[Sequence[Tensor]], gap: int = 1) -> np.ndarray:
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure as PNG or PDF, by each path's suffix, atomically and without dates: the same figure gives the same bytes."""
+    lend_fonts(figure)
     for path in paths:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], metadata=NO_DATES[path.suffix])

@@ -40,9 +40,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     mues = read_mues(sources.collected / "utilization.csv")
     found = families(config, mues, read(sources.collected / "accuracy.csv"))
     if not found:
-        raise UserError(
-            f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd.evaluation.utilization and udd.evaluation.accuracy"
-        )
+        raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization and udd evaluate")
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
     for number, family in enumerate(found):
@@ -74,7 +72,7 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
     for made in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), made["variant"])
         runs = groups.get(Key(*place, config["protocol"], config["architecture"]))
-        if place in mues and runs and "distill" in made:
+        if place in mues and runs and "decode" in made.get("distill", {}):
             decode, key = made["distill"]["decode"], VARIED[made["distill"]["decode"]][1]
             point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made["distill"][key])
             found.setdefault(canonical(made["distill"] | {key: None}), Family(decode, [])).points.append(point)

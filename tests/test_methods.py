@@ -1,0 +1,109 @@
+"""Methods beside UDD: each loss against an obvious float64 reference, each better than its start; a new one changes nothing of the others."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from references import slow_augment, standardised
+from runs import Run
+from tiny import dataset, network, noise, of_method, params
+
+from udd.config import params as parameters
+from udd.config.params import SCHEMA
+from udd.config.plan import Cell, all_cells, canonical, method, set_config
+from udd.methods import METHODS, dm, dsa
+from udd.networks import augment
+from udd.networks.streams import stream
+
+MEAN, STD = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64), torch.tensor([0.2, 0.25, 0.3], dtype=torch.float64)
+
+
+def batch(count: int, seed: int) -> torch.Tensor:
+    return noise(count, 3, 8, 8, seed=seed)
+
+
+def draws() -> augment.Draws:
+    return augment.draw(["color", "crop", "cutout"], 1, 8, stream("cpu", "draws"), torch.float64)
+
+
+def feature_of(model, image: torch.Tensor) -> torch.Tensor:
+    """The embedding of one augmented image."""
+    return model.features(slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(0))[1][0]
+
+
+def test_dm_is_the_squared_distance_of_mean_features():
+    model, ours, real = network(), batch(3, 1), batch(5, 2)
+    ours_mean, real_mean = (torch.stack([feature_of(model, image) for image in images]).mean(0) for images in (ours, real))
+    expected = ours_mean - real_mean
+    assert dm.distance(model, ours, real, draws(), MEAN, STD).item() == pytest.approx(expected.square().sum().item(), rel=1e-9)
+
+
+def gradients_of(model, images: torch.Tensor, label: int) -> list[torch.Tensor]:
+    """The mean over images of each one's gradient."""
+    found = []
+    for image in images:
+        logits = model(slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(0))
+        found.append(torch.autograd.grad(F.cross_entropy(logits, torch.tensor([label])), list(model.parameters())))
+    return [torch.stack(of_weight).mean(0) for of_weight in zip(*found, strict=True)]
+
+
+def test_dsa_is_the_cosine_distance_of_every_output_channels_gradient():
+    model, ours, real = network(), batch(3, 1), batch(5, 2)
+    expected = 0.0
+    for one, other in zip(gradients_of(model, ours, 1), gradients_of(model, real, 1), strict=True):
+        if one.dim() > 1:
+            for a, b in zip(one.flatten(1), other.flatten(1), strict=True):
+                expected += (1 - a @ b / (a.norm() * b.norm() + 1e-6)).item()
+    assert dsa.distance(model, ours, real, 1, draws(), MEAN, STD).item() == pytest.approx(expected, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.floats(0.1, 10))
+def test_the_cosine_distance_is_blind_to_length_and_knows_opposites(seed, factor):
+    gradient = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert dsa.cosine_distance(gradient, factor * gradient).item() == pytest.approx(0, abs=1e-4)
+    assert dsa.cosine_distance(gradient, -factor * gradient).item() == pytest.approx(8, abs=1e-4)
+    assert dsa.cosine_distance(gradient[:, 0, 0, 0], gradient[:, 0, 0, 1]).item() == 0
+
+
+@pytest.mark.parametrize(("name", "changes"), [("dm", {"image_lr": 0.5}), ("dsa", {"image_lr": 1.0}), ("dc", {"image_lr": 1.0})])
+def test_a_method_lowers_its_own_distance(name, changes):
+    quiet = {"matching_augment": [], "outer": 1, "inner": 40, "net_images": 0, "batch_real": 21, "image_lr_decay_at": [], "init": "mix"}
+    made = of_method(name, ipc=1, **(quiet | changes))
+    made = made | ({"dsa": made["dsa"] | {"net_epochs": 0}} if "dsa" in made else {})
+    run = Run(made, dataset(side=8, count=3))
+    losses = [run.advance(False)["loss"].mean().item() for _ in range(40)]
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+def test_dsa_trains_its_network_on_the_synthetic_set():
+    run = Run(of_method("dsa", inner=2, net_lr=0.1), dataset())
+    run.advance(False)
+    first = run.state.weights
+    run.advance(False)
+    assert all(not torch.equal(a, b) for a, b in zip(first, run.state.weights, strict=True) if a.dim() > 1)
+
+
+def test_a_new_method_with_a_section_of_its_own_changes_no_other_cell(monkeypatch, tmp_path):
+    schema = yaml.safe_load(SCHEMA.read_text())
+    schema["$defs"]["mine"] = {"type": "object", "additionalProperties": False, "properties": {"strength": {"type": "number"}}}
+    schema["properties"]["mine"] = {"$ref": "#/$defs/mine"}
+    schema["properties"]["variants"]["additionalProperties"]["properties"]["method"]["enum"].append("mine")
+    (tmp_path / "schema.yaml").write_text(yaml.safe_dump(schema))
+    before = {cell: canonical(set_config(params(), cell, 0)) for cell in all_cells(params())}
+    monkeypatch.setattr(parameters, "SCHEMA", tmp_path / "schema.yaml")
+    monkeypatch.setitem(METHODS, "mine", "proxies")
+    more = parameters.check(params() | {"mine": {"strength": 2.0}, "variants": params()["variants"] | {"mine": {"method": "mine"}}})
+    assert {cell: canonical(set_config(more, cell, 0)) for cell in before} == before
+    found = set_config(more, Cell("cifar10", 10, "mine"), 0)
+    assert found["mine"] == {"strength": 2.0} and "policy" not in found["distill"] and "net_lr" in found["distill"]
+
+
+def test_a_cell_holds_nothing_of_other_methods():
+    for cell in all_cells(params()):
+        found, how = set_config(params(), cell, 0), method(params(), cell.variant)
+        assert not ({"dsa", "dm"} - {how}) & found.keys()
+        if how not in ("distill", "full") and "distill" in found:
+            assert not {"policy", "selected", "cfc", "scales"} & found["distill"].keys()

@@ -1,0 +1,182 @@
+"""The Python interface: data sets from anywhere, any method on them, the accuracy of what it made."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from udd.config import params as parameters
+from udd.config import plan
+from udd.data import Dataset
+from udd.data.packing import READERS, channel_statistics
+from udd.data.raw import Raw, check
+from udd.device import setup
+from udd.errors import UserError
+from udd.evaluation.accuracy import Config, Work
+from udd.evaluation.accuracy import evaluate as accuracy
+from udd.evaluation.views import changes, every
+from udd.methods import CHOOSES, METHODS, coresets
+from udd.provenance import provenance
+from udd.reports.names import ARCHITECTURES
+from udd.runs.loop import Run, complete
+from udd.synthetic.sets import SyntheticSet, load
+
+__all__ = ["dataset", "distill", "evaluate", "load"]
+DEFAULTS = Path(__file__).parent / "config" / "defaults.yaml"
+Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, labels [n], test images, labels
+
+
+def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
+    """A data set from a folder (train/<class>/*, test/<class>/*), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where
+    absent), or four arrays: training images, labels, test images, labels.
+
+    keys: `size`, `classes` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
+    """
+    if not isinstance(source, str | Path):
+        return of_arrays(source, name or "arrays", keys.get("classes"))
+    path = Path(source)
+    if path.is_dir() or path.suffix == ".npz":
+        kind = "folder" if path.is_dir() else "npz"
+        config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
+        raw = READERS[kind](config, path.resolve().parent, 0)
+    elif str(source) in READERS:
+        config = {"name": name or str(source), "kind": str(source)} | keys
+        raw = READERS[str(source)](config, Path(root), 0)
+    else:
+        known = ", ".join(kind for kind in READERS if kind not in ("folder", "npz"))
+        raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
+    check(raw)
+    return of_raw(raw, config["name"])
+
+
+def of_raw(raw: Raw, name: str) -> Dataset:
+    """A data set of what a reader found."""
+    mean, std = channel_statistics(raw.train_images)
+    tensors = (torch.from_numpy(np.ascontiguousarray(each)) for each in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels))
+    return Dataset(name, list(raw.classes), mean, std, *tensors)
+
+
+def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
+    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, or their shapes do not fit."""
+    if len(arrays) != 4:
+        raise UserError(f"dataset: found {len(arrays)} arrays, expected four: training images, labels, test images, labels")
+    train, train_labels, test, test_labels = (np.asarray(each) for each in arrays)
+    for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
+        if found.dtype != np.uint8 or found.ndim not in (3, 4) or len(found) != len(labels):
+            shape = f"{found.dtype} {list(found.shape)} with {len(labels)} labels"
+            raise UserError(f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n labels")
+    count = int(train_labels.max()) + 1
+    names = list(classes or map(str, range(count)))
+    raw = Raw(Path("dataset"), names, [], channels_first(train), train_labels.astype(np.int64), channels_first(test), test_labels.astype(np.int64))
+    check(raw)
+    return of_raw(raw, name)
+
+
+def channels_first(images: np.ndarray) -> np.ndarray:
+    """Images as [n, K, H, W]."""
+    if images.ndim == 3:
+        return images[:, None]
+    return images.transpose(0, 3, 1, 2) if images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3) else images
+
+
+def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:
+    """All parameters with this data set in them, and the resolved configuration of one set. Raises UserError for an unknown method or key."""
+    params = parameters.load([DEFAULTS])
+    if method not in params["variants"] or method == "full":
+        raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
+    section = "coreset" if METHODS[plan.method(params, method)] == CHOOSES else "distill"
+    params["datasets"].setdefault(data.name, {"kind": "npz"})
+    variant = dict(params["variants"][method])
+    params["variants"][method] = variant | {section: variant.get(section, {}) | keys}
+    params = parameters.check(params, "distill")
+    return params, plan.set_config(params, plan.Cell(data.name, ipc, method), seed)
+
+
+def fingerprint(data: Dataset) -> str:
+    """The digest of a data set's training images and labels."""
+    found = hashlib.sha256(data.train_images.cpu().numpy().tobytes())
+    found.update(data.train_labels.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
+def distill(
+    data: Dataset,
+    method: str = "udd",
+    ipc: int = 1,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    minutes: float = float("inf"),
+    device: str = "auto",
+    threads: int = 0,
+    **keys: Any,
+) -> SyntheticSet:
+    """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
+
+    checkpoint: the file from which a run that was cut goes on; kept every three minutes. minutes: after so long the run ends at its
+    checkpoint with udd.errors.Stopped. keys: any key of params.yaml's section `distill` (`outer=50, inner=40`, ...). On a terminal a bar
+    shows how far it is.
+    """
+    place = setup(device, threads)
+    _, config = configuration(data, method, ipc, seed, keys)
+    data = data.to(place)
+    if METHODS[config["method"]] == CHOOSES:
+        return coresets.as_set(coresets.coreset(config, data, place), data, config, provenance("udd.methods.coresets", place))
+    smallest = min(torch.bincount(data.train_labels, minlength=len(data.classes)).tolist())
+    if ipc > smallest:
+        raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {smallest} training images; lower ipc")
+    path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
+    inputs = fingerprint(data)
+    run = Run(config, data, path, None, inputs, plan.canonical(config) + inputs)
+    complete(run, until=time.monotonic() + 60 * minutes)
+    path.unlink(missing_ok=True)
+    return run.finished()
+
+
+class Accuracy(NamedTuple):
+    """Test accuracies in %, one a network, after the last epoch; the architecture, and the SGD steps of each network."""
+
+    values: list[float]
+    architecture: str
+    steps: int
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return statistics.fmean(self.values)
+
+    @property
+    def std(self) -> float:
+        """Their sample standard deviation; 0 for one network."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} ± {self.std:.1f} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
+
+
+def evaluate(
+    made: SyntheticSet, data: Dataset, networks: int = 5, architecture: str = "convnet3", device: str = "auto", threads: int = 0, **keys: Any
+) -> Accuracy:
+    """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section `evaluate` (`epochs=200`, ...)."""
+    from udd.networks.training import epochs, steps_an_epoch
+
+    place = setup(device, threads)
+    found = made.metadata["config"]
+    params = parameters.load([DEFAULTS])
+    params["datasets"].setdefault(data.name, {"kind": "npz"})
+    params["evaluate"] |= keys
+    parameters.check(params, "evaluate")
+    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, found["ipc"], "udd")) | keys
+    if changes(made, recipe["views"]):
+        raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
+    images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
+    work = Work(images.to(place), labels.to(place), None, len(images))
+    config = {"set": found, "protocol": "python", "architecture": architecture, "evaluate": recipe}
+    values = [accuracy(config | {"network": network}, data.to(place), work, place)["accuracy"] for network in range(networks)]
+    return Accuracy(values, architecture, epochs(recipe, len(images)) * steps_an_epoch(len(images), recipe["batch"]))

@@ -1,0 +1,66 @@
+"""DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of a class are brought together.
+
+First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.data import Dataset
+from udd.networks.architectures import Network
+from udd.networks.augment import Draws, apply, as_float, normalise, pick
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic import initial
+from udd.synthetic.sets import SyntheticSet
+
+Config = dict[str, Any]
+
+
+class State(NamedTuple):
+    """Pixels [C, B, K, H, W] and their momentum."""
+
+    images: Tensor
+    velocity: Tensor
+
+
+def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
+    """Random real images, as published, or the start that the configuration names."""
+    images = initial.start(config, data, generator)
+    return State(images, torch.zeros_like(images))
+
+
+def mean_feature(network: Network, images: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
+    """The mean embedding of augmented images [B, K, H, W], bytes or floats in [0, 1]: [E]."""
+    return network.features(apply(normalise(as_float(images, mean.dtype), mean, std), draws))[1].mean(0)
+
+
+def distance(network: Network, synthetic: Tensor, real: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
+    """The squared distance of the mean features of a class's synthetic and real images under one draw (Eq. 5 of the paper). []."""
+    with torch.no_grad():
+        target = mean_feature(network, real, draws, mean, std)
+    return (mean_feature(network, synthetic, draws, mean, std) - target).square().sum()
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on the images of all classes."""
+    options, pixels = config["distill"], state.images.detach().requires_grad_()
+    given = (meeting.mean, meeting.std)
+    found = [distance(meeting.network, pixels[c], meeting.real[c], pick(meeting.draws, c), *given) for c in range(len(pixels))]
+    loss = torch.stack(found)  # [C]
+    (gradient,) = torch.autograd.grad(loss.sum(), pixels)
+    velocity = options["image_momentum"] * state.velocity + gradient
+    return State(state.images - options["image_lr"] * velocity, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
+
+
+def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
+    """Pixels are clamped to [0, 1] with every new network."""
+    return state._replace(images=state.images.clamp(0, 1))
+
+
+def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:
+    """The set as it is stored: its images, without windows."""
+    return initial.as_set(state.images, torch.zeros(0, 4, dtype=torch.int64), True, data, config, provenance)

@@ -1,0 +1,137 @@
+"""Snakemake's records (with what each file was made), kept by the content of the file: `snakemake.jsonl` in the results, which git keeps.
+
+Snakemake itself files them below `.snakemake` by the file's name alone. But git and DVC put other contents in the same places, and so does
+a hand; the record in force must be that of the content that is here. All paths are relative to the working directory, as Snakemake's are.
+`udd records results` writes the file for results made before there was one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from udd.errors import UserError
+from udd.files import sha256, write_atomic
+
+Record = dict[str, Any]
+METADATA = Path(".snakemake", "metadata")
+MEMORY = Path(".snakemake", "known.json")  # every content seen here and its record, so that going back in history finds it
+MADE_OF = ("rule", "input", "params", "code", "software_stack_hash", "input_checksums")
+TOLD = ("job_hash", "conda_env", "container_img_url", "log", "starttime", "endtime")  # by `snakemake --report`
+FIELDS = (*MADE_OF, *TOLD, "record_format_version")
+ABSENT = ""  # the digest of what was not here when its record was noted down
+BY_HAND = {"record_format_version": 6, "params": ["not written by this workflow"]}  # fits no job, so the job runs
+
+
+def place(path: str) -> Path:
+    """Where Snakemake's record of a file is: its path in base 64, cut into folders where a name would be too long."""
+    name, most = base64.urlsafe_b64encode(path.encode()).decode(), os.pathconf(".", "PC_NAME_MAX") - 1
+    parts = [name[start : start + most] for start in range(0, len(name), most)]
+    return METADATA.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def present(path: str) -> Record | None:
+    """Snakemake's record of a file, without what neither decides nor is told (the shell's command line)."""
+    try:
+        found = json.loads(place(path).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):  # absent, or being written
+        return None
+    return {field: found[field] for field in FIELDS if field in found}
+
+
+def all_present() -> dict[str, Record]:
+    """Snakemake's records of all files."""
+    places = (path.relative_to(METADATA) for path in METADATA.rglob("*") if path.is_file())
+    paths = (base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in found.parts)).decode() for found in places)
+    return {path: found for path in sorted(paths) if (found := present(path))}
+
+
+def put(path: str, record: Record) -> None:
+    """Make `record` the one that Snakemake finds for a file."""
+    write_atomic(place(path), json.dumps(record | {"incomplete": False}))
+
+
+def alike(one: Record | None, other: Record) -> bool:
+    """Whether two records say that a file was made of the same."""
+    return one is not None and all(one.get(field) == other.get(field) for field in MADE_OF)
+
+
+def read_lines(file: Path) -> dict[str, tuple[str, Record]]:
+    """(SHA-256, record) of each file that `snakemake.jsonl` lists; nothing if there is no such file. Raises UserError if it is damaged."""
+    if not file.exists():
+        return {}
+    try:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        return {line["path"]: (line["sha256"], line["record"]) for line in lines}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not a record a line ({error}); take git's again: git checkout {file}") from None
+
+
+def read_memory() -> dict[str, Any]:
+    """`records`: path -> SHA-256 -> record; `digests`: path -> size, time, SHA-256, so that nothing is read twice."""
+    try:
+        return json.loads(MEMORY.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {"records": {}, "digests": {}}
+
+
+def content(path: str, digests: dict[str, list[Any]]) -> str | None:
+    """The SHA-256 of a file, None if it is not here; from `digests` while size and time are the same."""
+    try:
+        stat = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if digests.get(path, [])[:2] != [stat.st_size, stat.st_mtime_ns]:
+        digests[path] = [stat.st_size, stat.st_mtime_ns, sha256(path)]
+    return digests[path][2]
+
+
+def restore(file: Path, reports: Iterable[str]) -> None:
+    """Give each file the record of its content. A report (quickly made again) that no run wrote gets one that fits no job."""
+    memory = read_memory()
+    known, digests, lines = memory["records"], memory["digests"], read_lines(file)
+    for path, (digest, record) in lines.items():
+        known.setdefault(path, {})[digest] = record
+    reports = set(reports)
+    for path in sorted(known.keys() | reports):
+        versions, now, here = known.get(path, {}), present(path), content(path, digests)
+        digest = here or lines.get(path, (ABSENT, {}))[0]  # of what is not here Snakemake asks whether it would be made of the same
+        if digest in versions:
+            if not alike(now, versions[digest]):
+                put(path, versions[digest])
+        elif here and path in reports and (now is None or any(alike(now, version) for version in versions.values())):
+            put(path, BY_HAND)
+    if known:
+        write_atomic(MEMORY, json.dumps(memory))
+
+
+def keep(file: Path) -> None:
+    """Note down the record of each file that is here. A line stays as it is where the file was made of the same again."""
+    memory, lines = read_memory(), read_lines(file)
+    for path, record in all_present().items():
+        here, (known, old) = content(path, memory["digests"]), lines.get(path, (ABSENT, {}))
+        digest = here or known
+        if record.get("params") == BY_HAND["params"]:
+            continue
+        memory["records"].setdefault(path, {})[digest] = record
+        if (digest, True) != (known, alike(old, record)):
+            lines[path] = (digest, record)
+    text = [json.dumps({"path": path, "sha256": digest, "record": record}, sort_keys=True) for path, (digest, record) in sorted(lines.items())]
+    if lines:
+        write_atomic(file, "\n".join(text) + "\n")
+    write_atomic(MEMORY, json.dumps(memory))
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Write `snakemake.jsonl` into the results that the command line names."""
+    parser = argparse.ArgumentParser(prog="udd records", description="Note down Snakemake's records of the results in this folder, for git.")
+    parser.add_argument("results", type=Path, help="folder of results, seen from where snakemake ran")
+    folder = parser.parse_args(argv).results
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected the one that params.yaml calls `results`, seen from where snakemake ran")
+    keep(folder / "snakemake.jsonl")

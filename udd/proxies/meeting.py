@@ -1,0 +1,32 @@
+"""What a step of a method meets: a network, a real batch of every class, and the augmentation that real and synthetic images share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.networks.architectures import Network
+from udd.networks.augment import Draws
+from udd.objectives.execution import Engine
+
+
+class Meeting(NamedTuple):
+    """real: uint8 [C, R, K, H, W]; draws: one a class; mean, std [K]; generator: the set's own random stream, networks: that of networks a
+    method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are written down."""
+
+    network: Network
+    real: Tensor
+    draws: Draws
+    mean: Tensor
+    std: Tensor
+    generator: torch.Generator
+    networks: torch.Generator
+    execution: Engine
+    outer: int
+    inner: int
+    logged: bool
+
+
+Scalars = dict[str, Tensor]  # name -> [C], one number a class, or []
