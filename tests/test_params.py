@@ -171,7 +171,7 @@ def test_a_section_that_is_missing_is_named():
     [
         (None, "no such file; run from the repository's root"),
         (b"a: [1", "not YAML"),
-        (b"\xff\xfe\xff", "not YAML"),
+        (b"\xff\xfe\xff", "found UTF-16, expected text in UTF-8"),
         (b"", "found NoneType"),
         (b"- 1", "found list"),
     ],

@@ -235,7 +235,7 @@ def test_two_protocols_are_rows_of_a_grid_and_the_papers_figures_stand_once():
     asked = config("main", protocols=["idc", "steps"])
     made = tables.table(asked, two_protocols())
     assert made.headings[3] == "Protocol"
-    rows = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
+    rows: list[dict[str, Any]] = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
     assert [(row["Protocol"], row["Source"]) for row in rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("steps", "measured")]
     assert rows[0]["UDD"].mean == 64.5 and rows[3]["UDD"].mean == 54.5 and rows[3]["UDD"].best
     lines = [(row["variant"], row["protocol"], row["accuracy"], row["steps"]) for row in csv_rows(made) if row["source"] == "measured"]
