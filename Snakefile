@@ -47,5 +47,6 @@ onsuccess:
 
 
 onerror:
+    flow.set_aside(workflow)
     flow.keep_records(params)
     print(flow.failed(workflow), file=sys.stderr)

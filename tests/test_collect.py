@@ -71,6 +71,11 @@ def test_missing_records_are_absent_and_counted(params, results):
     assert len(read_csv(results / "accuracy.csv")) == 7
 
 
+def test_a_network_that_is_not_planned_is_not_collected(params, results):
+    edit(results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json", lambda found: found["networks"].update({"7": found["networks"]["0"]}))
+    assert "10 of 10" in collect.collect(params, results, results)
+
+
 def test_nothing_at_all_is_three_empty_files(params, tmp_path):
     assert "0 of 10" in collect.collect(params, tmp_path, tmp_path)
     assert read_csv(tmp_path / "accuracy.csv") == [] and json.loads((tmp_path / "metrics.json").read_text()) == {}
@@ -88,6 +93,10 @@ def test_a_record_of_another_configuration_is_refused_and_nothing_written(params
     ("change", "message"),
     [
         (lambda found: found.update(format=0), "not a result of format 2"),
+        (lambda found: found.pop("networks"), "networks is None, expected a result for each network"),
+        (lambda found: found.update(networks=[1]), "networks is .1., expected a result for each network"),
+        (lambda found: found["networks"].update({"0": 5}), "accuracy of network 0 is None, expected a number"),
+        (lambda found: found.update(steps="7"), "steps is '7', expected a number"),
         (lambda found: found["networks"]["0"].update(accuracy=None), "accuracy of network 0 is None, expected a number"),
         (lambda found: found["config"]["set"]["distill"].pop("policy"), "set.distill.policy is None, planned 'jitter'"),
     ],

@@ -106,6 +106,53 @@ def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp
     assert not (tmp_path / "record.json").exists() or not json.loads((tmp_path / "record.json").read_text())["networks"]
 
 
+SHORT = RECORD | {"evaluate": RECIPE | {"epochs": 1}}
+
+
+def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
+    run(SHORT, a_set())
+    real, out, part = evaluate.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
+
+    def failing(config, *rest):
+        if config["network"] == 1:
+            raise UserError("training: the loss is not finite")
+        return real(config, *rest)
+
+    monkeypatch.setattr(evaluate, "evaluate", failing)
+    with pytest.raises(UserError, match="not finite"):
+        run(SHORT, a_set(), (0, 1, 2))
+    assert list(json.loads(out.read_text())["networks"]) == ["0"]
+    done = json.loads(part.read_text())["networks"]
+    out.unlink()  # as Snakemake does
+    monkeypatch.setattr(evaluate, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
+    networks = run(SHORT, a_set(), (0, 1, 2))["networks"]
+    assert list(done) == ["0", "2"] and {seed: networks[seed] for seed in done} == done and networks.keys() == {"0", "1", "2"}
+    assert not part.exists()
+
+
+HARMS = {
+    "another manifest": lambda folder: (folder / "m").write_text("another"),
+    "truncated": lambda folder: (folder / "record.json").write_text("{"),
+    "a list": lambda folder: (folder / "record.json").write_text("[]"),
+    "an older format": lambda folder: replaced(folder / "record.json", format=1),
+    "no networks": lambda folder: replaced(folder / "record.json", networks=None),
+    "another code": lambda folder: replaced(folder / "record.json", provenance={"code": "another"}),
+}
+
+
+def replaced(path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_networks_of_anything_else_are_not_kept(run, tmp_path, harm):
+    run(SHORT, a_set())
+    HARMS[harm](tmp_path)
+    argv = command(SHORT | {"networks": [1]}, tmp_path / "set.safetensors", tmp_path / "record.json")
+    evaluation_job.run(argv)
+    assert list(json.loads((tmp_path / "record.json").read_text())["networks"]) == ["1"]
+
+
 @pytest.mark.parametrize(("reading", "decoded"), [("none", 4), ("searched", 12), ("random", 12), ("all", 16)])
 def test_the_protocol_says_which_views_are_trained_on(run, reading, decoded):
     record = run(RECORD | {"evaluate": RECIPE | {"views": reading, "epochs": 1}}, a_set())

@@ -222,6 +222,45 @@ def test_networks_are_rows_where_there_are_several():
     assert "KIP" in made.headings
 
 
+def two_protocols() -> dict[Key, list[Run]]:
+    """IDC and UDD by `idc` (four check-ups, 1000 epochs) and by `steps` (one check-up, 50 epochs)."""
+    found: dict[Key, list[Run]] = {}
+    for key, runs in groups(idc=[60, 61], udd=[64, 65]).items():
+        found[key] = runs
+        found[key._replace(protocol="steps")] = [run._replace(accuracy=run.accuracy - 10, checkups=1, epochs=50, steps=500) for run in runs]
+    return found
+
+
+def test_two_protocols_are_rows_of_a_grid_and_the_papers_figures_stand_once():
+    asked = config("main", protocols=["idc", "steps"])
+    made = tables.table(asked, two_protocols())
+    assert made.headings[3] == "Protocol"
+    rows: list[dict[str, Any]] = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
+    assert [(row["Protocol"], row["Source"]) for row in rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("steps", "measured")]
+    assert rows[0]["UDD"].mean == 64.5 and rows[3]["UDD"].mean == 54.5 and rows[3]["UDD"].best
+    lines = [(row["variant"], row["protocol"], row["accuracy"], row["steps"]) for row in csv_rows(made) if row["source"] == "measured"]
+    assert lines == [("idc", "idc", "60.5", "2000"), ("udd", "idc", "64.5", "2000"), ("idc", "steps", "50.5", "500"), ("udd", "steps", "54.5", "500")]
+    text = caption(asked, made)
+    assert "protocols idc, steps" in text and "Networks trained for 50/1000 epochs." in text and "the best of 4 check-ups" in text
+    assert "SGD steps of a network: idc 500/2000, udd 500/2000." in footnotes(asked, made)
+
+
+def test_two_protocols_are_groups_of_an_ablation_and_compared_each_by_itself():
+    asked = config("policy", variants=["udd", "udd-gradient"], protocols=["idc", "steps"])
+    found = groups(udd=[60, 61, 62, 63], udd_gradient=[61, 62, 65, 66])
+    found |= {key._replace(protocol="steps"): [run._replace(accuracy=50.0, steps=500) for run in runs] for key, runs in found.items()}
+    made = tables.table(asked, found)
+    rows = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
+    assert [(row["Protocol"], row["Steps"]) for row in rows] == [("idc", "2000")] * 2 + [("steps", "500")] * 2
+    assert {key.protocol: found.mean for key, (_, found) in made.differences.items()} == {"idc": 2.0, "steps": 0.0}
+
+
+def test_with_one_check_up_nothing_is_the_best_of_several():
+    one = {key: [run._replace(checkups=1) for run in runs] for key, runs in groups(idc=[60], udd=[61]).items()}
+    made = tables.table(config("main"), one)
+    assert "idc_best" not in [row[3] for row in made.rows] and "idc_best" not in caption(config("main"), made)
+
+
 def test_quoted_figures_are_those_of_the_paper():
     main = quoted.read("main")
     assert main["cifar10", "1", "udd", "convnet3"][:2] == (54.6, 0.4)
@@ -236,7 +275,8 @@ def written(tmp_path) -> Path:
 
 
 def test_the_command_writes_every_table_with_the_same_bytes(written):
-    assert {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in LAYOUTS for suffix in ("tex", "md", "csv")}
+    asked = load(["params.yaml", "demo.yaml"])["tables"]
+    assert len(asked) > 3 and {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in asked for suffix in ("tex", "md", "csv")}
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before

@@ -174,6 +174,19 @@ def test_steps_become_the_nearest_whole_epochs(steps, count, batch):
     assert module.epochs(recipe | {"steps": 0}, count) == module.epochs({"epochs": 7, "batch": batch}, count) == 7
 
 
+def test_views_are_asked_for_each_epoch_and_are_what_it_trains_on():
+    images, labels = data()
+    asked, seen = [], []
+
+    def views(given, named):
+        asked.append((given, named))
+        return given[: 4 + len(asked)], named[: 4 + len(asked)]
+
+    trained(RECIPE, views=views, after_step=lambda epoch, index, logits: seen.append((epoch, index)))
+    assert len(asked) == 3 and all(torch.equal(given, images) and torch.equal(named, labels) for given, named in asked)
+    assert [(epoch, sorted(index.tolist())) for epoch, index in seen] == [(0, [*range(5)]), (1, [*range(6)]), (2, [*range(7)])]
+
+
 def test_training_is_deterministic_and_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     first, again, other = trained(FULL_RECIPE), trained(FULL_RECIPE), trained(FULL_RECIPE, seed=1)

@@ -68,6 +68,25 @@ def test_searched_views_are_the_windows_of_lowest_score_by_the_sets_own_policy(p
     agree(found, expected(made, lowest))
 
 
+@pytest.mark.parametrize("reading", ["searched", "random", "none"])
+def test_views_that_change_are_made_of_the_images_alone(reading):
+    made = a_set()
+    images, labels = views.fixed(made, reading)
+    assert torch.equal(images, made.images) and torch.equal(labels, made.labels)
+    assert views.changes(made, reading) == (reading != "none")
+
+
+def test_a_search_looks_at_the_network_as_it_becomes():
+    made, model = a_set(policy="activation"), network(side=SIDE).float()
+    epoch = views.anew(made, "searched", model, stream("cpu", "a"))
+    first = epoch(made.images, made.labels)[0]
+    assert torch.equal(epoch(made.images, made.labels)[0], first)
+    with torch.no_grad():
+        for weight, other in zip(model.parameters(), network(side=SIDE, seed=1).parameters(), strict=True):
+            weight.copy_(other)
+    assert not torch.equal(epoch(made.images, made.labels)[0], first)
+
+
 def test_views_at_random_are_different_windows_any_as_likely_and_others_the_next_epoch():
     choose = views.at_random(3, 12, stream("cpu", "a"))
     drawn = torch.stack([choose(torch.zeros(COUNT, 1), torch.zeros(COUNT)) for _ in range(500)])  # [500, n, 3]

@@ -81,6 +81,27 @@ def test_an_edit_runs_what_it_asks_for(workspace: Workspace, name: str) -> None:
     assert workspace.planned() == expected
 
 
+def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(workspace: Workspace) -> None:
+    """The second network of the full record joins the first; of a job that fails with its third, the second is not trained again."""
+    record = workspace.path / "results/accuracy/small/ipc1/udd/seed0/idc/convnet3.json"
+    log = workspace.path / "results/logs/evaluate/small/ipc1/udd/seed0/idc/convnet3.log"
+    target, first = str(record.relative_to(workspace.path)), json.loads(record.read_text())["networks"]
+    job = workspace.path / "udd/evaluation/job.py"
+    whole = job.read_text()
+    workspace.edit(seeds={"evaluate": [0, 1, 2]})
+    failing = 'def attempted(configs, *rest):\n    if configs[0]["network"] == 2:\n        raise UserError("no third network")\n'
+    workspace.replace(
+        "udd/evaluation/job.py", "def record(", f"whole_attempt = attempted\n\n\n{failing}    return whole_attempt(configs, *rest)\n\n\ndef record("
+    )
+    assert "no third network" in workspace.run("snakemake", "--cores", "1", target, fails=True)
+    assert not record.exists()  # or it would pass for finished
+    job.write_text(whole)
+    workspace.run("snakemake", "--cores", "1", target)
+    assert "network 2 epoch" in (said := log.read_text()) and "network 0 epoch" not in said and "network 1 epoch" not in said
+    found = json.loads(record.read_text())["networks"]
+    assert found.keys() == {"0", "1", "2"} and found["0"] == first["0"] and not list(record.parent.glob("*.part"))
+
+
 def test_two_swapped_values_are_a_change(workspace: Workspace) -> None:
     """The same values under other keys: Snakemake alone, which compares sets of values, would see none."""
     momenta(0.3, 0.6)(workspace)

@@ -60,8 +60,13 @@ def sha256(path: Path | str) -> str:
 
 
 def inputs_digest(files: Iterable[Path | str | None]) -> str:
-    """The digest of the contents of the files that a result is made of: the data set's manifest, and the set that is evaluated, if any."""
-    return hashlib.sha256("".join(sha256(file) for file in files if file).encode()).hexdigest()
+    """The digest of the contents of the files that a result is made of: the data set's manifest, and the set that is evaluated, if any.
+
+    Raises UserError if one is missing."""
+    try:
+        return hashlib.sha256("".join(sha256(file) for file in files if file).encode()).hexdigest()
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; make it with snakemake or pull it with dvc pull") from None
 
 
 @contextmanager

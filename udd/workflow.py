@@ -249,6 +249,19 @@ def filled(folder: str) -> bool:
     return os.path.isdir(folder) and any(os.scandir(folder))
 
 
+def set_aside(workflow: Any) -> None:
+    """Move the records of evaluations that failed beside their places, where the next run of the job finds their networks (udd.evaluation.job).
+
+    Snakemake brings back the record that was there before, forgets of what parameters it was, and would take it for finished.
+    """
+    failed = workflow.scheduler.failed if workflow.scheduler else ()
+    for path in (Path(path) for job in failed if job.rule.name == "evaluate" for path in job.output):
+        part = path.with_name(f"{path.name}.part")
+        if path.exists() and not part.exists():
+            path.replace(part)
+        path.unlink(missing_ok=True)
+
+
 def failed(workflow: Any) -> str:
     """What to say when jobs failed: each one's name, its last words and its log."""
     jobs = sorted(workflow.scheduler.failed, key=lambda job: str(job.output)) if workflow.scheduler else []

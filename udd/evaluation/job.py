@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,10 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
         found = read_json(path)
     except UserError:
         return {}
+    if not isinstance(found, dict) or not isinstance(networks := found.get("networks"), dict):
+        return {}
     made = (found.get("format"), found.get("config"), found.get("inputs"), found.get("provenance", {}).get("code"))
-    return found["networks"] if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
+    return networks if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
 
 
 def at_once(networks: list[int], device: torch.device, work: Work) -> list[list[int]]:
@@ -118,18 +121,21 @@ def record(
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Evaluate one set on the networks asked for and write the record."""
+    """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut has done lies beside it."""
     args = parser().parse_args(argv)
     device, (config, networks) = setup(args.device, args.threads), config_of(args)
     if args.set and not args.set.exists():
         raise UserError(f"{args.set}: no such set; make it with snakemake or pull it with dvc pull")
+    part = args.out.with_name(f"{args.out.name}.part")  # Snakemake removes the output of a job that failed, or brings back the one before
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
 
         def keep(made: Config) -> None:
-            write_json(args.out, made | {"inputs": inputs})
+            write_json(part, made | {"inputs": inputs})
 
-        found = kept(args.out, config, inputs)
-        if not found:
+        before = kept(args.out, config, inputs)
+        if not before:
             args.out.unlink(missing_ok=True)  # what is there is of something else, and must not pass for the result if this job fails
+        found = before | kept(part, config, inputs)
         keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep))
+        os.replace(part, args.out)

@@ -76,13 +76,17 @@ def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
         path = folder / record.path
         if path.exists():
             result = read_result(path, plan.evaluation_config(params, record), ACCOUNT)
+            if not isinstance(result.get("networks"), dict):
+                said = f"networks is {result.get('networks')!r}, expected a result for each network"
+                raise UserError(f"{path}: {said}; delete the file and run again")
             rows += [row_of(result, record, network, path) for network in params["seeds"]["evaluate"] if str(network) in result["networks"]]
     return rows
 
 
 def row_of(result: dict[str, Any], record: plan.Record, network: int, path: Path) -> dict[str, Any]:
     """The row of one network of a record. Raises UserError if it lacks a number."""
-    found = result | result["networks"][str(network)]
+    one = result["networks"][str(network)]
+    found = result | (one if isinstance(one, dict) else {})
     missing = [name for name in FOUND if not isinstance(found.get(name), int | float)]
     if missing:
         raise UserError(f"{path}: {missing[0]} of network {network} is {found.get(missing[0])!r}, expected a number; delete the file and run again")
