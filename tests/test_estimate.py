@@ -260,10 +260,10 @@ def test_the_command_prints_tables(quick, capsys):
 
 
 def test_the_command_prints_json(quick, capsys):
-    run(["--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "kip"])
+    run(["--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "regions"])
     found = json.loads(capsys.readouterr().out)
     rows = {row["job"]: row for row in found["costs"]}
-    assert rows["distil"]["jobs"] == 2
+    assert rows["distil"]["jobs"] == 3
     assert rows["total"]["flop"] == rows["distil"]["flop"] + rows["evaluate"]["flop"]
     assert found["conditions"].keys() == {"device", "torch", "threads"} and found["speeds"]
 
