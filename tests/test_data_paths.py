@@ -31,7 +31,7 @@ def test_home_in_a_path_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_home_that_is_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch, written: str):
     monkeypatch.delenv("UDD_DATA", raising=False)
     monkeypatch.delenv("UNSET_HERE", raising=False)
-    with pytest.raises(UserError, match="^data_root: .* a variable or user is unknown"):
+    with pytest.raises(UserError, match=r"^data_root: found .*expected a path whose ~ and \$VARIABLES are known here"):
         plan.data_root({"data_root": written})
 
 

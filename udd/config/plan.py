@@ -214,7 +214,8 @@ def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 def data_root(params: Params) -> Path:
     """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
-    return Path(expanded("UDD_DATA", os.environ["UDD_DATA"]) if os.environ.get("UDD_DATA") else params["data_root"])
+    given = os.environ.get("UDD_DATA")
+    return Path(expanded("UDD_DATA", given) if given else expanded("data_root", params["data_root"]))
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -155,7 +155,7 @@ class Run:
             iteration, label = min(found)  # the first: with CFC the other classes follow
             kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
             where = f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class {self.data.classes[label]}"
-            advice = "the networks' own training went astray: lower net_lr" if diverged(self.trajectory.network) else "lower image_lr"
+            advice = "lower net_lr" if diverged(self.trajectory.network) else "lower image_lr"
             raise UserError(f"{where}; {kept}; {advice} and run again")
 
     def keep(self) -> None:
