@@ -175,3 +175,8 @@ def test_a_loss_that_is_not_finite_names_the_rate_that_was_too_high(argv, key: s
     """The networks train on real images: where their weights have gone astray it was net_lr, else the pixels' own rate."""
     with pytest.raises(UserError, match=f"not finite at iteration .*; lower {key} and run again"):
         run(argv(config(**{key: value, "inner": 4})))
+
+
+def test_json_may_be_indented_with_tabs(tmp_path: Path):
+    (tmp_path / "over.json").write_text('{\n\t"a": [1,\t{"b": null}]}')
+    assert read_mapping(tmp_path / "over.json") == {"a": [1, {"b": None}]}

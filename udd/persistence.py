@@ -11,7 +11,7 @@ import argparse
 import base64
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -91,21 +91,29 @@ def content(path: str, digests: dict[str, list[Any]]) -> str | None:
     return digests[path][2]
 
 
-def restore(file: Path, reports: Iterable[str]) -> None:
-    """Give each file the record of its content. A report (quickly made again) that no run wrote gets one that fits no job."""
-    memory = read_memory()
-    known, digests, lines = memory["records"], memory["digests"], read_lines(file)
+def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> None:
+    """Give each file the record of its content. A report (quickly made again) that no run wrote gets one that fits no job.
+
+    What passes (reports that neither git nor DVC keep) goes where it is of another revision than git's records.
+    """
+    memory, lines = read_memory(), read_lines(file)
+    known = memory["records"]
     for path, (digest, record) in lines.items():
         known.setdefault(path, {})[digest] = record
-    reports = set(reports)
-    for path in sorted(known.keys() | reports):
-        versions, now, here = known.get(path, {}), present(path), content(path, digests)
-        digest = here or lines.get(path, (ABSENT, {}))[0]  # of what is not here Snakemake asks whether it would be made of the same
-        if digest in versions:
-            if not alike(now, versions[digest]):
-                put(path, versions[digest])
-        elif here and path in reports and (now is None or any(alike(now, version) for version in versions.values())):
-            put(path, BY_HAND)
+    for path in sorted({*known, *reports, *passing}):
+        versions, listed = known.get(path, {}), lines[path][1] if path in lines else None
+        here, now = content(path, memory["digests"]), present(path)
+        if path in passing and here in versions and listed and not alike(listed, versions[here]):
+            os.unlink(path)
+            here = None
+        if here is None:
+            right = listed  # Snakemake asks of what is not here, too, whether it would be made of the same
+        elif here in versions:
+            right = versions[here]
+        else:
+            right = BY_HAND if path in (*reports, *passing) and (now is None or any(alike(now, version) for version in versions.values())) else None
+        if right and not alike(now, right):
+            put(path, right)
     if known:
         write_atomic(MEMORY, json.dumps(memory))
 

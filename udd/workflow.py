@@ -306,8 +306,9 @@ def records_file(params: Params) -> Path:
 def restore_records(workflow: Any, params: Params) -> None:
     """Before anything is planned: give each file here the record of its content. Not in the processes of single jobs."""
     if workflow.is_main_process:
-        collected = [f"collected/{request}/{name}" for request in collected_requests(params) for name in COLLECTED]
-        persistence.restore(records_file(params), map(under(params["results"]), [*wanted(params), *collected]))
+        results = under(params["results"])
+        collected = {results(f"collected/{request}/{name}") for request in collected_requests(params) for name in COLLECTED}
+        persistence.restore(records_file(params), set(map(results, wanted(params))), collected)
 
 
 def keep_records(params: Params) -> None:

@@ -17,6 +17,7 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     import yaml
 
     text = decoded(path)
+    text = text.replace("\t", " ") if text.lstrip()[:1] == "{" else text  # JSON may be indented with tabs, YAML may not
     try:
         if repeated := next(repetitions(yaml.compose(text, yaml.SafeLoader)), None):
             key, first, second = repeated

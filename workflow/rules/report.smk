@@ -4,6 +4,8 @@ from shutil import which
 
 from udd.reports.quoted import FOLDER as QUOTED
 
+ALL = {"caption": "../report/pdf.rst", "labels": {"table": "all", "file": "PDF"}}  # the page shows a PDF, and only hands out CSV and Markdown
+
 
 localrules:  # on a cluster they run where Snakemake does: seconds each
     collect,
@@ -81,7 +83,7 @@ rule pdf:
         [results(f"tables/{table}.tex") for table in params["tables"]],
     output:
         source=results("tables/all.tex"),
-        pdf=[results("tables/tables.pdf")] if which("pdflatex") else [],
+        pdf=[report(results("tables/tables.pdf"), **(flow.reported("table", "", "PDF") | ALL))] if which("pdflatex") else [],
     params:
         code=code_digest("udd.reports.pdf"),
         names=list(params["tables"]),
