@@ -61,4 +61,4 @@ def test_a_data_root_at_home_and_one_that_is_nowhere(workspace: Workspace):
     workspace.run("snakemake", "--cores", "1", target, HOME=str(workspace.path / "home"))
     assert list((workspace.path / "home/raw/packed").glob("digits-*")) and not (workspace.path / "~").exists()
     said = workspace.run("snakemake", "-n", target, fails=True, UDD_DATA="$UNSET_HERE/raw")
-    assert "error: UDD_DATA: $UNSET_HERE/raw leads to" in said and "Traceback" not in said
+    assert "error: UDD_DATA: found '$UNSET_HERE/raw'" in said and "Traceback" not in said
