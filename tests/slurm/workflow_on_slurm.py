@@ -135,13 +135,13 @@ def test_a_run_may_be_cut_more_often_than_jobs_may_fail(site, local):
 def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
     """Told that its time is over, a distillation is queued again; its submitter dies, is started again and submits the set a second time."""
     call = ["snakemake", *PROFILE, "--retries", "0", f"results/{LONG}"]
-    checkpoints = site.folder / "results" / "shelf" / "checkpoints"
-    before = set(checkpoints.glob("*.safetensors"))
+    checkpoints = site.folder / "results" / "checkpoints"
+    before = set(checkpoints.rglob("*.safetensors"))
     variables = site.variables | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
     with open(site.folder / "first.log", "w") as said:
         first = subprocess.Popen(call, cwd=site.folder, env=variables, stdout=said, stderr=said)
     try:
-        site.wait("a checkpoint", lambda: set(checkpoints.glob("*.safetensors")) - before)
+        site.wait("a checkpoint", lambda: set(checkpoints.rglob("*.safetensors")) - before)
         number = site.jobs("distill")[-1]["JobId"]
         site.run("scancel", "--signal=TERM", number)  # as Slurm does before the end, and before it pre-empts
         site.wait("the job in the queue again", lambda: site.jobs("distill")[-1]["Restarts"] == "1")
