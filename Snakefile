@@ -23,7 +23,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/pool.smk"
+include: "workflow/rules/cache.smk"
 include: "workflow/rules/distill.smk"
 include: "workflow/rules/coresets.smk"
 include: "workflow/rules/evaluate.smk"

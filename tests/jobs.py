@@ -14,7 +14,7 @@ from tiny import config
 
 from udd.command import main
 from udd.errors import Stopped
-from udd.runs import job, pool
+from udd.runs import cache, job
 from udd.synthetic import sets as synthetic
 
 Config = dict[str, Any]
@@ -42,15 +42,10 @@ class Bench:
         with pytest.raises(Stopped, match="time limit"):
             self.distil(config, out, "--time-limit", "0", *more)
 
-    def pool(self, config: Config, name: str = "pool") -> Path:
-        """The folder of all of a pool's networks."""
-        for member in range(config["distill"]["pool"]):
-            self.pool_network(config, member, name)
+    def cache(self, config: Config, name: str = "cache", *more: str) -> Path:
+        """The folder of a cache's networks."""
+        cache.run([*self.options(config), "--out", str(self.folder / name), *more])
         return self.folder / name
-
-    def pool_network(self, config: Config, member: int, name: str = "pool") -> None:
-        """Make one network of a pool."""
-        pool.run([*self.options(config), "--member", str(member), "--out", str(self.folder / name / f"network{member}.safetensors")])
 
     def same(self, one: str, two: str) -> bool:
         """Whether two sets are the same bit for bit, and their curves up to the time that things took."""

@@ -14,7 +14,7 @@ VERBS = {
     "data": ("udd.data", "Pack a data set and write its manifest."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "coresets": ("udd.methods.coresets", "Choose real images instead."),
-    "pool": ("udd.runs.pool", "Train one network of a pool."),
+    "cache": ("udd.runs.cache", "Train networks and keep them with their real gradients, for `networks: cached`."),
     "evaluate": ("udd.evaluation.job", "Train fresh networks on a set and record their accuracy."),
     "reference": ("udd.evaluation.reference", "Train the networks by which mUE and the figures look."),
     "utilization": ("udd.evaluation.utilization", "Measure a set's mUE."),

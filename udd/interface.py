@@ -14,6 +14,7 @@ import torch
 
 from udd.config import params as parameters
 from udd.config import plan
+from udd.config.caches import cache_name, networks
 from udd.data import Dataset
 from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
@@ -22,10 +23,12 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Work
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.views import changes, every
-from udd.methods import CHOOSES, METHODS, coresets
+from udd.methods import CHOOSES, METHODS, coresets, meets_cache
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
+from udd.runs.cache import fill
 from udd.runs.loop import Run, complete
+from udd.runs.request import check_cache
 from udd.synthetic.sets import SyntheticSet, load
 
 __all__ = ["dataset", "distill", "evaluate", "load"]
@@ -112,6 +115,7 @@ def distill(
     ipc: int = 1,
     seed: int = 0,
     checkpoint: str | Path | None = None,
+    cache: str | Path | None = None,
     minutes: float = float("inf"),
     device: str = "auto",
     threads: int = 0,
@@ -119,9 +123,9 @@ def distill(
 ) -> SyntheticSet:
     """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
 
-    checkpoint: the file from which a run that was cut goes on; kept every three minutes. minutes: after so long the run ends at its
-    checkpoint with udd.errors.Stopped. keys: any key of params.yaml's section `distill` (`outer=50, inner=40`, ...). On a terminal a bar
-    shows how far it is.
+    checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
+    default .NAME-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
+    keys: any key of params.yaml's section `distill` (`outer=50, inner=40`, ...). On a terminal a bar shows how far it is.
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
@@ -133,10 +137,21 @@ def distill(
         raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {smallest} training images; lower ipc")
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
-    run = Run(config, data, path, None, inputs, plan.canonical(config) + inputs)
-    complete(run, until=time.monotonic() + 60 * minutes)
+    until = time.monotonic() + 60 * minutes
+    run = Run(config, data, path, cached_networks(config, data, Path(cache or f".{data.name}-cache"), until), inputs, plan.canonical(config) + inputs)
+    complete(run, until=until)
     path.unlink(missing_ok=True)
     return run.finished()
+
+
+def cached_networks(config: Config, data: Dataset, folder: Path, until: float) -> Path | None:
+    """The folder, below `folder`, of the cached networks that a set meets, where it does; those that are missing are made."""
+    if not meets_cache(config):
+        return None
+    place, inputs = folder / cache_name(config), fingerprint(data)
+    fill(place, config, data, range(networks(config)), inputs, until)
+    check_cache(place, config, inputs)
+    return place
 
 
 class Accuracy(NamedTuple):

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from udd import persistence
+from udd.config import caches, plan
 from udd.config import drawings as analysis
-from udd.config import plan
 from udd.config.plan import Cell, Params, Record, canonical
 from udd.config.reading import read_mapping, typed
 from udd.data.sources import fingerprint
 from udd.errors import UserError
-from udd.methods import modules
+from udd.methods import meets_cache, modules
 from udd.provenance import code_digest
 
 
@@ -137,27 +137,28 @@ def found_raw(config: str, root: str, manifest: str) -> str:
     return files
 
 
-def pool_config(params: Params, wildcards: Any) -> str:
-    """What decides the networks of the pool that a rule's wildcards name."""
-    return canonical(plan.pools(params)[f"{wildcards.dataset}/{wildcards.pool}/seed{wildcards.seed}"])
+def cache_config(params: Params, wildcards: Any) -> str:
+    """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
+    met = caches.caches(params, meets_cache)[f"{wildcards.dataset}/{wildcards.cache}"]
+    return canonical(caches.cache_config(met))
 
 
-def pool_of(params: Params, wildcards: Any) -> list[str]:
-    """The files of the networks that a set meets, if they come from a pool."""
-    networks = plan.networks_config(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
-    distill = networks["distill"]
-    members = range(min(distill["pool"], distill["outer"])) if distill["networks"] == "pool" else ()
-    return [under(params["results"])(f"pool/{plan.pool_name(networks)}/network{member}.safetensors") for member in members]
+def cache_of(params: Params, wildcards: Any) -> list[str]:
+    """The files of the cached networks that a set meets, if it does."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    members = range(caches.networks(config)) if meets_cache(config) else ()
+    return [under(params["results"])(f"cache/{caches.cache_name(config)}/network{member}.safetensors") for member in members]
 
 
-def pool_option(files: Any) -> str:
-    """`--pool FOLDER` where the rule's input has a pool."""
-    return f"--pool {shlex.quote(os.path.dirname(files.pool[0]))}" if files.pool else ""
+def cache_option(files: Any) -> str:
+    """`--cache FOLDER` where the rule's input has a cache."""
+    return f"--cache {shlex.quote(os.path.dirname(files.cache[0]))}" if files.cache else ""
 
 
-def method_code(params: Params, variant: str) -> str:
-    """The digests of the code that a variant's set is made by: its method's, and its networks'."""
-    return " ".join(code_digest(module) for module in modules(plan.method(params, variant)))
+def method_code(params: Params, wildcards: Any) -> str:
+    """The digests of the code that a set is made by: its method's, and its networks'."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    return " ".join(code_digest(module) for module in modules(config["method"], config["distill"]["networks"]))
 
 
 def evaluation_config(params: Params, wildcards: Any) -> str:
@@ -276,7 +277,7 @@ def last_line(logs: Iterable[str]) -> str:
 
 
 COLLECTED = ("accuracy.csv", "utilization.csv", "metrics.json")
-VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; a pool is soon trained again
+VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; no cache, which is large
 
 
 def wanted(params: Params) -> list[str]:

@@ -8,7 +8,6 @@ IPC) <- its variant's.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -142,7 +141,7 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     found = merged(params, section, cell)
     if section == "coreset" or how == "distill":
         return config | {section: found}
-    shared = {key: value for key, value in found.items() if key in SHARED or key.startswith(("net_", "image_", "cutmix_"))}
+    shared = {key: value for key, value in found.items() if key in SHARED or key.startswith(("net_", "image_", "cutmix_", "cache_"))}
     return config | {section: shared} | ({how: merged(params, how, cell)} if how in params else {})
 
 
@@ -158,39 +157,14 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     }
 
 
-# What every method reads of `distill`, beside net_*, image_* and cutmix_*; the rest of that section is UDD's and IDC's own
-SHARED = ("network", "width", "init", "factor", "outer", "inner", "pretrain_epochs", "precision", "compile", "networks", "pool", "batch_real")
+# What every method reads of `distill`, beside net_*, image_*, cutmix_* and cache_*; the rest of that section is UDD's and IDC's own
+SHARED = ("network", "width", "init", "factor", "outer", "inner", "pretrain_epochs", "precision", "compile", "networks", "batch_real")
 SHARED += ("matching_augment",)
-NETWORKS = ("network", "width", "networks", "pool", "outer", "inner", "pretrain_epochs", "batch_real", "matched", "matching_augment")
-NETWORKS += ("precision", "compile")
-
-
-def networks_part(distill: dict[str, Any]) -> dict[str, Any]:
-    """The part of a distillation's configuration that decides its networks."""
-    return {key: value for key, value in distill.items() if key in NETWORKS or key.startswith(("net_", "cutmix_"))}
-
-
-def networks_config(config: dict[str, Any]) -> dict[str, Any]:
-    """What decides the networks that a set meets: data set, seed, and that part of its configuration."""
-    return {"dataset": config["dataset"], "seed": config["seed"], "distill": networks_part(config["distill"])}
 
 
 def distilled(params: Params) -> list[str]:
     """The variants whose sets are distilled, by whatever method."""
     return [name for name in params["variants"] if method(params, name) not in ("random", "herding", "forgetting", "full")]
-
-
-def pools(params: Params) -> dict[str, dict[str, Any]]:
-    """The pools of networks that cells meet, by name: what decides their networks."""
-    cells = [cell for cell in all_cells(params) if cell.variant in distilled(params)]
-    found = (networks_config(set_config(params, cell, seed)) for cell in cells for seed in seeds(params, cell))
-    return {pool_name(config): config for config in found if config["distill"]["networks"] == "pool"}
-
-
-def pool_name(networks: dict[str, Any]) -> str:
-    """A pool's place below results/pool: data set, the digest of what decides its networks, seed."""
-    digest = hashlib.sha256(canonical(networks).encode()).hexdigest()[:12]
-    return f"{networks['dataset']['name']}/{digest}/seed{networks['seed']}"
 
 
 def variants(params: Params, *methods: str) -> list[str]:

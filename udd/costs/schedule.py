@@ -85,22 +85,37 @@ def own_steps(distill: Section, ipc: int, sizes: Sizes, compiled: bool) -> Steps
     network, outer, inner, classes = model(distill, sizes), distill["outer"], distill["inner"], sizes.classes
     pairs = min(ipc * images_of_one(distill, distill["policy"]), distill["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
-    started = times(batched("forward", network, pairs, portion(network.side)), outer * classes)  # F, with every network
+    networks = outer * inner if distill["networks"] == "cached" else outer
+    anew = networks * classes * distill["cfc"]  # F, with every network
+    started = times(batched("forward", network, pairs, portion(network.side)), anew)
     return together(matched, started, times(search(distill, network, ipc * classes), outer * inner))
 
 
-def network_steps(distill: Section, sizes: Sizes, compiled: bool, networks: int) -> Steps:
-    """The steps of training so many networks, before and between their inner steps."""
+def network_steps(distill: Section, sizes: Sizes, compiled: bool, trainings: int) -> Steps:
+    """The steps of training one network, before and in so many trainings between its inner steps."""
     batch = distill["net_batch"]
-    each = -(-distill["pretrain_epochs"] * sizes.train // batch) + distill["inner"] * -(-distill["net_images"] // batch)
-    return together({Step("train", model(distill, sizes), batch, distill["precision"], compiled): networks * each})
+    steps = -(-distill["pretrain_epochs"] * sizes.train // batch) + trainings * -(-distill["net_images"] // batch)
+    return together({Step("train", model(distill, sizes), batch, distill["precision"], compiled): steps})
+
+
+def real_steps(distill: Section, sizes: Sizes, compiled: bool, batches: int) -> Steps:
+    """The real gradients of so many batches of every class."""
+    return {Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches * sizes.classes}
 
 
 def shared_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a distillation that do not depend on its set: real gradients, and training the networks unless a pool has them."""
-    batches = distill["outer"] * distill["inner"] * sizes.classes
-    real = {Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches}
-    return together(real, network_steps(distill, sizes, compiled, 0 if distill["networks"] == "pool" else distill["outer"]))
+    """The steps of a distillation that do not depend on its set: real gradients, and training the networks; with cached ones, none."""
+    if distill["networks"] == "cached":
+        return {}
+    trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
+    return together(real_steps(distill, sizes, compiled, distill["outer"] * distill["inner"]), trained)
+
+
+def cache_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
+    """The steps of making one cached network: real gradients at each age, and training from one to the next."""
+    ages, spacing = distill["cache_ages"], distill["cache_spacing"]
+    real = real_steps(distill, sizes, compiled, ages * distill["cache_draws"])
+    return together(real, network_steps(distill, sizes, compiled, (ages - 1) * spacing))
 
 
 def compiles(choice: str, network: Model, images: int, device: torch.device) -> bool:

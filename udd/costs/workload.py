@@ -8,16 +8,17 @@ import torch
 
 from udd.config import drawings as analysis
 from udd.config import plan
-from udd.config.plan import Cell, Params, pools
+from udd.config.caches import caches
+from udd.config.plan import Cell, Params
 from udd.costs.schedule import (
     Section,
     Steps,
     batched,
+    cache_steps,
     compiles,
     distillation_compiles,
     images_of_one,
     model,
-    network_steps,
     own_steps,
     passed,
     shared_steps,
@@ -25,16 +26,19 @@ from udd.costs.schedule import (
     together,
 )
 from udd.costs.sizes import Sizes
-from udd.costs.steps import Step
+from udd.costs.steps import Step, new_network
 from udd.evaluation.accuracy import checkup_epochs
+from udd.methods import meets_cache
 from udd.networks.training import epochs
+from udd.proxies.cached import nbytes
+from udd.proxies.caching import schedule
 
 FLOAT = 4  # bytes
 
 
 class Job(NamedTuple):
-    """One job: kind, data set, the steps for its set and those on real images alone; and the bytes that it holds throughout, of the data and
-    of its own."""
+    """One job: kind, data set, the steps for its set and those on real images alone; the bytes that it holds throughout, of the data and of its
+    own; and those that it leaves on the disk, where they are many."""
 
     kind: str
     dataset: str
@@ -42,6 +46,7 @@ class Job(NamedTuple):
     shared: Steps = {}
     data: int = 0
     held: int = 0
+    disk: int = 0
 
 
 def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
@@ -66,11 +71,12 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
     return own_steps(distill, ipc, sizes, compiled)
 
 
-def pool(networks: Section, sizes: Sizes, device: torch.device) -> list[Job]:
-    """The jobs that train the networks of a pool, of which `networks` is the configuration."""
-    distill = networks["distill"]
-    steps = network_steps(distill, sizes, distillation_compiles(distill, sizes, device), 1)
-    return [Job("pool", networks["dataset"]["name"], steps, data=sizes.stored)] * min(distill["pool"], distill["outer"])
+def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Job]:
+    """The jobs that make the networks of the cache that a set meets."""
+    distill, network = config["distill"], new_network(model(config["distill"], sizes), torch.device("meta"))
+    steps = cache_steps(distill, sizes, distillation_compiles(distill | schedule(distill), sizes, device))
+    disk = nbytes(distill, sum(weight.numel() for weight in network.parameters()), network.classifier.in_features, sizes.classes)
+    return [Job("cache", config["dataset"]["name"], steps, data=sizes.stored, held=disk, disk=disk)] * distill["cache_networks"]
 
 
 def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
@@ -142,8 +148,8 @@ def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[
     for cell, seed in wanted_sets(params):
         make = distillation if cell.variant in plan.distilled(params) else coreset
         found.append(make(params, cell, seed, sizes[cell.dataset], device))
-    for networks in pools(params).values():
-        found += pool(networks, sizes[networks["dataset"]["name"]], device)
+    for config in caches(params, meets_cache).values():
+        found += cache(config, sizes[config["dataset"]["name"]], device)
     found += [evaluation(params, record, sizes[record.cell.dataset], device) for record in plan.all_records(params)]
     found += [proxies(params, dataset, sizes[dataset], device) for dataset in analysis.proxied(params)]
     return found + [measurement(params, cell, sizes[cell.dataset], device) for cell, _ in analysis.measurements(params)]

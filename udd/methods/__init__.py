@@ -11,6 +11,10 @@ A method's module has, with plain tensors (udd.methods.udd is the model):
 what a step meets (udd.proxies.meeting). A coreset has `choose(config, data, device)` instead.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 PROXIES, OWN, CHOOSES = "proxies", "own", "chooses"
 
 # name: the networks that it meets: those trained on real images alone, its own, or none (it chooses real images)
@@ -31,6 +35,14 @@ def module(method: str) -> str:
     return f"udd.methods.{'udd' if method == 'distill' else method}"
 
 
-def modules(method: str) -> tuple[str, ...]:
+def modules(method: str, networks: str = "fresh") -> tuple[str, ...]:
     """The modules whose code counts for a set of a method: its own, and that of the networks that it meets."""
-    return (module(method),) if METHODS[method] == CHOOSES else (module(method), "udd.proxies.fresh")
+    if METHODS[method] == CHOOSES:
+        return (module(method),)
+    cached = METHODS[method] == PROXIES and networks == "cached"
+    return (module(method), "udd.proxies.caching" if cached else "udd.proxies.fresh")
+
+
+def meets_cache(config: dict[str, Any]) -> bool:
+    """Whether a set of this configuration is made with cached networks. A method that has its own networks needs real images, and none of them."""
+    return METHODS[config["method"]] == PROXIES and config["distill"]["networks"] == "cached"

@@ -38,18 +38,25 @@ def mean_feature(network: Network, images: Tensor, draws: Draws, mean: Tensor, s
     return network.features(apply(normalise(as_float(images, mean.dtype), mean, std), draws))[1].mean(0)
 
 
-def distance(network: Network, synthetic: Tensor, real: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
-    """The squared distance of the mean features of a class's synthetic and real images under one draw (Eq. 5 of the paper). []."""
-    with torch.no_grad():
-        target = mean_feature(network, real, draws, mean, std)
+@torch.no_grad()
+def real_features(meeting: Meeting) -> Tensor:
+    """The mean features of every class's real images: those of the cache, or of the batch. [C, E]."""
+    if meeting.target:
+        return meeting.target.features
+    given = (meeting.mean, meeting.std)
+    return torch.stack([mean_feature(meeting.network, real, pick(meeting.draws, c), *given) for c, real in enumerate(meeting.real)])
+
+
+def distance(network: Network, synthetic: Tensor, target: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
+    """The squared distance of the mean features of a class's synthetic and real images under one draw (Eq. 5 of the paper). target [E] -> []."""
     return (mean_feature(network, synthetic, draws, mean, std) - target).square().sum()
 
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
     """One descent step on the images of all classes."""
     options, pixels = config["distill"], state.images.detach().requires_grad_()
-    given = (meeting.mean, meeting.std)
-    found = [distance(meeting.network, pixels[c], meeting.real[c], pick(meeting.draws, c), *given) for c in range(len(pixels))]
+    given, target = (meeting.mean, meeting.std), real_features(meeting)
+    found = [distance(meeting.network, pixels[c], target[c], pick(meeting.draws, c), *given) for c in range(len(pixels))]
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
     velocity = options["image_momentum"] * state.velocity + gradient

@@ -43,16 +43,23 @@ def training_set(state: State, meeting: Meeting, config: Config) -> Work:
     ranks = policies.search(meeting.network, state.images, among.boxes, meeting.mean, meeting.std, options, meeting.generator)  # [C, B, N]
     pairs = training_pairs(policies.lowest(ranks, options), among, options["max_pairs"], meeting.generator)
     averages = state.averages
-    if meeting.inner == 0:
-        averages = mean_features(meeting.network, state.images, pairs, among, meeting.mean, meeting.std)
+    if meeting.anew:
+        averages = first_averages(meeting, state.images, pairs, among, options)
     return Work(state.images, pairs, among, averages, options)
+
+
+def first_averages(meeting: Meeting, images: Tensor, pairs: Tensor, among: Windows, options: Config) -> Tensor:
+    """What F starts from with a new network: the current features (Eq. 8); where no loss reads them, zeros. [C, D]."""
+    if not options["cfc"]:
+        return images.new_zeros(len(images), meeting.network.classifier.in_features)
+    return mean_features(meeting.network, images, pairs, among, meeting.mean, meeting.std)
 
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
     """Lines 4 to 8: one descent step on the images of all classes (Eq. 10), and F one step on (Eq. 8)."""
     options, work = config["distill"], training_set(state, meeting, config)
     given = (meeting.real, meeting.draws, meeting.mean, meeting.std, meeting.logged, meeting.execution)
-    (got,) = matching_step(meeting.network, [work], *given)  # lines 5, 7
+    (got,) = matching_step(meeting.network, [work], *given, meeting.target)  # lines 5, 7
     velocity = options["image_momentum"] * state.velocity + got.gradient
     images = state.images - learning_rate(options, config["ipc"], meeting.outer) * velocity
     averages = moving_average(work.averages, got.features, options["cfc_average"])

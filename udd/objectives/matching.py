@@ -21,6 +21,14 @@ from udd.objectives.gradients import Embedding
 from udd.synthetic.regions import Windows, decode
 
 
+class Target(NamedTuple):
+    """What is known of the real batch of every class from before: the mean cross-entropy gradient on each of the network's parameters [C, ...], in
+    their order, and the mean embedding [C, E]."""
+
+    gradients: tuple[Tensor, ...]
+    features: Tensor
+
+
 class Work(NamedTuple):
     """What one set brings to a step: its images [C, B, K, H, W], the (image, window) pairs to train on [C, Q, 2], the windows they number,
     its moving average features F [C, D], and its configuration."""
@@ -115,16 +123,22 @@ def matching_step(
     std: Tensor,
     parts: bool = False,
     engine: Engine = EAGER,
+    given: Target | None = None,
 ) -> list[Matched]:
     """The image gradients of every set, for all classes (Algorithm 1, lines 4-8).
 
     real: a batch of every class [C, R, K, H, W], bytes or floats in [0, 1]; draws: one augmentation a class, shared by its real and
-    synthetic images (DSA). parts: also give the gradient of L_c alone. All sets must match the same weights.
+    synthetic images (DSA). parts: also give the gradient of L_c alone. given: the real gradients, where they were computed before; the batch
+    is not looked at then. All sets must match the same weights.
     """
     steps: list[list[Matched]] = [[] for _ in works]
-    for label in range(len(real)):
+    matched = works[0].distill["matched"]
+    for label in range(len(works[0].images)):
         draw = augment.pick(draws, label)
-        target = real_gradient(network, real[label], label, draw, mean, std, works[0].distill["matched"], engine)
+        if given:
+            target = losses.chosen([gradient[label] for gradient in given.gradients], matched)
+        else:
+            target = real_gradient(network, real[label], label, draw, mean, std, matched, engine)
         for work, done in zip(works, steps, strict=True):
             done.append(class_step(network, work, label, target, draw, mean, std, parts, engine))
     return [stacked(done) for done in steps]

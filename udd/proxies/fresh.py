@@ -7,7 +7,6 @@ batches and the same augmentation: ablations are paired.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,6 @@ from udd.networks.architectures import Network, build, initialise
 from udd.networks.streams import stream
 from udd.networks.training import SGD, sgd, sgd_step
 from udd.objectives.execution import Engine, engine
-from udd.proxies import pooled
 
 
 @dataclass
@@ -30,8 +28,6 @@ class Trajectory:
     engine: Engine
     draws: torch.Generator  # real batches and matching augmentation
     training: torch.Generator  # initialisation and training of the networks
-    seed: int
-    pool: Path | None = None  # the folder of networks that were trained before
     outer: int = 0
     inner: int = 0
 
@@ -45,16 +41,10 @@ def recipe(distill: dict) -> dict:
 def start(data: Dataset, distill: dict, seed: int, chunk: int | None = None) -> Trajectory:
     """A trajectory before its first network. chunk: as udd.objectives.execution.engine takes it."""
     device = data.train_images.device
-    training, draws = training_stream(data, distill, seed, 0), stream(device, "real", data.name, distill["network"], seed)
+    training, draws = (stream(device, what, data.name, distill["network"], seed) for what in ("networks", "real"))
     network = fresh_network(data, distill, training)
     how = engine(distill, network, data.train_images[:1], len(data.classes), chunk)
-    return Trajectory(network, sgd(network, recipe(distill)), how, draws, training, seed)
-
-
-def training_stream(data: Dataset, distill: dict, seed: int, outer: int) -> torch.Generator:
-    """The random numbers that make networks. `fresh`: one stream for all; `pool`: one for each of its networks, which then come round again."""
-    member = [outer % distill["pool"]] if distill["networks"] == "pool" else []
-    return stream(data.train_images.device, "networks", data.name, distill["network"], seed, *member)
+    return Trajectory(network, sgd(network, recipe(distill)), how, draws, training)
 
 
 def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> Network:
@@ -65,27 +55,14 @@ def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> N
 
 def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
     """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
-    if distill["networks"] == "pool":
-        trajectory.training = training_stream(data, distill, trajectory.seed, trajectory.outer)
-    if trajectory.pool:
-        return pooled.recall(member(trajectory, distill), trajectory.network, 0)
     initialise(trajectory.network, trajectory.training)  # in place: a compiled function stays bound to the network it met
     trajectory.optimizer = sgd(trajectory.network, recipe(distill))
     train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
 
 
-def member(trajectory: Trajectory, distill: dict) -> Path:
-    """The file of the pool's network whose turn it is."""
-    assert trajectory.pool
-    return pooled.member_path(trajectory.pool, trajectory.outer % distill["pool"])
-
-
 def train_on(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
-    """The network's training between two inner steps (Algorithm 1, lines 9 and 10), done or, from a pool, recalled."""
-    if trajectory.pool:
-        pooled.recall(member(trajectory, distill), trajectory.network, trajectory.inner + 1)
-    else:
-        train_network(trajectory, data, distill, distill["net_images"])
+    """The network's training between two inner steps (Algorithm 1, lines 9 and 10)."""
+    train_network(trajectory, data, distill, distill["net_images"])
 
 
 def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: int) -> None:

@@ -1,4 +1,5 @@
-"""What a step of a method meets: a network, a real batch of every class, and the augmentation that real and synthetic images share."""
+"""What a step of a method meets: a network, a real batch of every class or what was computed of it, and the augmentation that real and synthetic
+images share."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from torch import Tensor
 from udd.networks.architectures import Network
 from udd.networks.augment import Draws
 from udd.objectives.execution import Engine
+from udd.objectives.matching import Target
 
 
 class Meeting(NamedTuple):
-    """real: uint8 [C, R, K, H, W]; draws: one a class; mean, std [K]; generator: the set's own random stream, networks: that of networks a
-    method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are written down."""
+    """real: uint8 [C, R, K, H, W], empty where the target is given; draws: one a class; mean, std [K]; generator: the set's own random stream,
+    networks: that of networks a method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are
+    written down; anew: whether the network is another than at the step before; target: of the real batch, where it was computed before."""
 
     network: Network
     real: Tensor
@@ -27,6 +30,8 @@ class Meeting(NamedTuple):
     outer: int
     inner: int
     logged: bool
+    anew: bool
+    target: Target | None = None
 
 
 Scalars = dict[str, Tensor]  # name -> [C], one number a class, or []

@@ -11,7 +11,7 @@ from udd.device import setup
 from udd.files import inputs_digest, lock
 from udd.runs import progress
 from udd.runs.loop import Run, complete
-from udd.runs.request import Task, check_data, check_pool, checkpoint_path, parser, requested
+from udd.runs.request import Task, check_cache, check_data, checkpoint_path, parser, requested
 from udd.slurm import submitted
 from udd.synthetic import sets
 
@@ -19,13 +19,12 @@ from udd.synthetic import sets
 def make(task: Task, args: argparse.Namespace) -> None:
     """Make a set and write it after its curve, so that a set is never without one."""
     device, begun = setup(args.device, args.threads), time.monotonic()
-    folder = args.checkpoints / "pool" if args.pool else args.checkpoints  # a recalled network has no momentum to go on with
-    path = checkpoint_path(folder, task.config, args.manifest)
+    path = checkpoint_path(args.checkpoints, task.config, args.manifest)
     with ExitStack() as locks:
         for written in (path, task.out):
             locks.enter_context(lock(written))
         data = load(args.manifest, args.root).to(device)
-        run = Run(task.config, data, path, args.pool, inputs_digest([args.manifest]))
+        run = Run(task.config, data, path, args.cache, inputs_digest([args.manifest]))
         complete(run, task.out, begun + args.time_limit, args.log_every, args.checkpoint_seconds, args.snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
         sets.save(task.out, run.finished())
@@ -41,5 +40,5 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     task = requested(args)
     check_data(task.config, read_manifest(args.manifest), args.manifest)
-    check_pool(task.config, args)
+    check_cache(args.cache, task.config, inputs_digest([args.manifest]))
     make(task, args)

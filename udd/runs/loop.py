@@ -20,6 +20,7 @@ from udd.data import Dataset
 from udd.errors import Stopped, UserError
 from udd.networks.streams import stream
 from udd.provenance import provenance
+from udd.proxies import cached
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
 from udd.runs import checkpoint, memory, progress
@@ -60,20 +61,20 @@ def diverged(network: torch.nn.Module) -> bool:
 class Run:
     """One set at its start, or where the checkpoint at `path` left it.
 
-    inputs: the digest of the data that it is made of; made_of: what the checkpoint must be of, where its name does not say so.
+    cache: the folder of cached networks, if it meets these; inputs: the digest of the data that it is made of; made_of: what the checkpoint must be
+    of, where its name does not say so.
     """
 
-    def __init__(self, config: dict[str, Any], data: Dataset, path: Path, pool: Path | None, inputs: str, made_of: str = ""):
+    def __init__(self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""):
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
         self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
         self.method: Any = importlib.import_module(methods.module(config["method"]))
-        self.proxies = methods.METHODS[config["method"]] == methods.PROXIES
+        self.cache, self.trains = cache, methods.METHODS[config["method"]] == methods.PROXIES and cache is None
         options, device = config["distill"], data.train_images.device
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
         found, said = memory.chunk(config, data)
         self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)  # it goes on as it began
-        self.trajectory.pool = pool
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
         self.index, self.options = class_index(data.train_labels, len(data.classes)), options
         self.total, self.before = options["outer"] * options["inner"], 0.0
@@ -107,20 +108,24 @@ class Run:
 
     def meeting(self, logged: bool) -> Meeting:
         """What the next step meets."""
-        at = self.trajectory
-        real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
+        at, target = self.trajectory, None
+        if self.cache:
+            real = self.data.train_images[:0]
+            draws, target = cached.meet(self.cache, self.options, at.network, at.draws)
+        else:
+            real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
-        return Meeting(at.network, *given)
+        return Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
 
     def advance(self, logged: bool) -> Scalars:
         """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""
         at = self.trajectory
-        if at.inner == 0 and self.proxies:
+        if at.inner == 0 and self.trains:
             new_network(at, self.data, self.options)
         met = self.meeting(logged)
         self.state, scalars = self.method.step(self.state, met, self.config)
         self.watch(scalars)
-        if self.proxies:
+        if self.trains:
             train_on(at, self.data, self.options)
         at.inner += 1
         if at.inner == self.options["inner"]:

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 from udd.command import add_common
 from udd.config import files as places
+from udd.config.caches import cache_config, cache_name, networks
 from udd.config.compare import difference
 from udd.config.params import load as load_params
-from udd.config.plan import add_config, canonical, named_cell, networks_config, read_config, set_config
+from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
 from udd.errors import UserError
 from udd.files import inputs_digest
-from udd.methods import CHOOSES, METHODS, modules
+from udd.methods import CHOOSES, METHODS, meets_cache, modules
 from udd.provenance import code_digest
-from udd.proxies import pooled
+from udd.proxies import cached
 
 
 class Task(NamedTuple):
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, help="the synthetic set; its place below results/synthetic by default")
     made.add_argument("--curve", type=Path, help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
-    made.add_argument("--pool", type=Path, help="folder of a pool's networks, made by udd pool; without it they are trained here")
+    made.add_argument("--cache", type=Path, help="folder of the networks that udd cache made, for `networks: cached`")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the set after so many networks, as OUT-outerN.safetensors")
@@ -53,7 +54,8 @@ def requested(args: argparse.Namespace) -> Task:
         cell = named_cell(params, args)
         config = set_config(params, cell, args.seed)
         place = f"{cell.folder}/seed{args.seed}"
-        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}")
+        cache = {"cache": f"cache/{cache_name(config)}"} if "distill" in config and meets_cache(config) else {}
+        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}", **cache)
         args.out = args.out or Path(params["results"], f"synthetic/{place}.safetensors")
         args.curve = args.curve or Path(params["results"], f"curves/{place}.csv")
     check(config)
@@ -81,23 +83,27 @@ def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> 
         raise UserError(f"ipc {config['ipc']}: {found}; lower ipc, or give class {name} more of them")
 
 
-def check_pool(config: dict[str, Any], args: argparse.Namespace) -> None:
-    """Raise UserError if a network of the pool is missing, or was trained for another configuration."""
-    distill = config["distill"]
-    if not args.pool:
+def check_cache(folder: Path | None, config: dict[str, Any], inputs: str) -> None:
+    """Raise UserError unless a set of this configuration finds all networks that it meets in the folder, made of the data of that digest."""
+    if not meets_cache(config):
+        if folder:
+            found = f"method {config['method']}, networks {config['distill']['networks']}"
+            raise UserError(f"--cache {folder}: the set ({found}) meets no cached networks, expected `networks: cached`; leave --cache out")
         return
-    if distill["networks"] != "pool":
-        raise UserError(f"--pool {args.pool}: the configuration says `networks: {distill['networks']}`, expected `pool`; leave --pool out")
-    planned = networks_config(config)
-    for member in range(min(distill["pool"], distill["outer"])):
-        path = pooled.member_path(args.pool, member)
-        found = pooled.metadata(path)
+    if folder is None:
+        raise UserError("--cache: missing; a set with `networks: cached` needs the folder that udd cache makes of its configuration")
+    planned = cache_config(config)
+    for member in range(networks(config)):
+        path = cached.member_path(folder, member)
+        found = cached.metadata(path)
         if differing := difference({key: found.get(key) for key in planned}, planned):
-            raise UserError(f"{path}: trained for another configuration: {differing}; make it again with udd pool")
+            raise UserError(f"{path}: made for another configuration: {differing}; make it again with udd cache")
+        if found.get("inputs") != inputs:
+            raise UserError(f"{path}: made of other data; make it again with udd cache")
 
 
 def checkpoint_path(folder: Path, config: dict[str, Any], manifest: Path) -> Path:
     """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
-    code = "".join(code_digest(module) for module in modules(config["method"]))
+    code = "".join(code_digest(module) for module in modules(config["method"], config["distill"]["networks"]))
     made_of = canonical(config) + code + inputs_digest([manifest])
     return Path(folder) / f"seed{config['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"

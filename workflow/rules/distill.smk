@@ -7,15 +7,15 @@ SIGTERM, by which a queue tells a job that its time is over, leaves alone who li
 rule distill:
     input:
         manifest=results("data/{dataset}.json"),
-        pool=lambda w: flow.pool_of(params, w),
+        cache=lambda w: ancient(flow.cache_of(params, w)),
     output:
         set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=lambda w: flow.method_code(params, w.variant),
+        code=lambda w: flow.method_code(params, w),
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
-        pool=lambda w, input: flow.pool_option(input),
+        cache=lambda w, input: flow.cache_option(input),
     wildcard_constraints:
         variant=flow.pick(plan.distilled(params)),
     log:
@@ -26,5 +26,5 @@ rule distill:
         "../envs/udd.yaml"
     shell:
         'trap : TERM; python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
-        " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.pool} --threads {threads} $UDD_DISTILL_OPTIONS"
+        " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.cache} --threads {threads} $UDD_DISTILL_OPTIONS"
         " 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

@@ -1,0 +1,41 @@
+"""The caches of networks that sets meet (`networks: cached`): what decides one, and its place below results/cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
+
+Config = dict[str, Any]
+KEYS = ("network", "width", "pretrain_epochs", "batch_real", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
+
+
+def cache_config(config: Config) -> Config:
+    """What decides each network of the cache that a set meets; not how many there are, so that a cache can grow."""
+    distill = config["distill"]
+    keys = [key for key in distill if (key in KEYS or key.startswith(("net_", "cutmix_", "cache_"))) and key != "cache_networks"]
+    return {"dataset": config["dataset"], "distill": {key: distill[key] for key in keys}}
+
+
+def cache_name(config: Config) -> str:
+    """The place, below results/cache, of the cache that a set meets: data set, the digest of what decides its networks."""
+    digest = hashlib.sha256(canonical(cache_config(config)).encode()).hexdigest()[:12]
+    return f"{config['dataset']['name']}/{digest}"
+
+
+def caches(params: Params, meets: Callable[[Config], bool]) -> dict[str, Config]:
+    """The caches that are met, by name: the configuration of the set that asks for most networks. `meets`: whether a set is made with one."""
+    cells = [cell for cell in all_cells(params) if cell.variant in distilled(params)]
+    found: dict[str, Config] = {}
+    for config in filter(meets, (set_config(params, cell, seed) for cell in cells for seed in seeds(params, cell))):
+        name = cache_name(config)
+        if name not in found or networks(found[name]) < networks(config):
+            found[name] = config
+    return found
+
+
+def networks(config: Config) -> int:
+    """How many networks of its cache a set meets."""
+    return config["distill"]["cache_networks"]

@@ -1,0 +1,81 @@
+"""Cached networks (`networks: cached`): weights at several ages, with the real gradients and mean features of every class, read from files.
+
+One file a network, which udd.proxies.caching makes. The networks never see a synthetic image, so a cache depends on data set, architecture and
+`cache_seed` alone, and serves every IPC, policy, ablation, method and seed of the images. A step meets a random (network, age, draw) of it; the
+synthetic images share the stored augmentation, under which the real gradient was taken.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from udd.errors import UserError
+from udd.networks.architectures import Network
+from udd.networks.augment import Draws
+from udd.objectives.matching import Target
+
+
+def member_path(folder: str | Path, member: int) -> Path:
+    """The file of one network of a cache."""
+    return Path(folder) / f"network{member}.safetensors"
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """What a cache's file says of itself. Raises UserError if it is not one."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return json.loads((file.metadata() or {})["udd"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: not a cached network ({' '.join(str(error).split())}); make it with udd cache") from None
+
+
+def nbytes(distill: dict[str, Any], parameters: int, embedding: int, classes: int) -> int:
+    """About the bytes of one network's file: two a number."""
+    return 2 * distill["cache_ages"] * (parameters + distill["cache_draws"] * classes * (parameters + embedding))
+
+
+def halved(values: Tensor, leading: int) -> tuple[Tensor, Tensor]:
+    """Numbers in half precision, and the scale [d1, ..., d_leading] by which each entry of the leading dimensions is to be multiplied.
+
+    Its largest number becomes 1: what is 2^-14 of it or more keeps eleven bits, whatever the size of a gradient.
+    """
+    scale = values.flatten(leading).abs().amax(-1) if values.ndim > leading else values.abs()
+    shape = scale.shape + (1,) * (values.ndim - leading)
+    return (values / scale.clamp(min=torch.finfo(values.dtype).tiny).view(shape)).half(), scale.float()
+
+
+def restored(half: Tensor, scale: Tensor) -> Tensor:
+    """The numbers whose half and scale these are, in float32."""
+    return half.float() * scale.view(scale.shape + (1,) * (half.ndim - scale.ndim))
+
+
+def meet(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> tuple[Draws, Target]:
+    """Give the network the weights of a random (network, age) of the cache; the augmentation of a random draw, and the real gradients under it."""
+    u = torch.rand(3, generator=generator, device=generator.device, dtype=torch.float64).tolist()
+    member, age, draw = (int(part * distill[f"cache_{of}"]) for part, of in zip(u, ("networks", "ages", "draws"), strict=True))
+    return recall(member_path(folder, member), network, age, draw)
+
+
+@torch.no_grad()
+def recall(path: Path, network: Network, age: int, draw: int) -> tuple[Draws, Target]:
+    """The same for a given file, age and draw, by number. Only what is asked for is read from the mapped file."""
+    weights, device = dict(network.named_parameters()), next(network.parameters()).device
+    with safe_open(str(path), framework="pt") as file:
+
+        def at(name: str, *place: int) -> Tensor:
+            return file.get_slice(name)[place].to(device)
+
+        def whole(name: str, *place: int) -> Tensor:
+            return restored(at(name, *place), at(f"scale/{name}", *place))
+
+        for name, weight in weights.items():
+            weight.copy_(whole(f"weights/{name}", age))
+        gradients = tuple(whole(f"gradients/{name}", age, draw) for name in weights)
+        draws = {name.removeprefix("draws/"): at(name, age, draw) for name in file.keys() if name.startswith("draws/")}  # noqa: SIM118
+        return draws, Target(gradients, whole("features", age, draw))

@@ -1,0 +1,126 @@
+"""Caches of networks (`networks: cached`) as jobs: each network trained and looked at, and kept for every distillation that meets it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from udd.command import add_common
+from udd.config import files as places
+from udd.config.caches import cache_name, networks
+from udd.config.params import load as load_params
+from udd.config.plan import add_config, named_cell, read_config, set_config
+from udd.data import Dataset, load, read_manifest
+from udd.device import setup
+from udd.errors import Stopped, UserError
+from udd.files import inputs_digest, lock
+from udd.methods import meets_cache
+from udd.proxies import cached
+from udd.proxies.fresh import fresh_network
+from udd.runs.growth import Growth
+from udd.runs.loop import Alarm
+from udd.runs.progress import duration
+from udd.runs.request import check_data
+
+Config = dict[str, Any]
+GB = 1e9
+SECONDS = 180  # between two checkpoints
+
+
+def size(config: Config, data: Dataset) -> int:
+    """The bytes of one network's file."""
+    network = fresh_network(data, config["distill"], torch.Generator(data.train_images.device))
+    parameters = sum(weight.numel() for weight in network.parameters())
+    return cached.nbytes(config["distill"], parameters, network.classifier.in_features, len(data.classes))
+
+
+def check_disk(folder: Path, each: int, missing: int) -> None:
+    """Raise UserError if the disk has no room for so many files of a cache."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if (free := shutil.disk_usage(there).free) < each * missing:
+        needed = f"{missing} networks to be cached take {each / GB:.2f} GB each, and the disk has {free / GB:.2f} GB free"
+        raise UserError(f"{folder}: {needed}; lower cache_networks, cache_ages or cache_draws, or free some space")
+
+
+def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, until: float = math.inf) -> None:
+    """Make one network's file. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
+    growth = Growth(path, config, data, member, inputs)
+    ages, first, begun, saved = config["distill"]["cache_ages"], len(growth.seen), time.monotonic(), time.monotonic()
+    with Alarm(until) as alarm:
+        while not growth.done:
+            growth.advance()
+            done, now = len(growth.seen), time.monotonic()
+            if (reason := alarm.reason()) and not growth.done:
+                growth.keep()
+                said = f"stopped by {reason} after {done} of {ages} ages; run the same command again to go on from {growth.part}"
+                raise Stopped(said, advanced=True)
+            if now - saved >= SECONDS and not growth.done:
+                growth.keep()
+                saved = now
+            if done % max(1, ages // 10) == 0:
+                left = duration((ages - done) * (now - begun) / (done - first))
+                print(f"network {member}: age {done} of {ages} | {left} to go", file=sys.stderr)
+        growth.write(path, {})
+        growth.part.unlink(missing_ok=True)
+
+
+def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], inputs: str, until: float = math.inf) -> None:
+    """Make those of the numbered networks that are not in the folder. Raises UserError if the disk has no room for them, Stopped as `grow`."""
+    absent = [member for member in members if not cached.member_path(folder, member).exists()]
+    each = size(config, data)
+    check_disk(folder, each, len(absent))
+    for number, member in enumerate(absent, 1):
+        path = cached.member_path(folder, member)
+        with lock(path):
+            if not path.exists():
+                print(f"{path}: {each / GB:.3g} GB, network {number} of {len(absent)} to be made", file=sys.stderr)
+                grow(path, config, data, member, inputs, until)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `udd cache`."""
+    about = "Train the networks that sets meet with `networks: cached`, and keep their weights and real gradients; goes on from its checkpoint."
+    made = argparse.ArgumentParser(prog="udd cache", description=about)
+    add_config(made)
+    made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
+    made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
+    made.add_argument("--member", type=int, help="the number of one network, from 0; without it all that are not there yet")
+    made.add_argument("--out", type=Path, help="the folder of the cache; its place below results/cache by default")
+    made.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which a run ends at a checkpoint, with exit code 75")
+    add_common(made)
+    return made
+
+
+def requested(args: argparse.Namespace) -> Config:
+    """The configuration of a set that meets the cache. Fills in the paths that the command line left out. Raises UserError if there is none."""
+    config = read_config(args)
+    if config is None:
+        params = load_params(args.params)
+        cell = named_cell(params, args)
+        config = set_config(params, cell, args.seed)
+        out = {"out": f"cache/{cache_name(config)}"} if "distill" in config else {}
+        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", **out)
+    places.need(args, "manifest", "root", "out")
+    if not isinstance(config, dict) or "cache_ages" not in config.get("distill", {}) or ("method" in config and not meets_cache(config)):
+        raise UserError("--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that meets such networks")
+    return config
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Make the networks of a cache that the command line asks for."""
+    args, begun = parser().parse_args(argv), time.monotonic()
+    config = requested(args)
+    check_data(config | {"ipc": 1}, read_manifest(args.manifest), args.manifest)
+    device = setup(args.device, args.threads)
+    data = load(args.manifest, args.root).to(device)
+    members = range(networks(config)) if args.member is None else [args.member]
+    fill(args.out, config, data, members, inputs_digest([args.manifest]), begun + args.time_limit)
+    print(f"{args.out}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")
