@@ -67,7 +67,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
         index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
         at = trajectory.start(data, made["distill"], 0, chunk)
         run = object.__new__(loop.Run)
-        run.method, run.proxies, run.config, run.data, run.options, run.trajectory, run.index = distill, True, made, data, made["distill"], at, index
+        run.method, run.cache, run.trains, run.config, run.data, run.options, run.trajectory, run.index = distill, None, True, made, data, made["distill"], at, index
         run.state = distill.State(images, torch.zeros_like(images), images.new_zeros(CLASSES, 0))
         run.generator, run.broken = stream(ELSEWHERE, "images"), torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
         run.mean, run.std = torch.zeros(3, device=ELSEWHERE), torch.ones(3, device=ELSEWHERE)
@@ -78,7 +78,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
 
 @pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "gradient", "activation", "vote", "random", "all")] + [
     {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"decode": "grid"}, {"decode": "windows", "cfc": False},
-    {"networks": "pool", "max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
+    {"max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
 ])  # fmt: skip
 def test_a_distillation_stays_on_its_device_and_asks_it_for_nothing(elsewhere, changes):
     found = steps(elsewhere, config(**changes), None)

@@ -37,7 +37,7 @@ def test_dm_is_the_squared_distance_of_mean_features():
     model, ours, real = network(), batch(3, 1), batch(5, 2)
     ours_mean, real_mean = (torch.stack([feature_of(model, image) for image in images]).mean(0) for images in (ours, real))
     expected = ours_mean - real_mean
-    assert dm.distance(model, ours, real, draws(), MEAN, STD).item() == pytest.approx(expected.square().sum().item(), rel=1e-9)
+    assert dm.distance(model, ours, real_mean, draws(), MEAN, STD).item() == pytest.approx(expected.square().sum().item(), rel=1e-9)
 
 
 def gradients_of(model, images: torch.Tensor, label: int) -> list[torch.Tensor]:

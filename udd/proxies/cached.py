@@ -56,8 +56,11 @@ def restored(half: Tensor, scale: Tensor) -> Tensor:
 
 
 def meet(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> tuple[Draws, Target]:
-    """Give the network the weights of a random (network, age) of the cache; the augmentation of a random draw, and the real gradients under it."""
-    u = torch.rand(3, generator=generator, device=generator.device, dtype=torch.float64).tolist()
+    """Give the network the weights of a random (network, age) of the cache; a random draw of these: its augmentation, and what was seen under it.
+
+    generator: on the CPU, so that nothing waits for a device.
+    """
+    u = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
     member, age, draw = (int(part * distill[f"cache_{of}"]) for part, of in zip(u, ("networks", "ages", "draws"), strict=True))
     return recall(member_path(folder, member), network, age, draw)
 

@@ -111,7 +111,8 @@ class Run:
         at, target = self.trajectory, None
         if self.cache:
             real = self.data.train_images[:0]
-            draws, target = cached.meet(self.cache, self.options, at.network, at.draws)
+            which = stream("cpu", "met", self.data.name, self.config["seed"], at.outer, at.inner)  # for all IPC and policies: ablations are paired
+            draws, target = cached.meet(self.cache, self.options, at.network, which)
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
