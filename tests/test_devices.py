@@ -67,7 +67,8 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
         index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
         at = trajectory.start(data, made["distill"], 0, chunk)
         run = object.__new__(loop.Run)
-        run.method, run.cache, run.trains, run.config, run.data, run.options, run.trajectory, run.index = distill, None, True, made, data, made["distill"], at, index
+        run.method, run.config, run.data, run.options, run.trajectory, run.index = distill, made, data, made["distill"], at, index
+        run.cache, run.trains = None, True
         run.state = distill.State(images, torch.zeros_like(images), images.new_zeros(CLASSES, 0))
         run.generator, run.broken = stream(ELSEWHERE, "images"), torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
         run.mean, run.std = torch.zeros(3, device=ELSEWHERE), torch.ones(3, device=ELSEWHERE)

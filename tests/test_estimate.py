@@ -26,6 +26,8 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Work, evaluate
 from udd.files import write_json
 from udd.objectives.execution import planned_flop
+from udd.runs import loop
+from udd.runs.cache import fill
 
 CPU = torch.device("cpu")
 TINY = Model("convnet3", 4, 3, 8, 5)
@@ -115,7 +117,7 @@ def test_a_forward_pass_needs_the_two_largest_maps():
         {"decode": "grid", "cfc": False},
         {"decode": "windows"},
         {"policy": "vote"},
-        {"policy": "all", "max_pairs": 7, "networks": "pool"},
+        {"policy": "all", "max_pairs": 7, "cfc": False},
         {"pretrain_epochs": 2},
     ],
 )
@@ -127,8 +129,7 @@ def test_a_distillation_takes_the_operations_that_are_foretold(changes):
         for _ in range(options["outer"] * options["inner"]):
             run.advance(False)
     small = Sizes(3, 8, 3, 21, 6)
-    pooled = schedule.network_steps(options, small, False, options["outer"]) if options["networks"] == "pool" else {}
-    steps = schedule.together(schedule.own_steps(options, 2, small, False), schedule.shared_steps(options, small, False), pooled)
+    steps = schedule.together(schedule.own_steps(options, 2, small, False), schedule.shared_steps(options, small, False))
     assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
 
 
@@ -162,16 +163,29 @@ def test_an_evaluation_trains_on_the_windows_too(variant, regions, images):
     assert workload.training_images(config, regions, Sizes(1, 28, 3, 100, 10)) == images
 
 
-def test_a_pools_networks_are_jobs_of_their_own():
-    found = overlay(params(), {"distill": {"networks": "pool", "pool": 7}, "tables": {"policy": {"datasets": ["mnist"]}}})
+def test_a_cache_and_what_meets_it_take_the_operations_that_are_foretold(tmp_path):
+    cache = {"networks": "cached", "cache_networks": 1, "cache_ages": 3, "cache_spacing": 2, "cache_draws": 2}
+    made, data, small = tiny.config(**cache, pretrain_epochs=1, policy="all"), tiny.dataset(), Sizes(3, 8, 3, 21, 6)
+    with FlopCounterMode(display=False) as counter:
+        fill(tmp_path, made, data, [0], "")
+    (job,) = workload.cache(made, small, CPU)
+    assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)
+    run = loop.Run(made, data, tmp_path / "none", tmp_path, "")
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(run.total):
+            run.advance(False)
+    assert not schedule.shared_steps(made["distill"], small, False)
+    assert total(schedule.own_steps(made["distill"], 2, small, False)) == pytest.approx(counter.get_total_flops(), rel=0.04)
+
+
+def test_a_caches_networks_are_jobs_of_their_own_for_all_seeds():
+    found = overlay(params(), {"distill": {"networks": "cached", "cache_networks": 7}, "tables": {"policy": {"datasets": ["mnist"], "ipc": [1, 10]}}})
     found |= {"tables": {"policy": found["tables"]["policy"]}, "figures": {}}
     made = workload.jobs(found, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
-    pools = [job for job in made if job.kind == "pool"]
-    assert len(pools) == 7 * 3  # the networks of each distillation seed
+    assert [job.kind for job in made].count("cache") == 7
+    assert {tuple(job.shared) for job in made if job.kind == "distil"} == {()}
     fresh = workload.jobs(found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
-    assert not [job for job in fresh if job.kind == "pool"]
-    trained = next(count for step, count in fresh[0].shared.items() if step.kind == "train")
-    assert list(pools[0].own.values()) == [trained / 2000] and {step.kind for step in made[0].shared} == {"real"}
+    assert not [job for job in fresh if job.kind == "cache"]
 
 
 def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):

@@ -31,7 +31,7 @@ from udd.runs.progress import duration
 from udd.runs.request import check_data
 
 Config = dict[str, Any]
-GB = 1e9
+MB = 1e6
 SECONDS = 180  # between two checkpoints
 
 
@@ -46,7 +46,7 @@ def check_disk(folder: Path, each: int, missing: int) -> None:
     """Raise UserError if the disk has no room for so many files of a cache."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if (free := shutil.disk_usage(there).free) < each * missing:
-        needed = f"{missing} networks to be cached take {each / GB:.2f} GB each, and the disk has {free / GB:.2f} GB free"
+        needed = f"{missing} networks to be cached take {each / MB:,.2f} MB each, and the disk has {free / MB:,.2f} MB free"
         raise UserError(f"{folder}: {needed}; lower cache_networks, cache_ages or cache_draws, or free some space")
 
 
@@ -81,7 +81,7 @@ def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], in
         path = cached.member_path(folder, member)
         with lock(path):
             if not path.exists():
-                print(f"{path}: {each / GB:.3g} GB, network {number} of {len(absent)} to be made", file=sys.stderr)
+                print(f"{path}: {each / MB:,.1f} MB, network {number} of {len(absent)} to be made", file=sys.stderr)
                 grow(path, config, data, member, inputs, until)
 
 

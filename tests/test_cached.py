@@ -1,0 +1,283 @@
+"""Cached networks: what a file holds against obvious references; half precision that does not show; a cache met at random and the same again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from jobs import Bench
+from references import slow_augment, standardised
+from safetensors.torch import load_file
+from tiny import config, dataset, network, noise, of_method
+from torch import Tensor
+
+from udd.config.caches import cache_config
+from udd.networks import augment
+from udd.networks.streams import stream
+from udd.objectives.execution import EAGER
+from udd.objectives.matching import Target, Work, matching_step, mean_features, real_gradient
+from udd.proxies import cached, fresh
+from udd.runs import loop
+from udd.runs.cache import fill
+from udd.synthetic.regions import candidate_windows, training_pairs
+from udd.synthetic.sets import load
+
+CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_draws": 2}
+CONFIG = config(**CACHE)
+
+
+def one_of_each() -> Any:
+    """A data set with one image a class: every real batch of a class is that image, however it is drawn."""
+    return dataset(count=3)
+
+
+def made(folder: Path, found: dict[str, Any], data: Any) -> Path:
+    """The cache of a configuration, of any data set."""
+    fill(folder, found, data, range(found["distill"]["cache_networks"]), "")
+    return folder
+
+
+def network_of(data: Any, found: dict[str, Any], path: Path, age: int, draw: int) -> tuple[Any, augment.Draws, Target]:
+    """The network of a file at an age, and what was seen of it under a draw."""
+    blank = fresh.fresh_network(data, found["distill"], torch.Generator())
+    return blank, *cached.recall(path, blank, age, draw)
+
+
+# --- half precision ---
+
+
+@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=4, max_size=4), st.floats(1e-12, 1e12))
+def test_a_half_keeps_eleven_bits_of_what_is_not_tiny_beside_the_largest(values, size):
+    numbers = torch.tensor(values, dtype=torch.float64).view(2, 2) * size
+    back = cached.restored(*cached.halved(numbers.float(), 1)).double()
+    largest = numbers.abs().amax(1, keepdim=True)
+    assert ((back - numbers).abs() <= 2**-10 * numbers.abs() + 2**-24 * largest + 1e-37).all()
+
+
+def test_each_class_has_a_scale_of_its_own():
+    values = torch.tensor([[1e-9, 2e-9], [3.0, 1e5], [0.0, 0.0]])
+    half, scale = cached.halved(values, 1)
+    assert half.dtype == torch.float16 and half.isfinite().all() and scale.tolist() == pytest.approx([2e-9, 1e5, 0.0])
+    assert torch.allclose(cached.restored(half, scale), values, rtol=1e-3)
+
+
+# --- what a file holds ---
+
+
+def test_the_networks_are_those_that_train_as_fresh_ones_do(tmp_path):
+    """Weights at each age, rounded: a network from the member's own stream, trained on net_images images an age."""
+    found, data = config(**CACHE, cache_spacing=2, pretrain_epochs=1), dataset()
+    folder, options = made(tmp_path, found, data), found["distill"]
+    for member in range(2):
+        at = fresh.start(data, options, 0)
+        at.training = stream("cpu", "networks", data.name, options["network"], options["cache_seed"], member)
+        fresh.new_network(at, data, options)
+        for age in range(3):
+            recalled, _, _ = network_of(data, found, cached.member_path(folder, member), age, 0)
+            for ours, theirs in zip(recalled.parameters(), at.network.parameters(), strict=True):
+                assert torch.allclose(ours, theirs, rtol=2**-10, atol=2**-24 * theirs.abs().max().item())
+            fresh.train_on(at, data, options)
+            fresh.train_on(at, data, options)
+
+
+def test_gradients_and_features_are_those_of_the_real_images_under_the_stored_draw(tmp_path):
+    """Against float64, one image by itself, through the network as it was rounded."""
+    found, data = config(**CACHE), one_of_each()
+    folder = made(tmp_path, found, data)
+    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (data.mean, data.std))
+    for member, age, draw in ((0, 0, 0), (1, 2, 1)):
+        model, draws, target = network_of(data, found, cached.member_path(folder, member), age, draw)
+        model = model.double()
+        for label, image in enumerate(data.train_images):
+            own = {name: values[label].double() for name, values in draws.items()}
+            seen = slow_augment(standardised(image.double() / 255, mean, std), own).unsqueeze(0)
+            expected = torch.autograd.grad(F.cross_entropy(model(seen), torch.tensor([label])), list(model.parameters()))
+            for ours, theirs in zip(target.gradients, expected, strict=True):
+                assert torch.allclose(
+                    ours[label].double(), theirs, rtol=2e-3, atol=1e-6 + 1e-4 * theirs.abs().max().item()
+                )  # a bias before a norm has none
+            assert torch.allclose(target.features[label].double(), model.features(seen)[1][0], rtol=2e-3, atol=1e-4)
+
+
+def test_draws_are_of_their_own_and_so_are_batches(tmp_path):
+    folder = made(tmp_path, CONFIG, dataset())
+    one = load_file(cached.member_path(folder, 0))
+    for name, values in one.items():
+        if name.startswith(("gradients/classifier.weight", "draws/color", "features")):
+            seen = values.flatten(2).flatten(0, 1)  # [ages * draws, ...]
+            assert len(seen.unique(dim=0)) == len(seen) == 6, name
+    other = load_file(cached.member_path(folder, 1))
+    assert not torch.equal(one["weights/classifier.weight"], other["weights/classifier.weight"])
+    assert not torch.equal(one["draws/color"], other["draws/color"])
+
+
+def test_a_smaller_cache_is_a_part_of_a_larger_one(tmp_path):
+    """The same ages and draws have the same bits, whatever else there is."""
+    large, small = {**CACHE, "cache_ages": 5}, {**CACHE, "cache_networks": 1, "cache_ages": 3, "cache_spacing": 2, "cache_draws": 1}
+    ours = load_file(cached.member_path(made(tmp_path / "small", config(**small), dataset()), 0))
+    theirs = load_file(cached.member_path(made(tmp_path / "large", config(**large), dataset()), 0))
+    for name, values in ours.items():
+        part = theirs[name][::2]
+        assert torch.equal(values, part if "weights/" in name else part[:, :1]), name
+
+
+def test_the_cache_is_of_its_own_seed(tmp_path):
+    folders = [made(tmp_path / str(seed), config(**CACHE, cache_seed=seed), dataset()) for seed in (0, 1)]
+    one, other = (load_file(cached.member_path(folder, 0)) for folder in folders)
+    assert not torch.equal(one["weights/classifier.weight"], other["weights/classifier.weight"])
+    assert not torch.equal(one["draws/color"], other["draws/color"])
+    assert cache_config(config(**CACHE, seed=0)) == cache_config(config(**CACHE, seed=5))
+
+
+# --- what a step meets ---
+
+
+def test_a_step_towards_a_given_target_is_the_step_towards_the_real_batch():
+    """In float64, to the last bit but for sums in another order; with the wrong class's target it is another."""
+    model, images, real = network(), noise(3, 2, 3, 8, 8, seed=1), noise(3, 5, 3, 8, 8, seed=2)
+    mean, std = torch.full((3,), 0.4, dtype=torch.float64), torch.full((3,), 0.3, dtype=torch.float64)
+    options = CONFIG["distill"] | {"policy": "all", "cfc": False}
+    among = candidate_windows(options, 8, images)
+    pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
+    work = Work(images, pairs, among, torch.zeros(3, model.classifier.in_features, dtype=torch.float64), options)
+    draws = augment.draw(options["matching_augment"], 3, 8, stream("cpu", "draws"), torch.float64)
+    given = (draws, mean, std)
+    each = [real_gradient(model, real[c], c, augment.pick(draws, c), mean, std, "all", EAGER) for c in range(3)]
+    gradients = tuple(torch.stack(of_weight) for of_weight in zip(*each, strict=True))
+    (expected,) = matching_step(model, [work], real, *given)
+    (found,) = matching_step(model, [work], real[:0], *given, given=Target(gradients, torch.zeros(3, 1)))
+    assert torch.allclose(found.gradient, expected.gradient, rtol=1e-12) and torch.allclose(found.loss_gradient, expected.loss_gradient, rtol=1e-12)
+    (wrong,) = matching_step(model, [work], real[:0], *given, given=Target(tuple(each.flip(0) for each in gradients), torch.zeros(3, 1)))
+    assert not torch.allclose(wrong.gradient, expected.gradient, rtol=0.1)
+
+
+class Cached(loop.Run):
+    """A run that meets a cache, step by step, without files of its own."""
+
+    def __init__(self, found: dict[str, Any], data: Any, folder: Path):
+        super().__init__(found, data, Path("no checkpoint"), folder, "")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The cache of CONFIG."""
+    return made(tmp_path_factory.mktemp("cache"), CONFIG, dataset())
+
+
+def met(folder: Path, monkeypatch, **changes: Any) -> list[tuple[str, int, int]]:
+    """(file, age, draw) of each step of a run."""
+    found: list[tuple[str, int, int]] = []
+    recall = cached.recall
+
+    def noted(path: Path, model: Any, age: int, draw: int) -> Any:
+        found.append((path.name, age, draw))
+        return recall(path, model, age, draw)
+
+    monkeypatch.setattr(cached, "recall", noted)
+    run = Cached(config(**CACHE, **changes), dataset(), folder)
+    for _ in range(run.total):
+        run.advance(False)
+    monkeypatch.undo()
+    return found
+
+
+def test_every_network_age_and_draw_is_met_about_as_often(folder, monkeypatch):
+    found = met(folder, monkeypatch, outer=60, inner=4, policy="random", cfc=False, ipc=1)
+    counts = [found.count(each) for each in sorted(set(found))]
+    assert len(counts) == 2 * 3 * 2 and min(counts) >= 8 and max(counts) <= 36  # 20 expected; four standard deviations
+
+
+def test_ablations_meet_the_same_and_another_seed_does_not(folder, monkeypatch):
+    one = met(folder, monkeypatch)
+    assert one == met(folder, monkeypatch, policy="all", ipc=1, cfc=False) != met(folder, monkeypatch, seed=1)
+
+
+@pytest.mark.parametrize("method", ["udd", "dm"])
+def test_nothing_real_is_computed(folder, monkeypatch, method):
+    """No network is trained, and no real image passes through one."""
+
+    def never(*_args: Any) -> None:
+        raise AssertionError("computed again")
+
+    for name in ("udd.proxies.fresh.train_network", "udd.runs.loop.real_batches", "udd.objectives.matching.real_gradient"):
+        monkeypatch.setattr(name, never)
+    found = of_method(method)
+    run = Cached(found | {"distill": found["distill"] | CACHE}, dataset(), folder)
+    assert run.advance(True)["loss"].isfinite().all()
+
+
+def test_the_moving_average_starts_anew_from_the_current_features_at_each_meeting(folder):
+    """With alpha all but 1 it stays where it started (Eq. 8): the mean features of the images as they were, by the network of this very step."""
+    found = config(**CACHE, policy="all", cfc_average=1 - 1e-9, outer=2, inner=3)
+    run = Cached(found, dataset(), folder)
+    among = candidate_windows(found["distill"], 8, run.state.images)
+    everything = torch.arange(12).expand(3, 2, 12)
+    for _ in range(run.total):
+        before = run.state.images
+        run.advance(False)
+        pairs = training_pairs(everything, among, 128, stream("cpu", "pairs"))
+        expected = mean_features(run.trajectory.network, before, pairs, among, run.mean, run.std)
+        assert torch.allclose(run.state.averages, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dm_meets_the_stored_features(tmp_path):
+    """Its loss against float64: mean features of synthetic images under the stored draw, and of the one real image of a class."""
+    found = of_method("dm")
+    found = found | {"distill": found["distill"] | CACHE}
+    data = one_of_each()
+    run = Cached(found, data, made(tmp_path, found, data))
+    run.state = run.state._replace(images=noise(3, 2, 3, 8, 8).float())  # not the real images, where the loss is 0
+    before = run.state.images.double()
+    met = run.meeting(False)
+    run.state, scalars = run.method.step(run.state, met, found)
+    model = met.network.double()
+    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (data.mean, data.std))
+
+    def feature(image: Tensor, label: int) -> Tensor:
+        own = {name: values[label].double() for name, values in met.draws.items()}
+        return model.features(slow_augment(standardised(image, mean, std), own).unsqueeze(0))[1][0]
+
+    for label in range(3):
+        ours = torch.stack([feature(image, label) for image in before[label]]).mean(0)
+        expected = (ours - feature(data.train_images[label].double() / 255, label)).square().sum().item()
+        assert scalars["loss"][label].item() == pytest.approx(expected, rel=0.02)
+
+
+def test_half_precision_does_not_show_beside_the_choice_of_the_batch(tmp_path):
+    """The image gradient towards the stored target and towards the same one in full precision: a hundredth of what another batch makes of it."""
+    found, data = config(**CACHE, policy="all", cfc=False, batch_real=5), dataset()
+    run = Cached(found, data, made(tmp_path, found, data))
+    index = fresh.class_index(data.train_labels, 3)
+    path = cached.member_path(tmp_path, 1)
+    draws, stored = cached.recall(path, run.trajectory.network, 2, 0)
+    at = run.trajectory
+    targets = []
+    for draw in (0, 1):
+        at.draws = stream("cpu", "real", data.name, "convnet3", 0, 1, 2, draw)
+        real, _ = fresh.real_batches(at, data, index, found["distill"])
+        each = [real_gradient(at.network, real[c], c, augment.pick(draws, c), run.mean, run.std, "all", EAGER) for c in range(3)]
+        targets.append(Target(tuple(torch.stack(of_weight) for of_weight in zip(*each, strict=True)), stored.features))
+    exact, rounded, other = (step_towards(run, draws, target) for target in (targets[0], stored, targets[1]))
+    assert (rounded - exact).norm() < 0.01 * (other - exact).norm()
+
+
+def step_towards(run: loop.Run, draws: augment.Draws, target: Target) -> Tensor:
+    """The gradient on the pixels of the run's images towards a target."""
+    options = run.config["distill"]
+    among = candidate_windows(options, 8, run.state.images)
+    pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
+    work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), options)
+    return matching_step(run.trajectory.network, [work], run.state.images[:0], draws, run.mean, run.std, given=target)[0].gradient
+
+
+def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
+    """DSA meets real images, and no cache: the same bits, whatever the configuration says of networks."""
+    bench, own = Bench(tmp_path), of_method("dsa")
+    bench.distil(own, "fresh")
+    bench.distil(own | {"distill": own["distill"] | CACHE}, "cached")
+    assert torch.equal(*(load(tmp_path / f"{name}.safetensors").images for name in ("fresh", "cached")))

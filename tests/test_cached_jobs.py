@@ -1,0 +1,199 @@
+"""Caches as jobs: cut and resumed, grown, refused with one line where they do not fit."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from fakes import write_npz
+from jobs import Bench
+from prepared import manifest_of
+from safetensors.torch import load_file, save_file
+from tiny import ROOT, config, dataset, of_method
+
+import udd
+from udd.command import main
+from udd.config.caches import cache_name
+from udd.errors import Stopped, UserError
+from udd.runs import cache, job
+
+CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_draws": 2}
+CONFIG = config(**CACHE)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory) -> Bench:
+    """The data set, a cache, and a set that meets it."""
+    made = Bench(tmp_path_factory.mktemp("bench"))
+    made.distil(CONFIG, "set", "--cache", made.cache(CONFIG))
+    return made
+
+
+@pytest.fixture
+def copied(bench, tmp_path) -> Path:
+    """A cache to be harmed."""
+    return shutil.copytree(bench.folder / "cache", tmp_path / "cache")
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether two networks' files hold the same tensors, bit for bit."""
+    a, b = load_file(one), load_file(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_network_cut_after_every_age_has_the_same_bits(bench, capsys):
+    for left in (2, 1):
+        with pytest.raises(Stopped, match=f"stopped by time limit after {3 - left} of 3 ages; run the same command again to go on from"):
+            bench.cache(CONFIG, "cut", "--member", "0", "--time-limit", "0")
+    bench.cache(CONFIG, "cut", "--member", "0", "--time-limit", "0")
+    assert "goes on from" in capsys.readouterr().err
+    assert same_files(bench.folder / "cut/network0.safetensors", bench.folder / "cache/network0.safetensors")
+    assert not list((bench.folder / "cut").glob("*.checkpoint"))
+
+
+def test_a_checkpoint_of_another_network_is_of_no_use(bench, capsys):
+    with pytest.raises(Stopped):
+        bench.cache(config(**CACHE, net_lr=0.5), "changed", "--member", "0", "--time-limit", "0")
+    bench.cache(CONFIG, "changed", "--member", "0")
+    assert "goes on from" not in capsys.readouterr().err
+    assert same_files(bench.folder / "changed/network0.safetensors", bench.folder / "cache/network0.safetensors")
+
+
+def test_a_cache_grows_and_keeps_what_it_has(bench, copied):
+    before = (copied / "network1.safetensors").stat().st_mtime_ns
+    more = config(**(CACHE | {"cache_networks": 3}))
+    shutil.copytree(copied, bench.folder / "grown")
+    bench.cache(more, "grown")
+    assert (bench.folder / "grown/network1.safetensors").stat().st_mtime_ns == before
+    assert (bench.folder / "grown/network2.safetensors").exists()
+    bench.distil(more, "of-three", "--cache", bench.folder / "grown")
+
+
+def test_one_cache_serves_every_set_of_the_data(bench):
+    for number, changes in enumerate(({"ipc": 1, "policy": "all"}, {"seed": 1}, {"outer": 1, "inner": 5, "image_lr": 0.1, "matched": "all"})):
+        bench.distil(config(**CACHE, **changes), f"other{number}", "--cache", bench.folder / "cache")
+
+
+def test_a_run_cut_after_every_step_ends_with_the_same_bits(bench):
+    for _ in range(3):
+        bench.stop(CONFIG, "cut", "--cache", bench.folder / "cache")
+    bench.distil(CONFIG, "cut", "--cache", bench.folder / "cache")
+    assert bench.same("set", "cut")
+
+
+# --- what does not fit ---
+
+
+def refusal(bench: Bench, capsys, *more: str | Path, **changes: Any) -> str:
+    """The one line on which a distillation ends."""
+    with pytest.raises(SystemExit) as ended:
+        main(lambda: bench.distil(config(**(CACHE | changes)), "refused", *more))
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1, error
+    assert not (bench.folder / "refused.safetensors").exists()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 5}, "width is 4, planned 5"),
+        ({"net_lr": 0.5}, "net_lr is 0.01, planned 0.5"),
+        ({"cache_ages": 4}, "cache_ages is 3, planned 4"),
+        ({"cache_draws": 1}, "cache_draws is 2, planned 1"),
+        ({"cache_seed": 1}, "cache_seed is 0, planned 1"),
+        ({"batch_real": 6}, "batch_real is 5, planned 6"),
+    ],
+    ids=str,
+)
+def test_a_cache_of_another_configuration_is_refused(bench, capsys, changes, words):
+    error = refusal(bench, capsys, "--cache", bench.folder / "cache", **changes)
+    assert f"{bench.folder / 'cache'}/network0.safetensors: made for another configuration: " in error and words in error
+    assert "make it again with udd cache" in error
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "truncated", "text", "a set", "bare weights"])
+def test_a_network_that_is_not_whole_is_refused_by_name(bench, copied, capsys, harm):
+    path = copied / "network1.safetensors"
+    whole = path.read_bytes()
+    path.unlink()
+    if harm == "a set":
+        shutil.copy(bench.folder / "set.safetensors", path)
+    elif harm == "bare weights":
+        save_file({"classifier.weight": torch.zeros(4, 3, 4)}, path)
+    elif harm != "missing":
+        path.write_bytes({"empty": b"", "truncated": whole[:-10], "text": b"weights"}[harm])
+    error = refusal(bench, capsys, "--cache", copied)
+    assert f"{path}: " in error and "udd cache" in error
+
+
+def test_a_cache_of_other_data_is_refused(bench, copied, capsys, monkeypatch):
+    monkeypatch.setattr("udd.runs.job.inputs_digest", lambda _: "of other images")
+    assert f"{copied}/network0.safetensors: made of other data; make it again with udd cache" in refusal(bench, capsys, "--cache", copied)
+
+
+def test_a_cache_is_asked_for_where_it_is_needed_and_refused_where_it_is_not(bench, capsys):
+    assert "--cache: missing; a set with `networks: cached` needs the folder that udd cache makes" in refusal(bench, capsys)
+    error = refusal(bench, capsys, "--cache", bench.folder / "cache", networks="fresh")
+    assert "networks fresh) meets no cached networks, expected `networks: cached`; leave --cache out" in error
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(bench, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
+    with pytest.raises(UserError, match="2 networks to be cached take .* each, and the disk has 0.01 MB free; lower cache_networks, cache_ages or"):
+        bench.cache(CONFIG, "nowhere")
+    assert not (bench.folder / "nowhere").exists()
+
+
+def test_the_size_is_known_before(bench):
+    """Within headers, scales and draws, which a network this small shows."""
+    expected = cache.size(CONFIG, dataset())
+    whole = load_file(bench.folder / "cache/network0.safetensors")
+    halves = sum(value.nbytes for value in whole.values() if value.dtype == torch.float16)
+    assert halves == expected
+
+
+@pytest.mark.parametrize(
+    "made", [of_method("dsa"), config(networks="fresh"), {"dataset": {"name": "tiny"}}], ids=["own networks", "fresh", "no section"]
+)
+def test_what_meets_no_cache_gets_none(bench, made):
+    with pytest.raises(UserError, match="expected the configuration of a set with `networks: cached`"):
+        bench.cache(made, "none")
+
+
+# --- without the workflow ---
+
+
+def test_by_hand_a_cache_lies_where_distill_looks_for_it(tmp_path):
+    """udd cache and udd distill, for a cell of params.yaml: no path is named twice."""
+    write_npz(tmp_path / "tiny.npz")
+    small = {"datasets": {"tiny": {"kind": "npz", "path": "tiny.npz"}}, "distill": CONFIG["distill"]}
+    (tmp_path / "small.yaml").write_text(json.dumps(small | {"results": str(tmp_path / "results"), "tables": {}, "figures": {}}))
+    place = ["--params", str(ROOT / "params.yaml"), str(tmp_path / "small.yaml"), "--dataset", "tiny"]
+    manifest = manifest_of(tmp_path, {"name": "tiny", "kind": "npz", "path": "tiny.npz"})
+    given = [*place, "--manifest", str(manifest), "--root", str(tmp_path), "--device", "cpu"]
+    cache.run(given)
+    job.run(given)
+    assert (tmp_path / "results/synthetic/tiny/ipc1/udd/seed0.safetensors").exists()
+    assert len(list((tmp_path / "results/cache/tiny").glob("*/network*.safetensors"))) == 2
+
+
+def test_from_python_a_cache_is_made_once(tmp_path, monkeypatch):
+    keys = {key: CONFIG["distill"][key] for key in ("width", "outer", "inner", "batch_real", "net_batch", "net_images")} | CACHE
+    data = dataset()
+    one = udd.distill(data, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)
+    folder = tmp_path / cache_name(one.metadata["config"])
+    assert len(list(folder.glob("*.safetensors"))) == 2
+
+    def never(*_args: Any) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("udd.runs.cache.grow", never)
+    again = udd.distill(data, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)
+    assert torch.equal(one.images, again.images)
+    with pytest.raises(UserError, match="made of other data"):
+        udd.distill(dataset(seed=1), cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)
