@@ -23,7 +23,7 @@ from udd.command import add_common, main
 from udd.device import setup
 from udd.provenance import provenance
 
-NAMES = ("step", "network", "ceiling", "evaluation", "memory")
+NAMES = ("step", "towards", "network", "ceiling", "evaluation", "memory")
 
 
 def device_name(device: torch.device) -> str:

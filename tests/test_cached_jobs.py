@@ -18,6 +18,7 @@ import udd
 from udd.command import main
 from udd.config.caches import cache_name
 from udd.errors import Stopped, UserError
+from udd.files import lock
 from udd.runs import cache, job
 
 CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_draws": 2}
@@ -113,10 +114,10 @@ def refusal(bench: Bench, capsys, *more: str | Path, **changes: Any) -> str:
 def test_a_cache_of_another_configuration_is_refused(bench, capsys, changes, words):
     error = refusal(bench, capsys, "--cache", bench.folder / "cache", **changes)
     assert f"{bench.folder / 'cache'}/network0.safetensors: made for another configuration: " in error and words in error
-    assert "make it again with udd cache" in error
+    assert "give another folder, or delete it" in error
 
 
-@pytest.mark.parametrize("harm", ["missing", "empty", "truncated", "text", "a set", "bare weights"])
+@pytest.mark.parametrize("harm", ["empty", "truncated", "text", "a set", "bare weights"])
 def test_a_network_that_is_not_whole_is_refused_by_name(bench, copied, capsys, harm):
     path = copied / "network1.safetensors"
     whole = path.read_bytes()
@@ -125,26 +126,60 @@ def test_a_network_that_is_not_whole_is_refused_by_name(bench, copied, capsys, h
         shutil.copy(bench.folder / "set.safetensors", path)
     elif harm == "bare weights":
         save_file({"classifier.weight": torch.zeros(4, 3, 4)}, path)
-    elif harm != "missing":
+    else:
         path.write_bytes({"empty": b"", "truncated": whole[:-10], "text": b"weights"}[harm])
     error = refusal(bench, capsys, "--cache", copied)
-    assert f"{path}: " in error and "udd cache" in error
+    assert f"{path}: " in error and "delete it" in error
+
+
+def test_what_is_missing_or_of_other_code_is_made_before_the_first_step(bench, copied, monkeypatch):
+    (copied / "network1.safetensors").unlink()
+    bench.distil(CONFIG, "missing", "--cache", copied)
+    assert bench.same("set", "missing")
+    before = [(copied / f"network{member}.safetensors").stat().st_mtime_ns for member in range(2)]
+    monkeypatch.setattr(cache, "code_digest", lambda _: "of later code")
+    monkeypatch.setattr("udd.runs.growth.provenance", lambda *_: {"code": "of later code"})
+    bench.distil(CONFIG, "later", "--cache", copied)
+    after = [(copied / f"network{member}.safetensors").stat().st_mtime_ns for member in range(2)]
+    assert all(a < b for a, b in zip(before, after, strict=True)) and bench.same("set", "later")
+
+
+def test_a_network_that_another_run_is_at_is_left_to_it(bench, copied, monkeypatch):
+    """The others are made; the last is waited for."""
+    path = copied / "network0.safetensors"
+    whole = path.read_bytes()
+    for member in range(2):
+        (copied / f"network{member}.safetensors").unlink()
+    looks: list[bool] = []
+
+    def other_run(_seconds: float) -> None:
+        looks.append((copied / "network1.safetensors").exists())
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(cache.time, "sleep", other_run)
+    with lock(path):
+        bench.cache(CONFIG, str(copied))
+    assert looks == [True] and path.read_bytes() == whole
+    path.unlink()
+    with lock(path), pytest.raises(Stopped, match="another run is making its last networks; run the same command again"):
+        bench.cache(CONFIG, str(copied), "--time-limit", "0")
 
 
 def test_a_cache_of_other_data_is_refused(bench, copied, capsys, monkeypatch):
     monkeypatch.setattr("udd.runs.job.inputs_digest", lambda _: "of other images")
-    assert f"{copied}/network0.safetensors: made of other data; make it again with udd cache" in refusal(bench, capsys, "--cache", copied)
+    assert f"{copied}/network0.safetensors: made of other data; give another folder, or delete it" in refusal(bench, capsys, "--cache", copied)
 
 
-def test_a_cache_is_asked_for_where_it_is_needed_and_refused_where_it_is_not(bench, capsys):
-    assert "--cache: missing; a set with `networks: cached` needs the folder that udd cache makes" in refusal(bench, capsys)
-    error = refusal(bench, capsys, "--cache", bench.folder / "cache", networks="fresh")
-    assert "networks fresh) meets no cached networks, expected `networks: cached`; leave --cache out" in error
+def test_a_folder_for_the_cache_is_asked_for_and_otherwise_does_nothing(bench, capsys):
+    assert "--cache: missing; a set with `networks: cached` needs a folder for these" in refusal(bench, capsys)
+    bench.distil(config(networks="fresh"), "fresh")
+    bench.distil(config(networks="fresh"), "fresh-beside", "--cache", bench.folder / "cache")
+    assert bench.same("fresh", "fresh-beside") and not bench.same("fresh", "set")
 
 
 def test_a_disk_that_is_too_small_is_refused_before_the_work(bench, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
-    with pytest.raises(UserError, match="2 networks to be cached take .* each, and the disk has 0.01 MB free; lower cache_networks, cache_ages or"):
+    with pytest.raises(UserError, match="2 networks to be cached take .* each, and the disk has 0.01 MB free; lower"):
         bench.cache(CONFIG, "nowhere")
     assert not (bench.folder / "nowhere").exists()
 
@@ -176,7 +211,8 @@ def test_by_hand_a_cache_lies_where_distill_looks_for_it(tmp_path):
     place = ["--params", str(ROOT / "params.yaml"), str(tmp_path / "small.yaml"), "--dataset", "tiny"]
     manifest = manifest_of(tmp_path, {"name": "tiny", "kind": "npz", "path": "tiny.npz"})
     given = [*place, "--manifest", str(manifest), "--root", str(tmp_path), "--device", "cpu"]
-    cache.run(given)
+    cache.run([*given, "--record", str(tmp_path / "record.json")])
+    assert json.loads((tmp_path / "record.json").read_text())["members"] == [0, 1]
     job.run(given)
     assert (tmp_path / "results/synthetic/tiny/ipc1/udd/seed0.safetensors").exists()
     assert len(list((tmp_path / "results/cache/tiny").glob("*/network*.safetensors"))) == 2
@@ -195,5 +231,5 @@ def test_from_python_a_cache_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr("udd.runs.cache.grow", never)
     again = udd.distill(data, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)
     assert torch.equal(one.images, again.images)
-    with pytest.raises(UserError, match="made of other data"):
+    with pytest.raises(UserError, match="made of other data; give another folder, or delete it"):
         udd.distill(dataset(seed=1), cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)

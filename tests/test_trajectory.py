@@ -7,7 +7,7 @@ import torch
 from runs import Run
 from tiny import config, dataset, options
 
-from udd.config.plan import networks_part as shared_part
+from udd.config.caches import cache_config
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
 
 
@@ -23,10 +23,10 @@ def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_the_shared_part_holds_what_the_networks_see():
-    part = shared_part(options())
-    assert {"network", "width", "outer", "inner", "batch_real", "matching_augment", "net_lr", "cutmix_p", "matched"} <= part.keys()
-    assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "max_pairs", "decode"} & part.keys()
+def test_a_cache_is_known_by_what_its_networks_see():
+    part = cache_config(config())["distill"]
+    assert {"network", "width", "batch_real", "matching_augment", "net_lr", "cutmix_p", "cache_ages", "cache_seed"} <= part.keys()
+    assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "matched", "outer", "networks", "cache_networks"} & part.keys()
 
 
 def test_real_batches_are_of_their_class_and_cover_it():

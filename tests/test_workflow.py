@@ -58,7 +58,7 @@ def momenta(first: float, second: float) -> Edit:
 EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
     "a data set's learning rate": (lambda w: w.edit(datasets={"small": {"distill": {"image_lr": 0.1}}}), after(distill=1, evaluate=1)),
     "a variant": (lambda w: w.edit(variants={"udd-nocfc": {"distill": {"policy": "vote"}}}), after(distill=1, evaluate=1)),
-    "networks from a pool": (lambda w: w.edit(datasets={"small": {"distill": {"networks": "pool"}}}), after(pool=2, distill=1, evaluate=1)),
+    "cached networks": (lambda w: w.edit(datasets={"small": {"distill": {"networks": "cached"}}}), after(cache=2, distill=1, evaluate=1)),
     "the evaluation's epochs": (lambda w: w.edit(evaluate={"epochs": 2}), after(2, evaluate=5)),
     "one evaluation seed more": (lambda w: w.edit(seeds={"evaluate": [0, 1]}), after(2, evaluate=5)),
     "a variant more in a table": (lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}), after(distill=1, evaluate=1)),
@@ -100,6 +100,23 @@ def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(wor
     assert "network 2 epoch" in (said := log.read_text()) and "network 0 epoch" not in said and "network 1 epoch" not in said
     found = json.loads(record.read_text())["networks"]
     assert found.keys() == {"0", "1", "2"} and found["0"] == first["0"] and not list(record.parent.glob("*.part"))
+
+
+def test_a_cache_is_made_once_and_again_only_for_a_set_that_is_made(workspace: Workspace) -> None:
+    """Deleted, it is not missed; a further network joins those that are there; a further set brings it back, and no other is made again."""
+    cache = workspace.path / "results/cache"
+    workspace.edit(datasets={"small": {"distill": {"networks": "cached"}}})
+    workspace.run("snakemake", "--cores", "2")
+    assert workspace.planned() == {} and len(list(cache.rglob("*.safetensors"))) == 2
+    workspace.edit(datasets={"small": {"distill": {"cache_networks": 3}}})
+    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(cache=1, distill=1, evaluate=1)
+    shutil.rmtree(cache)
+    assert workspace.planned() == {}
+    workspace.edit(tables={"main": {"variants": ["random", "udd", "idc"]}})
+    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=2, evaluate=2)  # digits' IDC meets fresh networks
+    assert len(list(cache.rglob("*.safetensors"))) == 3
+    workspace.replace("udd/proxies/caching.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef ")
+    assert workspace.planned() == after(cache=3, distill=2, evaluate=2)
 
 
 def test_two_swapped_values_are_a_change(workspace: Workspace) -> None:

@@ -21,7 +21,7 @@ TINY: dict[str, Any] = {
     "seeds": {"distill": [0], "evaluate": [0]},
     "distill": {
         "width": 4, "outer": 2, "inner": 2, "net_images": 16, "net_batch": 8, "batch_real": 4,
-        "matching_augment": ["color", "crop"], "image_lr_decay_at": [0.5], "max_pairs": 16,
+        "matching_augment": ["color", "crop"], "image_lr_decay_at": [0.5], "max_pairs": 16, "cache_networks": 2, "cache_ages": 2,
     },
     "coreset": {"width": 4, "epochs": 1},
     "evaluate": {"width": 4, "epochs": 1},

@@ -14,7 +14,7 @@ import torch
 
 from udd.config import params as parameters
 from udd.config import plan
-from udd.config.caches import cache_name, networks
+from udd.config.caches import cache_name
 from udd.data import Dataset
 from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
@@ -23,12 +23,11 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Work
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.views import changes, every
-from udd.methods import CHOOSES, METHODS, coresets, meets_cache
+from udd.methods import CHOOSES, METHODS, coresets
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
-from udd.runs.cache import fill
+from udd.runs.cache import needed
 from udd.runs.loop import Run, complete
-from udd.runs.request import check_cache
 from udd.synthetic.sets import SyntheticSet, load
 
 __all__ = ["dataset", "distill", "evaluate", "load"]
@@ -137,21 +136,11 @@ def distill(
         raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {smallest} training images; lower ipc")
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
-    until = time.monotonic() + 60 * minutes
-    run = Run(config, data, path, cached_networks(config, data, Path(cache or f".{data.name}-cache"), until), inputs, plan.canonical(config) + inputs)
+    until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))
+    run = Run(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
     complete(run, until=until)
     path.unlink(missing_ok=True)
     return run.finished()
-
-
-def cached_networks(config: Config, data: Dataset, folder: Path, until: float) -> Path | None:
-    """The folder, below `folder`, of the cached networks that a set meets, where it does; those that are missing are made."""
-    if not meets_cache(config):
-        return None
-    place, inputs = folder / cache_name(config), fingerprint(data)
-    fill(place, config, data, range(networks(config)), inputs, until)
-    check_cache(place, config, inputs)
-    return place
 
 
 class Accuracy(NamedTuple):

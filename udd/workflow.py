@@ -144,15 +144,16 @@ def cache_config(params: Params, wildcards: Any) -> str:
 
 
 def cache_of(params: Params, wildcards: Any) -> list[str]:
-    """The files of the cached networks that a set meets, if it does."""
+    """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that is made brings them back."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
     members = range(caches.networks(config)) if meets_cache(config) else ()
-    return [under(params["results"])(f"cache/{caches.cache_name(config)}/network{member}.safetensors") for member in members]
+    return [under(params["results"])(f"proxies/cached/{caches.cache_name(config)}/network{member}.json") for member in members]
 
 
-def cache_option(files: Any) -> str:
-    """`--cache FOLDER` where the rule's input has a cache."""
-    return f"--cache {shlex.quote(os.path.dirname(files.cache[0]))}" if files.cache else ""
+def cache_option(params: Params, wildcards: Any) -> str:
+    """`--cache FOLDER` where a set meets a cache."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    return f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}" if meets_cache(config) else ""
 
 
 def method_code(params: Params, wildcards: Any) -> str:

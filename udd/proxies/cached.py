@@ -32,7 +32,7 @@ def metadata(path: Path) -> dict[str, Any]:
         with safe_open(str(path), framework="pt") as file:
             return json.loads((file.metadata() or {})["udd"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a cached network ({' '.join(str(error).split())}); make it with udd cache") from None
+        raise UserError(f"{path}: not a cached network ({' '.join(str(error).split())}); delete it, and it is made again") from None
 
 
 def nbytes(distill: dict[str, Any], parameters: int, embedding: int, classes: int) -> int:

@@ -15,14 +15,16 @@ import torch
 
 from udd.command import add_common
 from udd.config import files as places
-from udd.config.caches import cache_name, networks
+from udd.config.caches import cache_config, cache_name, networks
+from udd.config.compare import difference
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, named_cell, read_config, set_config
 from udd.data import Dataset, load, read_manifest
 from udd.device import setup
 from udd.errors import Stopped, UserError
-from udd.files import inputs_digest, lock
+from udd.files import inputs_digest, try_lock, write_json
 from udd.methods import meets_cache
+from udd.provenance import code_digest
 from udd.proxies import cached
 from udd.proxies.fresh import fresh_network
 from udd.runs.growth import Growth
@@ -32,7 +34,8 @@ from udd.runs.request import check_data
 
 Config = dict[str, Any]
 MB = 1e6
-SECONDS = 180  # between two checkpoints
+SECONDS, WAIT = 180, 2.0  # between two checkpoints; between two looks at what others make
+MODULE = "udd.proxies.caching"
 
 
 def size(config: Config, data: Dataset) -> int:
@@ -40,6 +43,27 @@ def size(config: Config, data: Dataset) -> int:
     network = fresh_network(data, config["distill"], torch.Generator(data.train_images.device))
     parameters = sum(weight.numel() for weight in network.parameters())
     return cached.nbytes(config["distill"], parameters, network.classifier.in_features, len(data.classes))
+
+
+def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) -> list[int]:
+    """Those of the numbered networks that are still to be made for a set of this configuration: not in the folder, or made by other code.
+
+    inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another configuration or other data.
+    """
+    planned, missing = cache_config(config), []
+    for member in members:
+        path = cached.member_path(folder, member)
+        if not path.exists():
+            missing.append(member)
+            continue
+        found = cached.metadata(path)
+        if differing := difference({key: found.get(key) for key in planned}, planned):
+            raise UserError(f"{path}: made for another configuration: {differing}; give another folder, or delete it")
+        if found.get("inputs") != inputs:
+            raise UserError(f"{path}: made of other data; give another folder, or delete it")
+        if found["provenance"]["code"] != code_digest(MODULE):
+            missing.append(member)
+    return missing
 
 
 def check_disk(folder: Path, each: int, missing: int) -> None:
@@ -73,16 +97,37 @@ def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, un
 
 
 def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], inputs: str, until: float = math.inf) -> None:
-    """Make those of the numbered networks that are not in the folder. Raises UserError if the disk has no room for them, Stopped as `grow`."""
-    absent = [member for member in members if not cached.member_path(folder, member).exists()]
+    """Make those of the numbered networks that are absent, beside other processes that do the same: each takes one that nobody is at, and waits for
+    the last. Raises UserError as `absent`, or if the disk has no room for them; Stopped as `grow`."""
+    members = list(members)
     each = size(config, data)
-    check_disk(folder, each, len(absent))
-    for number, member in enumerate(absent, 1):
-        path = cached.member_path(folder, member)
-        with lock(path):
-            if not path.exists():
-                print(f"{path}: {each / MB:,.1f} MB, network {number} of {len(absent)} to be made", file=sys.stderr)
-                grow(path, config, data, member, inputs, until)
+    check_disk(folder, each, len(absent(folder, config, members, inputs)))
+    while missing := absent(folder, config, members, inputs):
+        taken = [made_here(folder, config, data, member, inputs, each, until) for member in missing]
+        if not any(taken):
+            time.sleep(WAIT)
+            if time.monotonic() >= until:
+                raise Stopped(f"{folder}: another run is making its last networks; run the same command again", advanced=False)
+
+
+def made_here(folder: Path, config: Config, data: Dataset, member: int, inputs: str, each: int, until: float) -> bool:
+    """Make one network, unless another process is at it; whether that was done, or had been done meanwhile."""
+    path = cached.member_path(folder, member)
+    with try_lock(path) as free:
+        if free and absent(folder, config, [member], inputs):
+            print(f"{path}: {each / MB:,.1f} MB", file=sys.stderr)
+            grow(path, config, data, member, inputs, until)
+        return free
+
+
+def needed(folder: Path | None, config: Config, data: Dataset, inputs: str, until: float = math.inf) -> Path | None:
+    """The folder of the cached networks that a set meets, all of them there; None if it meets none. Raises UserError and Stopped as `fill`."""
+    if not meets_cache(config):
+        return None
+    if folder is None:
+        raise UserError("--cache: missing; a set with `networks: cached` needs a folder for these; it may be empty, or that of udd cache")
+    fill(folder, config, data, range(networks(config)), inputs, until)
+    return folder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,6 +139,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
     made.add_argument("--member", type=int, help="the number of one network, from 0; without it all that are not there yet")
     made.add_argument("--out", type=Path, help="the folder of the cache; its place below results/cache by default")
+    made.add_argument("--record", type=Path, help="a small file that says what was made (JSON), which stays when the cache is deleted")
     made.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which a run ends at a checkpoint, with exit code 75")
     add_common(made)
     return made
@@ -121,6 +167,8 @@ def run(argv: list[str] | None = None) -> None:
     check_data(config | {"ipc": 1}, read_manifest(args.manifest), args.manifest)
     device = setup(args.device, args.threads)
     data = load(args.manifest, args.root).to(device)
-    members = range(networks(config)) if args.member is None else [args.member]
-    fill(args.out, config, data, members, inputs_digest([args.manifest]), begun + args.time_limit)
+    members, inputs = range(networks(config)) if args.member is None else [args.member], inputs_digest([args.manifest])
+    fill(args.out, config, data, members, inputs, begun + args.time_limit)
+    if args.record:
+        write_json(args.record, cache_config(config) | {"members": list(members), "inputs": inputs, "code": code_digest(MODULE)})
     print(f"{args.out}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")

@@ -10,8 +10,9 @@ from udd.data import load, read_manifest
 from udd.device import setup
 from udd.files import inputs_digest, lock
 from udd.runs import progress
+from udd.runs.cache import needed
 from udd.runs.loop import Run, complete
-from udd.runs.request import Task, check_cache, check_data, checkpoint_path, parser, requested
+from udd.runs.request import Task, check_data, checkpoint_path, parser, requested
 from udd.slurm import submitted
 from udd.synthetic import sets
 
@@ -24,8 +25,9 @@ def make(task: Task, args: argparse.Namespace) -> None:
         for written in (path, task.out):
             locks.enter_context(lock(written))
         data = load(args.manifest, args.root).to(device)
-        run = Run(task.config, data, path, args.cache, inputs_digest([args.manifest]))
-        complete(run, task.out, begun + args.time_limit, args.log_every, args.checkpoint_seconds, args.snapshots)
+        inputs, until = inputs_digest([args.manifest]), begun + args.time_limit
+        run = Run(task.config, data, path, needed(args.cache, task.config, data, inputs, until), inputs)
+        complete(run, task.out, until, args.log_every, args.checkpoint_seconds, args.snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
         sets.save(task.out, run.finished())
         if submitted():
@@ -40,5 +42,4 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     task = requested(args)
     check_data(task.config, read_manifest(args.manifest), args.manifest)
-    check_cache(args.cache, task.config, inputs_digest([args.manifest]))
     make(task, args)

@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 
 from udd.command import add_common
 from udd.config import files as places
-from udd.config.caches import cache_config, cache_name, networks
-from udd.config.compare import difference
+from udd.config.caches import cache_name
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
 from udd.errors import UserError
 from udd.files import inputs_digest
 from udd.methods import CHOOSES, METHODS, meets_cache, modules
 from udd.provenance import code_digest
-from udd.proxies import cached
 
 
 class Task(NamedTuple):
@@ -37,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, help="the synthetic set; its place below results/synthetic by default")
     made.add_argument("--curve", type=Path, help="loss curve (CSV); its place below results/curves by default")
     made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
-    made.add_argument("--cache", type=Path, help="folder of the networks that udd cache made, for `networks: cached`")
+    made.add_argument("--cache", type=Path, help="folder of cached networks, for `networks: cached`; those that are missing are made first")
     made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
     made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
     made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the set after so many networks, as OUT-outerN.safetensors")
@@ -81,25 +79,6 @@ def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> 
     if config["ipc"] > smallest:
         found = f"the smallest class of {config['dataset']['name']} has {smallest} training images"
         raise UserError(f"ipc {config['ipc']}: {found}; lower ipc, or give class {name} more of them")
-
-
-def check_cache(folder: Path | None, config: dict[str, Any], inputs: str) -> None:
-    """Raise UserError unless a set of this configuration finds all networks that it meets in the folder, made of the data of that digest."""
-    if not meets_cache(config):
-        if folder:
-            found = f"method {config['method']}, networks {config['distill']['networks']}"
-            raise UserError(f"--cache {folder}: the set ({found}) meets no cached networks, expected `networks: cached`; leave --cache out")
-        return
-    if folder is None:
-        raise UserError("--cache: missing; a set with `networks: cached` needs the folder that udd cache makes of its configuration")
-    planned = cache_config(config)
-    for member in range(networks(config)):
-        path = cached.member_path(folder, member)
-        found = cached.metadata(path)
-        if differing := difference({key: found.get(key) for key in planned}, planned):
-            raise UserError(f"{path}: made for another configuration: {differing}; make it again with udd cache")
-        if found.get("inputs") != inputs:
-            raise UserError(f"{path}: made of other data; make it again with udd cache")
 
 
 def checkpoint_path(folder: Path, config: dict[str, Any], manifest: Path) -> Path:

@@ -1,7 +1,7 @@
 """Real images -> a network of a cache (`networks: cached`): its weights and real gradients at each of its ages, for all sets that meet it.
 
-A cache is large and no result: no set is out of date because it is gone (temp), or is made again (ancient in distill.smk); what decides it is in
-the set's own configuration and code. The profile keeps it (notemp) until it is deleted by hand.
+What the workflow knows of it is a small record: the network itself, which is large and no result, may be deleted. A set that is made brings back
+what it needs (udd distill), and no other set is out of date by that.
 """
 
 
@@ -9,7 +9,7 @@ rule cache:
     input:
         manifest=results("data/{dataset}.json"),
     output:
-        temp(results("cache/{dataset}/{cache}/network{member}.safetensors")),
+        results("proxies/cached/{dataset}/{cache}/network{member}.json"),
     params:
         config=lambda w: flow.cache_config(params, w),
         code=code_digest("udd.proxies.caching"),
@@ -25,4 +25,4 @@ rule cache:
         "../envs/udd.yaml"
     shell:
         'trap : TERM; python -m udd cache --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {params.folder:q}'
-        " --member {wildcards.member} --threads {threads} 2>&1 | (trap '' TERM; tee -i {log:q} || :)"
+        " --member {wildcards.member} --record {output:q} --threads {threads} 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

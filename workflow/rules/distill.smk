@@ -7,7 +7,7 @@ SIGTERM, by which a queue tells a job that its time is over, leaves alone who li
 rule distill:
     input:
         manifest=results("data/{dataset}.json"),
-        cache=lambda w: ancient(flow.cache_of(params, w)),
+        cache=lambda w: flow.cache_of(params, w),
     output:
         set=results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
         curve=results("curves/{dataset}/ipc{ipc}/{variant}/seed{seed}.csv"),
@@ -15,7 +15,7 @@ rule distill:
         config=lambda w: flow.set_config(params, w),
         code=lambda w: flow.method_code(params, w),
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
-        cache=lambda w, input: flow.cache_option(input),
+        cache=lambda w: flow.cache_option(params, w),
     wildcard_constraints:
         variant=flow.pick(plan.distilled(params)),
     log:
