@@ -63,7 +63,7 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
     if config["method"] == "dsa":
         trained = times(batched("train", network, ipc * sizes.classes, config["dsa"]["net_batch"]), steps * config["dsa"]["net_epochs"])
         return together({Step("synthetic", network, ipc, "float32", False): steps * sizes.classes}, trained)
-    return own_steps(distill, ipc, sizes, compiled)
+    return own_steps(config, sizes, compiled)
 
 
 def pool(networks: Section, sizes: Sizes, device: torch.device) -> list[Job]:
@@ -89,8 +89,7 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
     if config["method"] == "full":
         return sizes.train
-    windowed = config["method"] == "distill" and views != "none"
-    each = images_of_one(config["distill"], "all" if views == "all" else config["distill"]["policy"]) if windowed else 1
+    each = 1 if views == "none" else images_of_one(config, every=views == "all")
     return sizes.classes * config["ipc"] * each
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 import signal
 import sys
@@ -66,8 +65,8 @@ class Run:
     def __init__(self, config: dict[str, Any], data: Dataset, path: Path, pool: Path | None, inputs: str, made_of: str = ""):
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
         self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
-        self.method: Any = importlib.import_module(methods.module(config["method"]))
-        self.proxies = methods.METHODS[config["method"]] == methods.PROXIES
+        self.method = methods.module(config["method"])
+        self.proxies = self.method.MEETS == methods.PROXIES
         options, device = config["distill"], data.train_images.device
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
@@ -166,7 +165,7 @@ class Run:
     def origin(self) -> dict[str, Any]:
         """The provenance of this run's set; where memory was short, with the number of training images that went at once."""
         chunk = self.trajectory.engine.chunk
-        found = provenance(methods.module(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
+        found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
         return found if chunk is None else found | {"chunk": chunk}
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:

@@ -12,9 +12,10 @@ from udd.config import files as places
 from udd.config.compare import difference
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, canonical, named_cell, networks_config, read_config, set_config
+from udd.config.sections import METHODS, distils
 from udd.errors import UserError
 from udd.files import inputs_digest
-from udd.methods import CHOOSES, METHODS, modules
+from udd.methods import modules
 from udd.provenance import code_digest
 from udd.proxies import pooled
 
@@ -67,7 +68,7 @@ def check(config: dict[str, Any]) -> None:
     missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
     if missing:
         raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
-    if config["method"] not in METHODS or METHODS[config["method"]] == CHOOSES:
+    if config["method"] not in METHODS or not distils(config["method"]):
         raise UserError(f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets")
 
 
