@@ -76,7 +76,7 @@ def write_data(place: Place, side: int) -> None:
 
 def write_set(place: Place, config: Config, side: int) -> None:
     """A random set of the data."""
-    boxes, about = corner_boxes(side, config["distill"]["scales"]), read_manifest(place.manifest)
+    boxes, about = corner_boxes(side, config["udd"]["scales"]), read_manifest(place.manifest)
     count = CLASSES * config["ipc"]
     metadata = {key: about[key] for key in ("classes", "mean", "std")} | {"dataset": "random", "whole": True, "config": config}
     labels = torch.arange(CLASSES).repeat_interleave(config["ipc"])

@@ -27,9 +27,9 @@ def foretold(sizes: Size, ipc: int, way: dict[str, str], settings: Settings) -> 
         from udd.costs.steps import Model, Step
     except ImportError:
         return None
-    options = planned()["distill"]
+    options, own = planned()["distill"], planned()["udd"]
     model = Model(options["network"], sizes.width, 3, sizes.side, OUTPUTS["cifar10"])
-    pairs = min(ipc * (1 + options["selected"]), options["max_pairs"])
+    pairs = min(ipc * (1 + own["selected"]), own["max_pairs"])
     compiled = way["compile"] == "always"
     found = (Step(kind, model, images, way["precision"], compiled) for kind, images in (("real", sizes.real), ("synthetic", pairs)))
     return max(taken(step, settings.device) for step in found) / MB

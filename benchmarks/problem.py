@@ -12,7 +12,7 @@ from benchmarks.settings import Size, planned
 from udd.networks import augment
 from udd.networks.architectures import Network, build
 from udd.objectives.matching import Work
-from udd.synthetic.regions import Windows, candidate_windows, training_pairs
+from udd.synthetic.regions import Windows, corner_windows, training_pairs
 
 
 class Problem(NamedTuple):
@@ -27,31 +27,31 @@ class Problem(NamedTuple):
     std: Tensor
 
 
-def windows_of_each(among: Windows, ipc: int, classes: int, options: dict[str, Any], source: torch.Generator) -> Tensor:
+def windows_of_each(among: Windows, ipc: int, classes: int, own: dict[str, Any], source: torch.Generator) -> Tensor:
     """The (image, window) pairs of every class [c, Q, 2]: the whole of each image and P random windows, at most `max_pairs`."""
     order = torch.rand(classes, ipc, len(among.boxes), generator=source, device=source.device).argsort(-1)
-    return training_pairs(order[..., : options["selected"]], among, options["max_pairs"], source)
+    return training_pairs(order[..., : own["selected"]], among, own["max_pairs"], source)
 
 
 def problem(size: Size, outputs: int, ipc: int, device: torch.device) -> Problem:
     """A problem in float32 with UDD's options in params.yaml. outputs: the classes of the network."""
-    options, source = planned()["distill"], torch.Generator(device).manual_seed(ipc)
+    options, own, source = planned()["distill"], planned()["udd"], torch.Generator(device).manual_seed(ipc)
     with torch.device(device):
         images = torch.rand(size.classes, ipc, 3, size.side, size.side, generator=source)
         real = torch.randint(0, 256, (size.classes, size.real, 3, size.side, size.side), generator=source, dtype=torch.uint8)
         network = build(options["network"], 3, size.side, outputs, size.width, source)
         averages = torch.rand(outputs, network.classifier.in_features, generator=source)
         mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
-    among = candidate_windows(options, size.side, images)
-    pairs = windows_of_each(among, ipc, size.classes, options, source)
+    among = corner_windows(size.side, own["scales"], True, images)
+    pairs = windows_of_each(among, ipc, size.classes, own, source)
     draws = augment.draw(options["matching_augment"], size.classes, size.side, source)
-    return Problem(network, Work(images, pairs, among, averages, options), real, draws, mean, std)
+    return Problem(network, Work(images, pairs, among, averages, own), real, draws, mean, std)
 
 
 def in_float64(given: Problem) -> Problem:
     """The same problem in float64; its network is a copy."""
     work, among = given.work, given.work.among
-    among = Windows(among.boxes, *candidate_windows(work.distill, given.real.shape[-1], work.images.double())[1:])
+    among = Windows(among.boxes, *corner_windows(given.real.shape[-1], planned()["udd"]["scales"], True, work.images.double())[1:])
     doubled = work._replace(images=work.images.double(), among=among, averages=work.averages.double())
     draws = {name: values.double() for name, values in given.draws.items()}
     return Problem(deepcopy(given.network).double(), doubled, given.real, draws, given.mean.double(), given.std.double())

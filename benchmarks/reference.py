@@ -57,7 +57,7 @@ def class_gradient(given: Problem, label: int, among: Groups) -> Tensor:
     labels = torch.full((len(embedding),), label, device=real.device)
     found = torch.autograd.grad(F.cross_entropy(network.classifier(embedding), labels), weights, create_graph=True)
     distance = torch.stack([(a - b).square().sum() for a, b in zip(target, found, strict=True)]).sum()
-    loss = distance + work.distill["cfc_weight"] * cfc(embedding.mean(0), work.averages, label, work.distill["cfc_temperature"])
+    loss = distance + work.options["cfc_weight"] * cfc(embedding.mean(0), work.averages, label, work.options["cfc_temperature"])
     return torch.autograd.grad(loss, pixels)[0]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks import reference, timing, variants
 from benchmarks.problem import Problem, in_float64, problem
-from benchmarks.settings import Row, Settings, Size, Tables, size, ways
+from benchmarks.settings import Row, Settings, Size, Tables, planned, size, ways
 from udd.objectives import matching
 from udd.objectives.execution import engine
 
@@ -19,8 +19,8 @@ OUTPUTS = {"cifar10": 10, "cifar100": 100}  # of either, the same number of clas
 
 def of_engine(given: Problem, way: dict[str, str]) -> Callable[[], Tensor]:
     """Our step, as a configuration of the engine takes it. Gives the image gradients [c, B, K, H, W]."""
-    how = engine(given.work.distill | way, given.network, given.work.images[0, :1], len(given.work.averages))
-    return lambda: matching.matching_step(given.network, [given.work], *given[2:], engine=how)[0].gradient
+    how = engine(planned()["distill"] | way, given.network, given.work.images[0, :1], len(given.work.averages))
+    return lambda: matching.matching_step(given.network, given.work, *given[2:], engine=how).gradient
 
 
 def of_reference(given: Problem) -> Callable[[], Tensor]:

@@ -37,7 +37,7 @@ def candidates(given: Problem, precision: str, compile: bool) -> dict[str, Calla
     model, (seen, target) = Embedding(given.network), inputs_of(given)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     labels = torch.arange(len(seen), device=seen.device)
-    rest = (*cfc_options(given.work), given.work.distill["distance"], given.work.distill["matched"], PRECISIONS[precision])
+    rest = (*cfc_options(given.work), given.work.options["distance"], given.work.options["matched"], PRECISIONS[precision])
 
     def singly(function: Callable[..., Any]) -> Callable[[], Tensor]:
         run = compiled(function) if compile else function

@@ -71,7 +71,7 @@ def at_once(given: Problem, network: Network, precision: str) -> Callable[[], Te
     work, model, kind = given.work, Embedding(network), PRECISIONS[precision]
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     labels = torch.arange(len(given.real), device=given.real.device)
-    rest: tuple[Any, ...] = (*cfc_options(work), work.distill["distance"], work.distill["matched"], kind)
+    rest: tuple[Any, ...] = (*cfc_options(work), work.options["distance"], work.options["matched"], kind)
     real, synthetic = compiled(real_gradients), compiled(image_gradients)
 
     def seen(images: Tensor, label: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from udd.config import plan
 from udd.config.params import load
+from udd.config.sections import METHODS
 from udd.data import Dataset
 from udd.networks.architectures import Network, build
 from udd.networks.streams import stream
@@ -31,10 +32,18 @@ def options(**changes: Any) -> dict[str, Any]:
     return params()["distill"] | SMALL | changes
 
 
-def config(ipc: int = 2, seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """A set's resolved configuration for the data set `tiny`."""
-    cell = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": "udd", "seed": seed, "method": "distill"}
-    return cell | {"distill": options(**changes)}
+def windowed(**changes: Any) -> dict[str, Any]:
+    """The defaults of the section `udd`, with `changes`."""
+    return params()["udd"] | changes
+
+
+def config(ipc: int = 2, seed: int = 0, method: str = "udd", **changes: Any) -> dict[str, Any]:
+    """A set's resolved configuration for the data set `tiny`; each change goes to the section that has the key, the method's own first."""
+    cell = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": "udd", "seed": seed, "method": method}
+    sections = {name: dict(params()[name]) for name in METHODS[method]}
+    for key, value in (SMALL | changes).items():
+        next(sections[name] for name in reversed(METHODS[method]) if key in sections[name])[key] = value
+    return cell | sections
 
 
 def of_method(name: str, ipc: int = 2, **changes: Any) -> dict[str, Any]:

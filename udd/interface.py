@@ -15,6 +15,7 @@ import torch
 from udd.config import params as parameters
 from udd.config import plan
 from udd.config.caches import cache_name
+from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
 from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
@@ -23,7 +24,7 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Work
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.views import changes, every
-from udd.methods import CHOOSES, METHODS, coresets
+from udd.methods import coresets
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
 from udd.runs.cache import needed
@@ -93,12 +94,22 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
         raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
-    section = "coreset" if METHODS[plan.method(params, method)] == CHOOSES else "distill"
     params["datasets"].setdefault(data.name, {"kind": "npz"})
-    variant = dict(params["variants"][method])
-    params["variants"][method] = variant | {section: variant.get(section, {}) | keys}
+    variant = params["variants"][method]
+    params["variants"][method] = variant | by_section(METHODS[plan.method(params, method)], variant, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, plan.Cell(data.name, ipc, method), seed)
+
+
+def by_section(sections: Sequence[str], variant: dict[str, Any], keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A variant's sections with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
+    found = {section: dict(variant.get(section, {})) for section in sections}
+    known = {key: section for section in sections for key in defaults(section)}
+    for key, value in keys.items():
+        if key not in known:
+            raise UserError(f"distill: unknown key '{key}'; {parameters.suggestion(key, list(known)) if known else 'the method has none'}")
+        found[known[key]][key] = value
+    return found
 
 
 def fingerprint(data: Dataset) -> str:
@@ -124,12 +135,12 @@ def distill(
 
     checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
     default .NAME-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
-    keys: any key of params.yaml's section `distill` (`outer=50, inner=40`, ...). On a terminal a bar shows how far it is.
+    keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a terminal a bar shows how far it is.
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
     data = data.to(place)
-    if METHODS[config["method"]] == CHOOSES:
+    if not distils(config["method"]):
         return coresets.as_set(coresets.coreset(config, data, place), data, config, provenance("udd.methods.coresets", place))
     smallest = min(torch.bincount(data.train_labels, minlength=len(data.classes)).tolist())
     if ipc > smallest:

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
-    made.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of params.yaml's section `distill`, e.g. outer=100 width=128")
+    made.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
     made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
     made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
     made.add_argument("--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here")

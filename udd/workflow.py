@@ -24,7 +24,7 @@ from udd.config.plan import Cell, Params, Record, canonical
 from udd.config.reading import read_mapping, typed
 from udd.data.sources import fingerprint
 from udd.errors import UserError
-from udd.methods import meets_cache, modules
+from udd.methods import modules
 from udd.provenance import code_digest
 
 
@@ -139,27 +139,27 @@ def found_raw(config: str, root: str, manifest: str) -> str:
 
 def cache_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
-    met = caches.caches(params, meets_cache)[f"{wildcards.dataset}/{wildcards.cache}"]
+    met = caches.caches(params)[f"{wildcards.dataset}/{wildcards.cache}"]
     return canonical(caches.cache_config(met))
 
 
 def cache_of(params: Params, wildcards: Any) -> list[str]:
     """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that is made brings them back."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
-    members = range(caches.networks(config)) if meets_cache(config) else ()
+    members = range(caches.networks(config)) if caches.meets_cache(config) else ()
     return [under(params["results"])(f"proxies/cached/{caches.cache_name(config)}/network{member}.json") for member in members]
 
 
 def cache_option(params: Params, wildcards: Any) -> str:
     """`--cache FOLDER` where a set meets a cache."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
-    return f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}" if meets_cache(config) else ""
+    return f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}" if caches.meets_cache(config) else ""
 
 
 def method_code(params: Params, wildcards: Any) -> str:
     """The digests of the code that a set is made by: its method's, and its networks'."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
-    return " ".join(code_digest(module) for module in modules(config["method"], config["distill"]["networks"]))
+    return " ".join(code_digest(module) for module in modules(config))
 
 
 def evaluation_config(params: Params, wildcards: Any) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
+from udd.config.sections import OWN_NETWORKS, distils
 
 Config = dict[str, Any]
 KEYS = ("network", "width", "pretrain_epochs", "batch_real", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
+
+
+def meets_cache(config: Config) -> bool:
+    """Whether a set of this configuration is made with cached networks."""
+    return distils(config["method"]) and config["method"] not in OWN_NETWORKS and config["distill"]["networks"] == "cached"
 
 
 def cache_config(config: Config) -> Config:
@@ -25,11 +30,11 @@ def cache_name(config: Config) -> str:
     return f"{config['dataset']['name']}/{digest}"
 
 
-def caches(params: Params, meets: Callable[[Config], bool]) -> dict[str, Config]:
-    """The caches that are met, by name: the configuration of the set that asks for most networks. `meets`: whether a set is made with one."""
+def caches(params: Params) -> dict[str, Config]:
+    """The caches that are met, by name: the configuration of the set that asks for most networks."""
     cells = [cell for cell in all_cells(params) if cell.variant in distilled(params)]
     found: dict[str, Config] = {}
-    for config in filter(meets, (set_config(params, cell, seed) for cell in cells for seed in seeds(params, cell))):
+    for config in filter(meets_cache, (set_config(params, cell, seed) for cell in cells for seed in seeds(params, cell))):
         name = cache_name(config)
         if name not in found or networks(found[name]) < networks(config):
             found[name] = config

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from udd.config.reading import expanded, read_mapping
+from udd.config.sections import METHODS, defaults, distils, names, schema
 from udd.errors import UserError
-
-SCHEMA = Path(__file__).with_name("params.schema.yaml")
 
 
 def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -32,21 +31,21 @@ def load(paths: Sequence[Path | str]) -> dict[str, Any]:
 
 
 def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
-    """Return `params` if they follow the schema and make sense together: without the tables and figures that are null, paths with ~ expanded.
+    """Return `params` if they follow the schema and make sense together: sections filled up with their defaults, without the tables and
+    figures that are null, paths with ~ expanded.
 
     Raises UserError naming the key.
     """
-    import yaml
     from jsonschema.exceptions import best_match
 
     for key, name in not_text(params):
         raise UserError(f"{source}: {key}: {name}")
     params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
-    schema = yaml.safe_load(SCHEMA.read_text())
-    error = best_match(strict_validator()(schema).iter_errors(params))
+    error = best_match(strict_validator()(schema()).iter_errors(params))
     if error is not None:
         raise UserError(f"{source}: {explain(error)}")
-    for key, problem in problems(params, schema):
+    params = params | {name: defaults(name) | (params.get(name) or {}) for name in names()}
+    for key, problem in problems(params):
         raise UserError(f"{source}: {key}: {problem}")
     return params | {key: expanded(f"{source}: {key}", params[key]) for key in ("results", "data_root")}
 
@@ -115,17 +114,14 @@ def looks_like_number(text: str) -> bool:
     return True
 
 
-def problems(params: dict[str, Any], schema: dict[str, Any]):
-    """Yield (key, problem) for what no schema can say: missing defaults, unknown names, more windows than there are."""
+def problems(params: dict[str, Any]):
+    """Yield (key, problem) for what no schema can say: unknown names, another method's section, more windows than there are."""
     yield from not_finite(params)
     yield from impossible_paths(params)
-    distilled = [
-        name for name, made in params["variants"].items() if made.get("method", "distill") not in ("random", "herding", "forgetting", "full")
-    ]
-    for section in (name for name in schema["$defs"] if name in schema["properties"] and name != "seeds"):
-        for key in schema["$defs"][section]["properties"]:
-            if key not in params[section]:
-                yield section, f"key '{key}' is missing; the defaults must be complete"
+    methods = {name: made.get("method", "udd") for name, made in params["variants"].items()}
+    distilled = [name for name, method in methods.items() if distils(method)]
+    for name, made in params["variants"].items():
+        yield from unread_sections(name, methods[name], made)
     for kind in ("tables", "figures"):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
@@ -136,9 +132,9 @@ def problems(params: dict[str, Any], schema: dict[str, Any]):
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
         for here in ({}, *(changes for key, changes in dataset.items() if key.startswith("ipc"))):
-            distill = params["distill"] | dataset.get("distill", {}) | here.get("distill", {})
+            udd = params["udd"] | dataset.get("udd", {}) | here.get("udd", {})
             for variant, changes in params["variants"].items():
-                yield from too_many_windows(f"variants.{variant}", distill | changes.get("distill", {}))
+                yield from too_many_windows(f"variants.{variant}", udd | changes.get("udd", {}))
 
 
 def impossible_paths(params: dict[str, Any]):
@@ -170,8 +166,16 @@ def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
             yield f"{key}.protocols", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
 
 
-def too_many_windows(key: str, distill: dict[str, Any]):
+def unread_sections(name: str, method: str, made: dict[str, Any]):
+    """Yield the sections of a variant that its method never reads."""
+    of_methods = {section for sections in METHODS.values() for section in sections}
+    for section in of_methods & made.keys() - set(METHODS[method]):
+        read = ", ".join(METHODS[method]) or "no section"
+        yield f"variants.{name}.{section}", f"the method of {name} is {method}, which reads {read}; leave it out, or give another method"
+
+
+def too_many_windows(key: str, udd: dict[str, Any]):
     """Yield if P > N: more windows to be chosen than there are candidates."""
-    candidates = 4 * len(distill["scales"])
-    if distill["decode"] != "grid" and distill["policy"] != "all" and distill["selected"] > candidates:
-        yield f"{key}.distill.selected", f"P = {distill['selected']} windows of N = {candidates} candidates; lower selected or add scales"
+    candidates = 4 * len(udd["scales"])
+    if udd["policy"] != "all" and udd["selected"] > candidates:
+        yield f"{key}.udd.selected", f"P = {udd['selected']} windows of N = {candidates} candidates; lower selected or add scales"

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from udd.config.params import load
 from udd.config.reading import decoded, expanded
+from udd.config.sections import METHODS, distils
 from udd.errors import UserError
 
 Params = dict[str, Any]
@@ -57,8 +58,8 @@ def canonical(config: Any) -> str:
 
 
 def method(params: Params, variant: str) -> str:
-    """distill, random, herding, forgetting or full."""
-    return params["variants"][variant].get("method", "distill")
+    """The method of a variant, one of udd.config.sections.METHODS."""
+    return params["variants"][variant].get("method", "udd")
 
 
 def cells(params: Params, request: dict[str, Any]) -> list[Cell]:
@@ -135,14 +136,7 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set."""
     how = method(params, cell.variant)
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
-    section = {"herding": "coreset", "forgetting": "coreset", "random": None, "full": None}.get(how, "distill")
-    if section is None:
-        return config
-    found = merged(params, section, cell)
-    if section == "coreset" or how == "distill":
-        return config | {section: found}
-    shared = {key: value for key, value in found.items() if key in SHARED or key.startswith(("net_", "image_", "cutmix_", "cache_"))}
-    return config | {section: shared} | ({how: merged(params, how, cell)} if how in params else {})
+    return config | {section: merged(params, section, cell) for section in METHODS[how]}
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
@@ -157,14 +151,9 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     }
 
 
-# What every method reads of `distill`, beside net_*, image_*, cutmix_* and cache_*; the rest of that section is UDD's and IDC's own
-SHARED = ("network", "width", "init", "factor", "outer", "inner", "pretrain_epochs", "precision", "compile", "networks", "batch_real")
-SHARED += ("matching_augment",)
-
-
 def distilled(params: Params) -> list[str]:
     """The variants whose sets are distilled, by whatever method."""
-    return [name for name in params["variants"] if method(params, name) not in ("random", "herding", "forgetting", "full")]
+    return [name for name in params["variants"] if distils(method(params, name))]
 
 
 def variants(params: Params, *methods: str) -> list[str]:

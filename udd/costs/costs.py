@@ -17,18 +17,19 @@ from udd.costs.workload import Job
 
 
 class Cost(NamedTuple):
-    """What some jobs take: their number, FLOP, seconds one after another, and the peak bytes of the largest."""
+    """What some jobs take: their number, FLOP, seconds one after another, the peak bytes of the largest, the bytes of caches they leave."""
 
     jobs: int
     flop: int
     seconds: float
     bytes: int
+    disk: int = 0
 
 
-def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int) -> Cost:
+def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int, disk: int = 0) -> Cost:
     """The cost of so many jobs that take these steps, the largest of which needs `most` bytes."""
     seconds = sum(count * speeds[pace_key(step)].seconds(step.images) for step, count in steps.items())
-    return Cost(number, sum(count * flop(step) for step, count in steps.items()), seconds, most)
+    return Cost(number, sum(count * flop(step) for step, count in steps.items()), seconds, most, disk)
 
 
 def largest(job: Job, device: torch.device) -> int:
@@ -39,13 +40,14 @@ def largest(job: Job, device: torch.device) -> int:
 def alone(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:
     """The cost of jobs, each by itself."""
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
-    return cost(len(found), steps, speeds, max(largest(job, device) + job.data + job.held for job in found))
+    most = max(largest(job, device) + job.data + job.held for job in found)
+    return cost(len(found), steps, speeds, most, sum(job.disk for job in found))
 
 
 def total(costs: Iterable[Cost]) -> Cost:
     """All of them, one job after another."""
-    number, flops, seconds, most = zip(*costs, strict=True)
-    return Cost(sum(number), sum(flops), sum(seconds), max(most))
+    number, flops, seconds, most, disk = zip(*costs, strict=True)
+    return Cost(sum(number), sum(flops), sum(seconds), max(most), sum(disk))
 
 
 def costs(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> dict[tuple[str, str], Cost]:

@@ -100,7 +100,9 @@ def as_json(found: dict[str, Any]) -> str:
 def as_text(found: dict[str, Any]) -> str:
     """The estimate as tables."""
     here = found["conditions"]
-    notes = "\n".join([NOTES, *([UNCOMPILED] if found["uncompiled"] else [])])
+    disk = found["costs"]["total", ""].disk
+    caches = [f"Caches of networks will take {disk / 1e9:,.2f} GB of disk, beside the results."] if disk else []
+    notes = "\n".join([NOTES, *caches, *([UNCOMPILED] if found["uncompiled"] else [])])
     title = f"{here['device']}, CPU threads: {here['threads']}, torch {here['torch']}"
     return "\n\n".join([title, cost_table(found["costs"]), notes, speed_table(found["speeds"])])
 

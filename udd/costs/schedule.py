@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from udd.config.caches import meets_cache
 from udd.costs.flops import flop
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step
@@ -60,35 +61,37 @@ def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
     return Model(architecture or recipe["network"], recipe["width"], sizes.channels, sizes.side, sizes.classes)
 
 
-def images_of_one(distill: Section, policy: str) -> int:
-    """The training images that one stored image gives: IDC's grid, or P windows (all of them for policy `all`), and itself or not."""
-    if distill["decode"] == "grid":
-        return distill["factor"] ** 2
-    return (distill["decode"] == "regions") + (4 * len(distill["scales"]) if policy == "all" else distill["selected"])
+def images_of_one(config: Section, every: bool = False) -> int:
+    """The training images that one stored image of a set gives: IDC's grid, UDD's P windows (or every one) and itself or not, else itself."""
+    if config["method"] == "idc":
+        return config["distill"]["factor"] ** 2
+    if config["method"] != "udd":
+        return 1
+    own = config["udd"]
+    return (own["decode"] == "regions") + (4 * len(own["scales"]) if every or own["policy"] == "all" else own["selected"])
 
 
-def search(distill: Section, network: Model, images: int) -> Steps:
+def search(own: Section, network: Model, images: int) -> Steps:
     """One search of the windows of so many images."""
-    if distill["decode"] == "grid":
-        return {}
     each = portion(network.side)
     policies: dict[str, Steps] = {
-        "jitter": batched("forward", network, (1 + distill["jitter_copies"]) * images, each),
+        "jitter": batched("forward", network, (1 + own["jitter_copies"]) * images, each),
         "activation": batched("forward", network, images, each),
         "gradient": batched("saliency", network, images, each),  # at most: from a block's map there is less to go back
     }
-    return together(*policies.values()) if distill["policy"] == "vote" else policies.get(distill["policy"], {})
+    return together(*policies.values()) if own["policy"] == "vote" else policies.get(own["policy"], {})
 
 
-def own_steps(distill: Section, ipc: int, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a distillation for its set alone. Left out: L_c's own gradient in the few hundred steps that the loss curve shows."""
+def own_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
+    """The steps of UDD or IDC for a set alone. Left out: L_c's own gradient in the few hundred steps that the loss curve shows."""
+    distill, ipc, own = config["distill"], config["ipc"], config[config["method"]]
     network, outer, inner, classes = model(distill, sizes), distill["outer"], distill["inner"], sizes.classes
-    pairs = min(ipc * images_of_one(distill, distill["policy"]), distill["max_pairs"])
+    pairs = min(ipc * images_of_one(config), own["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
-    networks = outer * inner if distill["networks"] == "cached" else outer
-    anew = networks * classes * distill["cfc"]  # F, with every network
-    started = times(batched("forward", network, pairs, portion(network.side)), anew)
-    return together(matched, started, times(search(distill, network, ipc * classes), outer * inner))
+    networks = outer * inner if meets_cache(config) else outer
+    started = times(batched("forward", network, pairs, portion(network.side)), networks * classes * own["cfc"])  # F, with every network
+    found = times(search(own, network, ipc * classes), outer * inner) if config["method"] == "udd" else {}
+    return together(matched, started, found)
 
 
 def network_steps(distill: Section, sizes: Sizes, compiled: bool, trainings: int) -> Steps:
@@ -104,9 +107,7 @@ def real_steps(distill: Section, sizes: Sizes, compiled: bool, batches: int) -> 
 
 
 def shared_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a distillation that do not depend on its set: real gradients, and training the networks; with cached ones, none."""
-    if distill["networks"] == "cached":
-        return {}
+    """The steps of a distillation that do not depend on its set, unless a cache has them: real gradients, and training the networks."""
     trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
     return together(real_steps(distill, sizes, compiled, distill["outer"] * distill["inner"]), trained)
 

@@ -8,7 +8,7 @@ import torch
 
 from udd.config import drawings as analysis
 from udd.config import plan
-from udd.config.caches import caches
+from udd.config.caches import caches, meets_cache
 from udd.config.plan import Cell, Params
 from udd.costs.schedule import (
     Section,
@@ -28,7 +28,6 @@ from udd.costs.schedule import (
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Step, new_network
 from udd.evaluation.accuracy import checkup_epochs
-from udd.methods import meets_cache
 from udd.networks.training import epochs
 from udd.proxies.cached import nbytes
 from udd.proxies.caching import schedule
@@ -54,7 +53,7 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
     config = plan.set_config(params, cell, seed)
     distill, ipc = config["distill"], int(cell.ipc)
     compiled = distillation_compiles(distill, sizes, device)
-    own, shared = method_steps(config, sizes, compiled), shared_steps(distill, sizes, compiled)
+    own, shared = method_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
     return Job("distil", cell.dataset, own, shared, data, held)
 
@@ -68,7 +67,7 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
     if config["method"] == "dsa":
         trained = times(batched("train", network, ipc * sizes.classes, config["dsa"]["net_batch"]), steps * config["dsa"]["net_epochs"])
         return together({Step("synthetic", network, ipc, "float32", False): steps * sizes.classes}, trained)
-    return own_steps(distill, ipc, sizes, compiled)
+    return own_steps(config, sizes, compiled)
 
 
 def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Job]:
@@ -95,8 +94,7 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
     if config["method"] == "full":
         return sizes.train
-    windowed = config["method"] == "distill" and views != "none"
-    each = images_of_one(config["distill"], "all" if views == "all" else config["distill"]["policy"]) if windowed else 1
+    each = 1 if views == "none" else images_of_one(config, every=views == "all")
     return sizes.classes * config["ipc"] * each
 
 
@@ -148,7 +146,7 @@ def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[
     for cell, seed in wanted_sets(params):
         make = distillation if cell.variant in plan.distilled(params) else coreset
         found.append(make(params, cell, seed, sizes[cell.dataset], device))
-    for config in caches(params, meets_cache).values():
+    for config in caches(params).values():
         found += cache(config, sizes[config["dataset"]["name"]], device)
     found += [evaluation(params, record, sizes[record.cell.dataset], device) for record in plan.all_records(params)]
     found += [proxies(params, dataset, sizes[dataset], device) for dataset in analysis.proxied(params)]

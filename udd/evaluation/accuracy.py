@@ -180,7 +180,7 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[W
     account = sizes(size_in_bytes(found.images, found.labels, found.windows), len(found.images), len(images))
     if not views.changes(found, reading):
         return Work(images, labels, None, len(images)), account
-    count = len(found.images) * (found.metadata["config"]["distill"]["selected"] + found.metadata["whole"])
+    count = len(found.images) * (views.own_section(found)["selected"] + found.metadata["whole"])
     return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
 
 

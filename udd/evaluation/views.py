@@ -46,15 +46,20 @@ def at_random(selected: int, count: int, generator: torch.Generator) -> Choose:
     return choose
 
 
-def searched(network: Network, among: Windows, mean: Tensor, std: Tensor, distill: dict[str, Any], generator: torch.Generator) -> Choose:
+def searched(network: Network, among: Windows, mean: Tensor, std: Tensor, own: dict[str, Any], generator: torch.Generator) -> Choose:
     """Choose the windows that `network` uses least as it is now, by the set's own search policy (Sec. 2.3)."""
 
     def choose(images: Tensor, labels: Tensor) -> Tensor:
         with torch.enable_grad():
-            found = policies.scores(network, images, labels, among.boxes, mean, std, distill, generator)
-        return policies.lowest(policies.ranks(found), distill)
+            found = policies.scores(network, images, labels, among.boxes, mean, std, own, generator)
+        return policies.lowest(policies.ranks(found), own)
 
     return choose
+
+
+def own_section(made: SyntheticSet) -> dict[str, Any]:
+    """What a set's configuration says of its windows; every one is taken of a set whose method searches none."""
+    return made.metadata["config"].get("udd", {"policy": "all"})
 
 
 def fixed(made: SyntheticSet, reading: str) -> tuple[Tensor, Tensor]:
@@ -65,16 +70,14 @@ def fixed(made: SyntheticSet, reading: str) -> tuple[Tensor, Tensor]:
 
 def changes(made: SyntheticSet, reading: str) -> bool:
     """Whether the views of a set change from epoch to epoch by this reading: only where there is a choice of windows."""
-    return reading in ("searched", "random") and len(made.windows) > 0 and not policies.takes_all(made.metadata["config"]["distill"])
+    return reading in ("searched", "random") and len(made.windows) > 0 and not policies.takes_all(own_section(made))
 
 
 def anew(made: SyntheticSet, reading: str, network: Network, generator: torch.Generator) -> Views:
     """The views of an epoch: each image's windows, chosen anew by the network as it is, or at random."""
-    distill, like = made.metadata["config"]["distill"], made.images.to(generator.device)
+    own, like = own_section(made), made.images.to(generator.device)
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], like)
     mean, std = (torch.tensor(made.metadata[name], device=generator.device) for name in ("mean", "std"))
-    if reading == "random":
-        choose = at_random(distill["selected"], len(made.windows), generator)
-    else:
-        choose = searched(network, among, mean, std, distill, generator)
+    random = reading == "random"
+    choose = at_random(own["selected"], len(made.windows), generator) if random else searched(network, among, mean, std, own, generator)
     return lambda images, labels: decoded(images, labels, choose(images, labels), among)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from udd.data import Dataset
+from udd.methods import PROXIES
 from udd.networks.architectures import Network
 from udd.networks.augment import Draws, apply, as_float, normalise, pick
 from udd.proxies.meeting import Meeting, Scalars
@@ -18,6 +19,7 @@ from udd.synthetic import initial
 from udd.synthetic.sets import SyntheticSet
 
 Config = dict[str, Any]
+MEETS = PROXIES
 
 
 class State(NamedTuple):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from udd.data import Dataset
+from udd.methods import OWN
 from udd.networks.architectures import Network, initialise
 from udd.networks.augment import Draws, apply, as_float, augment, normalise, pick
 from udd.proxies.meeting import Meeting, Scalars
@@ -21,6 +22,7 @@ from udd.synthetic import initial
 from udd.synthetic.sets import SyntheticSet
 
 Config = dict[str, Any]
+MEETS = OWN
 
 
 class State(NamedTuple):

@@ -108,19 +108,19 @@ def reranked(scores: Tensor, ranking: str) -> Tensor:
     return ((groups - centre) / spread).flatten(-2)
 
 
-def search_layer(network: Network, distill: dict) -> int:
+def search_layer(network: Network, own: dict) -> int:
     """The block whose map is searched: the last, or that of the given number, counted from 1. Raises UserError if there is no such block."""
-    layer, blocks = distill["search_layer"], len(network.blocks)
+    layer, blocks = own["search_layer"], len(network.blocks)
     if layer in ("last", "pixels"):
         return -1
     if layer > blocks:
-        raise UserError(f"distill.search_layer: block {layer} of a {distill['network']} with {blocks}; give 1 to {blocks}, or last")
+        raise UserError(f"udd.search_layer: block {layer} of a network with {blocks}; give 1 to {blocks}, or last")
     return layer - 1
 
 
-def takes_all(distill: dict) -> bool:
-    """Whether every window is trained on, so that there is nothing to search: policy `all`, and IDC's grid."""
-    return distill["policy"] == "all" or distill["decode"] == "grid"
+def takes_all(own: dict) -> bool:
+    """Whether every window is trained on, so that there is nothing to search: policy `all`."""
+    return own["policy"] == "all"
 
 
 def scores(
@@ -130,42 +130,42 @@ def scores(
     boxes: Tensor,
     mean: Tensor,
     std: Tensor,
-    distill: dict,
+    own: dict,
     generator: torch.Generator,
 ) -> Tensor:
     """The scores that the configured policy gives every window of every image. [B, K, H, W], int64 [B] -> [B, N], lower is less used."""
-    policy, layer = distill["policy"], search_layer(network, distill)
-    noise = (distill["jitter"], distill["jitter_sigma"], distill["jitter_copies"], generator)
+    policy, layer = own["policy"], search_layer(network, own)
+    noise = (own["jitter"], own["jitter_sigma"], own["jitter_copies"], generator)
     if policy == "random":
         return torch.rand(len(images), len(boxes), generator=generator, device=images.device)
     if policy == "activation":
-        return reranked(activation(network, images, boxes, mean, std, layer), distill["ranking"])
+        return reranked(activation(network, images, boxes, mean, std, layer), own["ranking"])
     if policy == "gradient":
-        at = None if distill["search_layer"] == "pixels" else layer
-        return reranked(gradient(network, images, labels, boxes, mean, std, at), distill["ranking"])
+        at = None if own["search_layer"] == "pixels" else layer
+        return reranked(gradient(network, images, labels, boxes, mean, std, at), own["ranking"])
     if policy == "jitter":
-        return reranked(jitter(network, images, boxes, mean, std, *noise, layer), distill["ranking"])
+        return reranked(jitter(network, images, boxes, mean, std, *noise, layer), own["ranking"])
     if policy == "vote":
         each = ("jitter", "gradient", "activation")
-        found = [scores(network, images, labels, boxes, mean, std, distill | {"policy": name}, generator) for name in each]
-        return vote(found, distill["selected"])
+        found = [scores(network, images, labels, boxes, mean, std, own | {"policy": name}, generator) for name in each]
+        return vote(found, own["selected"])
     raise ValueError(f"policy {policy}: expected jitter, gradient, activation, vote or random")
 
 
-def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, distill: dict, generator: torch.Generator) -> Tensor:
+def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, own: dict, generator: torch.Generator) -> Tensor:
     """Rank every image's windows, the least used first. [C, B, K, H, W] -> int64 ranks [C, B, N].
 
-    Where all windows are taken (policy `all`, IDC's grid) nothing is searched, and the ranks are the windows' own order.
+    Where all windows are taken (policy `all`) nothing is searched, and the ranks are the windows' own order.
     """
     C, B = images.shape[:2]
-    if takes_all(distill):
+    if takes_all(own):
         return torch.arange(len(boxes), device=images.device).expand(C, B, -1)
     labels = torch.arange(C, device=images.device).repeat_interleave(B)
     flat = images.detach().flatten(0, 1)  # [C B, K, H, W]
-    return ranks(scores(network, flat, labels, boxes, mean, std, distill, generator)).view(C, B, -1)
+    return ranks(scores(network, flat, labels, boxes, mean, std, own, generator)).view(C, B, -1)
 
 
-def lowest(places: Tensor, distill: dict) -> Tensor:
-    """The windows to train on: the P lowest of each image, or all of them for policy `all` and IDC's grid. [C, B, N] -> int64 [C, B, P]."""
-    count = places.shape[-1] if takes_all(distill) else distill["selected"]
+def lowest(places: Tensor, own: dict) -> Tensor:
+    """The windows to train on: the P lowest of each image, or all of them for policy `all`. [C, B, N] -> int64 [C, B, P]."""
+    count = places.shape[-1] if takes_all(own) else own["selected"]
     return places.argsort(dim=-1, stable=True)[..., :count]

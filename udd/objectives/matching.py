@@ -1,8 +1,7 @@
 """The matching step: the gradient of L_syn = L_g + L_c (Eq. 10) on the pixels of every class at once.
 
 A class's images get gradient from that class's loss alone, so all classes are stepped at once; only the moving averages in L_c then lag by
-one step. How the classes are gone through is this file's business: here, one after the other. Several sets (cells that share a network's
-schedule) can be stepped on the same network, real batches and augmentation: the real gradient, most of the cost, is computed once.
+one step. How the classes are gone through is this file's business: here, one after the other.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ class Target(NamedTuple):
 
 class Work(NamedTuple):
     """What one set brings to a step: its images [C, B, K, H, W], the (image, window) pairs to train on [C, Q, 2], the windows they number,
-    its moving average features F [C, D], and its configuration."""
+    its moving average features F [C, D], and what is matched: distance, matched, cfc, cfc_weight, cfc_temperature of its configuration."""
 
     images: Tensor
     pairs: Tensor
     among: Windows
     averages: Tensor
-    distill: dict
+    options: dict
 
 
 class Matched(NamedTuple):
@@ -73,7 +72,7 @@ def class_step(
     engine: Engine,
 ) -> Matched:
     """One class of one set: the gradient of Eq. 10 on its pixels [B, K, H, W], L_g, L_c, mean feature [D], the gradient of L_c or None."""
-    options = work.distill
+    options = work.options
     pixels = work.images[label].detach().requires_grad_()
     inputs = augment.apply(augment.normalise(decode(pixels, work.pairs[label], work.among), mean, std), draws)
     own, model = torch.full((), label, device=pixels.device), Embedding(network)
@@ -90,7 +89,7 @@ def class_step(
 
 def cfc_options(work: Work) -> tuple[Tensor, Tensor, Tensor]:
     """F [C, D], the weight of L_c [] and its temperature []. Without CFC the weight is 0, and F too: 0 times a broken class's F is no number."""
-    options, averages = work.distill, work.averages
+    options, averages = work.options, work.averages
     temperature = averages.new_full((), options["cfc_temperature"])
     if not options["cfc"]:
         return torch.zeros_like(averages), averages.new_zeros(()), temperature
@@ -102,7 +101,7 @@ def cfc_gradient(network: Network, inputs: Tensor, label: int, work: Work, chunk
     parts = [part.detach().requires_grad_() for part in inputs.split(chunk or len(inputs))]
     with torch.no_grad():
         feature = torch.cat([network.features(part)[1] for part in parts]).mean(0).requires_grad_()
-    loss_cfc = work.distill["cfc_weight"] * losses.cfc(feature, work.averages, label, work.distill["cfc_temperature"])
+    loss_cfc = work.options["cfc_weight"] * losses.cfc(feature, work.averages, label, work.options["cfc_temperature"])
     (slope,) = torch.autograd.grad(loss_cfc, feature)  # of L_c by the mean feature [D]: an image's share of that is its own
     found = (torch.autograd.grad((network.features(part)[1] @ slope).sum() / len(inputs), part)[0] for part in parts)
     return torch.cat(list(found))
@@ -116,7 +115,7 @@ def stacked(classes: Sequence[Matched]) -> Matched:
 
 def matching_step(
     network: Network,
-    works: Sequence[Work],
+    work: Work,
     real: Tensor,
     draws: augment.Draws,
     mean: Tensor,
@@ -124,24 +123,22 @@ def matching_step(
     parts: bool = False,
     engine: Engine = EAGER,
     given: Target | None = None,
-) -> list[Matched]:
-    """The image gradients of every set, for all classes (Algorithm 1, lines 4-8).
+) -> Matched:
+    """The image gradients of all classes (Algorithm 1, lines 4-8).
 
     real: a batch of every class [C, R, K, H, W], bytes or floats in [0, 1]; draws: one augmentation a class, shared by its real and
     synthetic images (DSA). parts: also give the gradient of L_c alone. given: the real gradients, where they were computed before; the batch
-    is not looked at then. All sets must match the same weights.
+    is not looked at then.
     """
-    steps: list[list[Matched]] = [[] for _ in works]
-    matched = works[0].distill["matched"]
-    for label in range(len(works[0].images)):
+    done, matched = [], work.options["matched"]
+    for label in range(len(work.images)):
         draw = augment.pick(draws, label)
         if given:
             target = losses.chosen([gradient[label] for gradient in given.gradients], matched)
         else:
             target = real_gradient(network, real[label], label, draw, mean, std, matched, engine)
-        for work, done in zip(works, steps, strict=True):
-            done.append(class_step(network, work, label, target, draw, mean, std, parts, engine))
-    return [stacked(done) for done in steps]
+        done.append(class_step(network, work, label, target, draw, mean, std, parts, engine))
+    return stacked(done)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ import torch
 
 from udd.command import add_common
 from udd.config import files as places
-from udd.config.caches import cache_config, cache_name, networks
+from udd.config.caches import cache_config, cache_name, meets_cache, networks
 from udd.config.compare import difference
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, named_cell, read_config, set_config
@@ -23,7 +23,6 @@ from udd.data import Dataset, load, read_manifest
 from udd.device import setup
 from udd.errors import Stopped, UserError
 from udd.files import inputs_digest, try_lock, write_json
-from udd.methods import meets_cache
 from udd.provenance import code_digest
 from udd.proxies import cached
 from udd.proxies.fresh import fresh_network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
 import signal
 import sys
@@ -68,8 +67,8 @@ class Run:
     def __init__(self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""):
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
         self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
-        self.method: Any = importlib.import_module(methods.module(config["method"]))
-        self.cache, self.trains = cache, methods.METHODS[config["method"]] == methods.PROXIES and cache is None
+        self.method = methods.module(config["method"])
+        self.cache, self.trains = cache, self.method.MEETS == methods.PROXIES and cache is None
         options, device = config["distill"], data.train_images.device
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
@@ -172,7 +171,7 @@ class Run:
     def origin(self) -> dict[str, Any]:
         """The provenance of this run's set; where memory was short, with the number of training images that went at once."""
         chunk = self.trajectory.engine.chunk
-        found = provenance(methods.module(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
+        found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
         return found if chunk is None else found | {"chunk": chunk}
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:

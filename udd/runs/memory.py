@@ -63,7 +63,7 @@ def steps(config: dict[str, Any], data: Dataset) -> list[Step]:
     options, (_, channels, side, _) = config["distill"], data.train_images.shape
     sizes = Sizes(channels, side, len(data.classes), len(data.train_images), len(data.test_images))
     compiled = distillation_compiles(options, sizes, data.train_images.device)
-    return widest(together(shared_steps(options, sizes, compiled), own_steps(options, config["ipc"], sizes, compiled)))
+    return widest(together(shared_steps(options, sizes, compiled), own_steps(config, sizes, compiled)))
 
 
 def to_come(config: dict[str, Any], data: Dataset) -> int:
@@ -74,8 +74,8 @@ def to_come(config: dict[str, Any], data: Dataset) -> int:
 
 def chunk(config: dict[str, Any], data: Dataset) -> tuple[int | None, str]:
     """How many training images of a class go through the network at once (None: all), and a line that says what memory will be taken beyond
-    what the data take already. The line is empty where that is little. Only UDD's step can go in parts."""
-    if config["method"] != "distill":
+    what the data take already. The line is empty where that is little. Only the step of UDD and IDC can go in parts."""
+    if config["method"] not in ("udd", "idc"):
         return None, ""
     from udd.costs.memory import taken
 

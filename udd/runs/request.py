@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from udd.command import add_common
 from udd.config import files as places
-from udd.config.caches import cache_name
+from udd.config.caches import cache_name, meets_cache
 from udd.config.params import load as load_params
 from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
+from udd.config.sections import METHODS, distils
 from udd.errors import UserError
 from udd.files import inputs_digest
-from udd.methods import CHOOSES, METHODS, meets_cache, modules
+from udd.methods import modules
 from udd.provenance import code_digest
 
 
@@ -52,7 +53,7 @@ def requested(args: argparse.Namespace) -> Task:
         cell = named_cell(params, args)
         config = set_config(params, cell, args.seed)
         place = f"{cell.folder}/seed{args.seed}"
-        cache = {"cache": f"cache/{cache_name(config)}"} if "distill" in config and meets_cache(config) else {}
+        cache = {"cache": f"cache/{cache_name(config)}"} if meets_cache(config) else {}
         places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}", **cache)
         args.out = args.out or Path(params["results"], f"synthetic/{place}.safetensors")
         args.curve = args.curve or Path(params["results"], f"curves/{place}.csv")
@@ -67,7 +68,7 @@ def check(config: dict[str, Any]) -> None:
     missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
     if missing:
         raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
-    if config["method"] not in METHODS or METHODS[config["method"]] == CHOOSES:
+    if config["method"] not in METHODS or not distils(config["method"]):
         raise UserError(f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets")
 
 
@@ -83,6 +84,6 @@ def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> 
 
 def checkpoint_path(folder: Path, config: dict[str, Any], manifest: Path) -> Path:
     """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
-    code = "".join(code_digest(module) for module in modules(config["method"], config["distill"]["networks"]))
+    code = "".join(code_digest(module) for module in modules(config))
     made_of = canonical(config) + code + inputs_digest([manifest])
     return Path(folder) / f"seed{config['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"

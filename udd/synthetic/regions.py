@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     """Windows of an image of one side, and the whole image behind them.
 
     boxes: int64 [N, 4]; rows, columns: [N + 1, H, H] resizing matrices, of which the last is the identity (the whole image);
-    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC, and `decode: windows`).
+    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC, and UDD's `decode: windows`).
     """
 
     boxes: Tensor
@@ -66,11 +66,19 @@ def windows(boxes: Tensor, side: int, whole: bool, like: Tensor) -> Windows:
     return Windows(boxes.to(like.device), rows.to(like), columns.to(like), whole)
 
 
-def candidate_windows(distill: dict, side: int, like: Tensor) -> Windows:
-    """The windows of a distillation's configuration: UDD's corners, with the whole image (`regions`) or without, or IDC's grid alone."""
-    if distill["decode"] == "grid":
-        return windows(grid_boxes(side, distill["factor"]), side, False, like)
-    return windows(corner_boxes(side, distill["scales"]), side, distill["decode"] == "regions", like)
+def corner_windows(side: int, scales: list[str], whole: bool, like: Tensor) -> Windows:
+    """UDD's candidates (Sec. 2.2), with the whole image or without."""
+    return windows(corner_boxes(side, scales), side, whole, like)
+
+
+def grid_windows(side: int, factor: int, like: Tensor) -> Windows:
+    """IDC's windows, which tile the image."""
+    return windows(grid_boxes(side, factor), side, False, like)
+
+
+def all_windows(images: Tensor, among: Windows) -> Tensor:
+    """The numbers of all windows, for every image. [C, B, K, H, W] -> int64 [C, B, N]."""
+    return torch.arange(len(among.boxes), device=images.device).expand(*images.shape[:2], -1)
 
 
 def crop_resize(images: Tensor, window: Tensor, among: Windows) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from udd.config.drawings import proxies_path
 from udd.evaluation.reference import Proxies, activation_maps
 from udd.evaluation.reference import load as load_proxies
-from udd.evaluation.views import searched
+from udd.evaluation.views import own_section, searched
 from udd.methods.policies import takes_all
 from udd.networks.streams import stream
 from udd.reports.figures.lettering import plain
@@ -77,7 +77,7 @@ def chosen(made: SyntheticSet, index: Tensor, proxies: Proxies) -> list[list[int
         return [[] for _ in index]
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
     mean, std = (torch.tensor(proxies.metadata[name]) for name in ("mean", "std"))
-    options = made.metadata["config"]["distill"]
+    options = own_section(made)
     if takes_all(options):
         return [list(range(len(made.windows))) for _ in index]
     choose = searched(proxies.networks[0], among, mean, std, options, stream("cpu", "figures", "maps"))

@@ -65,7 +65,7 @@ def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
         if not runs:
             continue
         options = found.get("distill", {})
-        alike = canonical([found["method"], options | {"outer": 0}])
+        alike = canonical({key: value for key, value in found.items() if key not in ("variant", "distill")} | {"distill": options | {"outer": 0}})
         iterations = options.get("outer", 0) * options.get("inner", 0)
         minutes = float(read_curve(set_path(sources, found, "curves", "csv"))["seconds"][-1]) / 60 if iterations else 0.0
         mean, std, n = summary([run.accuracy for run in runs])

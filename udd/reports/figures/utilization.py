@@ -15,7 +15,7 @@ from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import summary
 
-VARIED = {"regions": ("P", "selected"), "windows": ("P", "selected"), "grid": ("factor", "factor")}  # by decode: its name, its key
+VARIED = {"regions": ("P", "udd", "selected"), "windows": ("P", "udd", "selected"), "grid": ("factor", "distill", "factor")}  # name, section, key
 MARKERS = {"regions": "o", "windows": "^", "grid": "s"}
 
 
@@ -72,10 +72,13 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
     for made in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), made["variant"])
         runs = groups.get(Key(*place, config["protocol"], config["architecture"]))
-        if place in mues and runs and "decode" in made.get("distill", {}):
-            decode, key = made["distill"]["decode"], VARIED[made["distill"]["decode"]][1]
-            point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made["distill"][key])
-            found.setdefault(canonical(made["distill"] | {key: None}), Family(decode, [])).points.append(point)
+        decode = made["udd"]["decode"] if "udd" in made else "grid" if "idc" in made else None
+        if place in mues and runs and decode:
+            _, section, key = VARIED[decode]
+            point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made[section][key])
+            sections = {name: made[name] for name in ("distill", "udd", "idc") if name in made}
+            alike = canonical(sections | {section: made[section] | {key: None}})
+            found.setdefault(alike, Family(decode, [])).points.append(point)
     return [Family(decode, sorted(points, key=lambda point: point.value)) for decode, points in found.values()]
 
 

@@ -1,0 +1,67 @@
+"""The sections of params.yaml: which keys they have, with defaults (udd/config/sections/*.yaml), and which of them each method reads.
+
+A method of its own section is a line in METHODS and a file in sections/; no other method's configuration changes by it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).with_name("sections")
+SCHEMA = Path(__file__).with_name("params.schema.yaml")
+
+# method: the sections that its sets are made by; `distill` is what all share that make images
+METHODS: dict[str, tuple[str, ...]] = {
+    "udd": ("distill", "udd"),
+    "idc": ("distill", "idc"),
+    "dm": ("distill",),
+    "dsa": ("distill", "dsa"),
+    "random": (),
+    "herding": ("coreset",),
+    "forgetting": ("coreset",),
+    "full": (),
+}
+OWN_NETWORKS = ("dsa",)  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
+OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
+
+
+def distils(method: str) -> bool:
+    """Whether a method makes images: the others choose real ones, or take all."""
+    return "distill" in METHODS[method]
+
+
+def names() -> list[str]:
+    """The sections in the order of params.yaml."""
+    found = [section for sections in METHODS.values() for section in sections]
+    return list(dict.fromkeys([*found, *OF_RESULTS]))
+
+
+def section(name: str) -> dict[str, Any]:
+    """The JSON schema of a section."""
+    import yaml
+
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """A section's keys with their defaults."""
+    return {key: about["default"] for key, about in section(name)["properties"].items()}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, at an IPC, and in variants."""
+    import yaml
+
+    whole = yaml.safe_load(SCHEMA.read_text())
+    made = {name: section(name) for name in names()}
+    whole["$defs"] |= made
+    parts = {name: {"$ref": f"#/$defs/{name}"} for name in made}
+    datasets, variants = (whole["properties"][kind]["additionalProperties"] for kind in ("datasets", "variants"))
+    at_ipc = next(iter(datasets["patternProperties"].values()))
+    whole["properties"] |= parts
+    datasets["properties"] |= parts
+    for place in (at_ipc, variants):
+        place["properties"] |= {name: part for name, part in parts.items() if name != "utilization"}
+    variants["properties"]["method"] |= {"enum": list(METHODS)}
+    return whole

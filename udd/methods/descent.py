@@ -1,0 +1,75 @@
+"""Descent on the pixels by matched gradients: what UDD and IDC have in common (Algorithm 1, lines 4 to 8)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.objectives.losses import moving_average
+from udd.objectives.matching import Matched, Work, matching_step, mean_features
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic.regions import Windows
+
+Config = dict[str, Any]
+
+
+class State(NamedTuple):
+    """Pixels [C, B, K, H, W] and their momentum; F [C, D], the moving average features of the current network (Eq. 8)."""
+
+    images: Tensor
+    velocity: Tensor
+    averages: Tensor
+
+
+def started(images: Tensor) -> State:
+    """The state of a run that begins with such images."""
+    return State(images, torch.zeros_like(images), images.new_zeros(len(images), 0))
+
+
+def descend(state: State, pairs: Tensor, among: Windows, own: Config, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One step on the images of all classes (Eq. 10), trained on as (image, window) pairs [C, Q, 2], and F one step on (Eq. 8).
+
+    own: the section that says what is matched. F starts anew with a network.
+    """
+    options, averages = config["distill"], state.averages
+    if meeting.anew:
+        averages = first_averages(state.images, pairs, among, own, meeting)
+    work = Work(state.images, pairs, among, averages, own)
+    given = (meeting.real, meeting.draws, meeting.mean, meeting.std, meeting.logged, meeting.execution)
+    got = matching_step(meeting.network, work, *given, meeting.target)  # lines 5, 7
+    velocity = options["image_momentum"] * state.velocity + got.gradient
+    images = state.images - learning_rate(options, config["ipc"], meeting.outer) * velocity
+    averages = moving_average(averages, got.features, own["cfc_average"])
+    return State(images, velocity, averages), scalars(got, own) if meeting.logged else losses(got, own)
+
+
+def first_averages(images: Tensor, pairs: Tensor, among: Windows, own: Config, meeting: Meeting) -> Tensor:
+    """What F starts from with a new network: the current features (Eq. 8); where no loss reads them, zeros. [C, D]."""
+    if not own["cfc"]:
+        return images.new_zeros(len(images), meeting.network.classifier.in_features)
+    return mean_features(meeting.network, images, pairs, among, meeting.mean, meeting.std)
+
+
+def losses(got: Matched, own: Config) -> Scalars:
+    """The total loss and its parts. [C] each."""
+    total = got.loss_gradient + own["cfc_weight"] * got.loss_cfc
+    return {"loss": total, "loss_gradient": got.loss_gradient, "loss_cfc": got.loss_cfc}
+
+
+def scalars(got: Matched, own: Config) -> Scalars:
+    """The losses [C], and the norms over all pixels of each one's gradient []."""
+    cfc = torch.zeros_like(got.gradient) if got.gradient_cfc is None else got.gradient_cfc
+    return losses(got, own) | {"grad_norm_gradient": (got.gradient - cfc).norm(), "grad_norm_cfc": cfc.norm()}
+
+
+def learning_rate(options: Config, ipc: int, outer: int) -> float:
+    """The pixels' rate: image_lr x IPC/10 (IDC's rule), decayed after the given fractions of the outer iterations (Sec. 3)."""
+    passed = sum(outer >= round(at * options["outer"]) for at in options["image_lr_decay_at"])
+    return options["image_lr"] * ipc / 10 * options["image_lr_decay"] ** passed
+
+
+def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
+    """Pixels are clamped to [0, 1] at every outer iteration."""
+    return state._replace(images=state.images.clamp(0, 1))

@@ -1,0 +1,41 @@
+"""IDC, efficient parameterisation (Kim et al. 2022): an image is a grid of factor x factor small ones, each enlarged into a training image.
+
+Gradients are matched as UDD matches them (udd.methods.descent); `cfc: true` adds the contrastive loss of UDD (its Table 4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from udd.data import Dataset
+from udd.methods import PROXIES
+from udd.methods.descent import State, descend, end_network, started
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic import initial
+from udd.synthetic.regions import all_windows, grid_windows, training_pairs
+from udd.synthetic.sets import SyntheticSet
+
+__all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
+Config = dict[str, Any]
+MEETS = PROXIES
+
+
+def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
+    """Grids of down-sized real images (`init: mix`), as published, or the start that the configuration names."""
+    return started(initial.start(config, data, generator))
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on the images of all classes, each trained on as its small ones (uniform multi-formation)."""
+    own, images = config["idc"], state.images
+    among = grid_windows(images.shape[-1], config["distill"]["factor"], images)
+    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    return descend(state, pairs, among, own, meeting, config)
+
+
+def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:
+    """The set as it is stored: images, labels, the windows of the grid, metadata."""
+    among = grid_windows(state.images.shape[-1], config["distill"]["factor"], state.images)
+    return initial.as_set(state.images, among.boxes, among.whole, data, config, provenance)
