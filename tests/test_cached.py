@@ -16,7 +16,10 @@ from safetensors.torch import load_file
 from tiny import config, dataset, network, noise, of_method
 from torch import Tensor
 
-from udd.config.caches import cache_config
+from udd.config.caches import cache_config, meets_cache
+from udd.config.sections import METHODS, distils
+from udd.methods import PROXIES, module
+from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.networks.streams import stream
 from udd.objectives.execution import EAGER
@@ -24,7 +27,7 @@ from udd.objectives.matching import Target, Work, matching_step, mean_features, 
 from udd.proxies import cached, fresh
 from udd.runs import loop
 from udd.runs.cache import fill
-from udd.synthetic.regions import candidate_windows, training_pairs
+from udd.synthetic.regions import training_pairs
 from udd.synthetic.sets import load
 
 CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_draws": 2}
@@ -141,18 +144,18 @@ def test_a_step_towards_a_given_target_is_the_step_towards_the_real_batch():
     """In float64, to the last bit but for sums in another order; with the wrong class's target it is another."""
     model, images, real = network(), noise(3, 2, 3, 8, 8, seed=1), noise(3, 5, 3, 8, 8, seed=2)
     mean, std = torch.full((3,), 0.4, dtype=torch.float64), torch.full((3,), 0.3, dtype=torch.float64)
-    options = CONFIG["distill"] | {"policy": "all", "cfc": False}
-    among = candidate_windows(options, 8, images)
+    own = CONFIG["udd"] | {"cfc": False}
+    among = candidates(images, own)
     pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
-    work = Work(images, pairs, among, torch.zeros(3, model.classifier.in_features, dtype=torch.float64), options)
-    draws = augment.draw(options["matching_augment"], 3, 8, stream("cpu", "draws"), torch.float64)
+    work = Work(images, pairs, among, torch.zeros(3, model.classifier.in_features, dtype=torch.float64), own)
+    draws = augment.draw(CONFIG["distill"]["matching_augment"], 3, 8, stream("cpu", "draws"), torch.float64)
     given = (draws, mean, std)
     each = [real_gradient(model, real[c], c, augment.pick(draws, c), mean, std, "all", EAGER) for c in range(3)]
     gradients = tuple(torch.stack(of_weight) for of_weight in zip(*each, strict=True))
-    (expected,) = matching_step(model, [work], real, *given)
-    (found,) = matching_step(model, [work], real[:0], *given, given=Target(gradients, torch.zeros(3, 1)))
+    expected = matching_step(model, work, real, *given)
+    found = matching_step(model, work, real[:0], *given, given=Target(gradients, torch.zeros(3, 1)))
     assert torch.allclose(found.gradient, expected.gradient, rtol=1e-12) and torch.allclose(found.loss_gradient, expected.loss_gradient, rtol=1e-12)
-    (wrong,) = matching_step(model, [work], real[:0], *given, given=Target(tuple(each.flip(0) for each in gradients), torch.zeros(3, 1)))
+    wrong = matching_step(model, work, real[:0], *given, given=Target(tuple(each.flip(0) for each in gradients), torch.zeros(3, 1)))
     assert not torch.allclose(wrong.gradient, expected.gradient, rtol=0.1)
 
 
@@ -197,7 +200,7 @@ def test_ablations_meet_the_same_and_another_seed_does_not(folder, monkeypatch):
     assert one == met(folder, monkeypatch, policy="all", ipc=1, cfc=False) != met(folder, monkeypatch, seed=1)
 
 
-@pytest.mark.parametrize("method", ["udd", "dm"])
+@pytest.mark.parametrize("method", ["udd", "idc", "dm"])
 def test_nothing_real_is_computed(folder, monkeypatch, method):
     """No network is trained, and no real image passes through one."""
 
@@ -215,7 +218,7 @@ def test_the_moving_average_starts_anew_from_the_current_features_at_each_meetin
     """With alpha all but 1 it stays where it started (Eq. 8): the mean features of the images as they were, by the network of this very step."""
     found = config(**CACHE, policy="all", cfc_average=1 - 1e-9, outer=2, inner=3)
     run = Cached(found, dataset(), folder)
-    among = candidate_windows(found["distill"], 8, run.state.images)
+    among = candidates(run.state.images, found["udd"])
     everything = torch.arange(12).expand(3, 2, 12)
     for _ in range(run.total):
         before = run.state.images
@@ -268,11 +271,17 @@ def test_half_precision_does_not_show_beside_the_choice_of_the_batch(tmp_path):
 
 def step_towards(run: loop.Run, draws: augment.Draws, target: Target) -> Tensor:
     """The gradient on the pixels of the run's images towards a target."""
-    options = run.config["distill"]
-    among = candidate_windows(options, 8, run.state.images)
+    own = run.config["udd"]
+    among = candidates(run.state.images, own)
     pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
-    work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), options)
-    return matching_step(run.trajectory.network, [work], run.state.images[:0], draws, run.mean, run.std, given=target)[0].gradient
+    work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), own)
+    return matching_step(run.trajectory.network, work, run.state.images[:0], draws, run.mean, run.std, given=target).gradient
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if distils(name)])
+def test_whether_a_method_meets_a_cache_is_what_its_module_says(method):
+    assert meets_cache({"method": method, "distill": CACHE}) == (module(method).MEETS == PROXIES)
+    assert not meets_cache({"method": method, "distill": CACHE | {"networks": "fresh"}})
 
 
 def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
