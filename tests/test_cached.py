@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from jobs import Bench
 from references import slow_augment, standardised
 from safetensors.torch import load_file
-from tiny import config, dataset, network, noise, of_method
+from tiny import config, dataset, network, noise, of_method, params
 from torch import Tensor
 
 from udd.config.caches import cache_config, meets_cache
+from udd.config.params import overlay
+from udd.config.plan import Cell, canonical, set_config
 from udd.config.sections import METHODS, distils
 from udd.methods import PROXIES, module
 from udd.methods.udd import candidates
@@ -276,6 +278,15 @@ def step_towards(run: loop.Run, draws: augment.Draws, target: Target) -> Tensor:
     pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
     work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), own)
     return matching_step(run.trajectory.network, work, run.state.images[:0], draws, run.mean, run.std, given=target).gradient
+
+
+def test_an_edit_of_the_cache_concerns_no_set_that_meets_fresh_networks():
+    cell, found = Cell("mnist", 1, "udd"), params()
+    edited = found | {"distill": found["distill"] | {"cache_networks": 99}}
+    assert set_config(found, cell, 0) == set_config(edited, cell, 0)
+    cached_ones = [overlay(each, {"distill": {"networks": "cached"}}) for each in (found, edited)]
+    assert len({canonical(set_config(each, cell, 0)) for each in cached_ones}) == 2
+    assert len({canonical(cache_config(set_config(each, cell, 0))) for each in cached_ones}) == 1
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if distils(name)])

@@ -133,7 +133,12 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set."""
     how = method(params, cell.variant)
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
-    return config | {section: merged(params, section, cell) for section in METHODS[how]}
+    return config | {section: read_keys(merged(params, section, cell)) for section in METHODS[how]}
+
+
+def read_keys(section: dict[str, Any]) -> dict[str, Any]:
+    """A section's keys without those of a cache where networks are fresh: an edit of these is none of such a set's business."""
+    return {key: value for key, value in section.items() if section.get("networks") == "cached" or not key.startswith("cache_")}
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
