@@ -21,8 +21,8 @@ def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:
     base = draw.uniform(20, 90) + random.Random(f"{record.cell.folder} {record.seed}").gauss(0, 0.5)
     config = plan.evaluation_config(params, record)
     stored = 10 * (record.cell.ipc if isinstance(record.cell.ipc, int) else 500)
-    distill = config["set"].get("distill")
-    decoded = 1 if not distill else distill["factor"] ** 2 if distill["decode"] == "grid" else (distill["decode"] == "regions") + distill["selected"]
+    made = config["set"]
+    decoded = made["distill"]["factor"] ** 2 if "idc" in made else 1 + made["udd"]["selected"] if "udd" in made else 1
     sizes = {"stored_images": stored, "decoded_images": stored * decoded, "stored_bytes": stored * 3072}
     trained = {"epochs": config["evaluate"]["epochs"], "steps": config["evaluate"]["epochs"] * decoded}
     networks = {str(network): made_up(f"{record.path} {network}", base) for network in params["seeds"]["evaluate"]}

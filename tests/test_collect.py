@@ -98,7 +98,7 @@ def test_a_record_of_another_configuration_is_refused_and_nothing_written(params
         (lambda found: found["networks"].update({"0": 5}), "accuracy of network 0 is None, expected a number"),
         (lambda found: found.update(steps="7"), "steps is '7', expected a number"),
         (lambda found: found["networks"]["0"].update(accuracy=None), "accuracy of network 0 is None, expected a number"),
-        (lambda found: found["config"]["set"]["distill"].pop("policy"), "set.distill.policy is None, planned 'jitter'"),
+        (lambda found: found["config"]["set"]["udd"].pop("policy"), "set.udd.policy is None, planned 'jitter'"),
     ],
 )
 def test_a_record_that_is_not_whole_is_refused(params, results, change, message):

@@ -124,8 +124,13 @@ def test_a_folder_that_snakemake_cannot_name_is_refused(folder: str) -> None:
 
 
 def test_texts_of_the_command_line_become_what_yaml_reads() -> None:
-    given = {"seeds": {"distill": ["0", "1"]}, "tables": {"main": "null"}, "distill": {"cfc": "false", "image_lr": "1e-4", "policy": "vote: x"}}
-    found = {"seeds": {"distill": [0, 1]}, "tables": {"main": None}, "distill": {"cfc": False, "image_lr": "1e-4", "policy": "vote: x"}}
+    given = {
+        "seeds": {"distill": ["0", "1"]},
+        "tables": {"main": "null"},
+        "udd": {"cfc": "false", "policy": "vote: x"},
+        "distill": {"image_lr": "1e-4"},
+    }
+    found = {"seeds": {"distill": [0, 1]}, "tables": {"main": None}, "udd": {"cfc": False, "policy": "vote: x"}, "distill": {"image_lr": "1e-4"}}
     assert typed(given) == found
 
 

@@ -10,6 +10,8 @@ import torch
 from tiny import config, dataset, options
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from udd import methods
+from udd.methods import descent, idc
 from udd.methods import udd as distill
 from udd.networks import ensemble
 from udd.networks.architectures import build
@@ -17,7 +19,7 @@ from udd.networks.streams import seed_of
 from udd.proxies import fresh as trajectory
 from udd.proxies.fresh import recipe
 from udd.runs import loop
-from udd.synthetic.regions import Windows, candidate_windows
+from udd.synthetic.regions import Windows, corner_windows, grid_windows
 
 ELSEWHERE = torch.device("meta")
 SIDE, CLASSES, COUNT = 16, 3, 21
@@ -45,7 +47,8 @@ def moved(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 def elsewhere(monkeypatch) -> FakeTensorMode:
     monkeypatch.setattr(trajectory, "stream", stream)
     monkeypatch.setattr(torch.nn.Module, "to", moved)
-    monkeypatch.setattr(distill, "candidate_windows", distill.candidate_windows)  # what `steps` puts there is taken back
+    monkeypatch.setattr(distill, "corner_windows", distill.corner_windows)  # what `steps` puts there is taken back
+    monkeypatch.setattr(idc, "grid_windows", idc.grid_windows)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows real devices alone
     monkeypatch.setattr(torch, "_standard_gamma", lambda shape, generator: torch.rand_like(shape))  # torch 2.11's gives values or nothing
     return FakeTensorMode(allow_non_fake_inputs=True)  # torch.tensor(numbers) does not know of it
@@ -59,15 +62,23 @@ def data_elsewhere():
 
 def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
     """A whole network of a distillation, one step of it logged. `begin` looks for real images of every class and so at values: not called."""
-    among = candidate_windows(made["distill"], SIDE, torch.zeros(()))
+    own = made.get("udd", {})
+    among = corner_windows(SIDE, own["scales"], own["decode"] == "regions", torch.zeros(())) if own else grid_windows(SIDE, 2, torch.zeros(()))
     with mode:
         boxes, rows, columns = (mode.from_tensor(each).to(ELSEWHERE) for each in among[:3])
-        distill.candidate_windows = lambda *_: Windows(boxes, rows, columns, among.whole)
+        distill.corner_windows = idc.grid_windows = lambda *_: Windows(boxes, rows, columns, among.whole)
         data, images = data_elsewhere(), torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
         index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
         at = trajectory.start(data, made["distill"], 0, chunk)
         run = object.__new__(loop.Run)
-        run.method, run.config, run.data, run.options, run.trajectory, run.index = distill, made, data, made["distill"], at, index
+        run.method, run.config, run.data, run.options, run.trajectory, run.index = (
+            methods.module(made["method"]),
+            made,
+            data,
+            made["distill"],
+            at,
+            index,
+        )
         run.cache, run.trains = None, True
         run.state = distill.State(images, torch.zeros_like(images), images.new_zeros(CLASSES, 0))
         run.generator, run.broken = stream(ELSEWHERE, "images"), torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
@@ -78,7 +89,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
 
 
 @pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "gradient", "activation", "vote", "random", "all")] + [
-    {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"decode": "grid"}, {"decode": "windows", "cfc": False},
+    {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"method": "idc"}, {"decode": "windows", "cfc": False},
     {"max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
 ])  # fmt: skip
 def test_a_distillation_stays_on_its_device_and_asks_it_for_nothing(elsewhere, changes):
@@ -91,13 +102,13 @@ def test_neither_does_one_that_takes_its_images_a_few_at_a_time_ask_for_anything
 
 
 def test_asking_for_a_value_is_seen(elsewhere, monkeypatch):
-    monkeypatch.setattr(distill, "losses", lambda got, _: {"loss": torch.tensor(float(got.loss_gradient.sum()))})
+    monkeypatch.setattr(descent, "losses", lambda got, _: {"loss": torch.tensor(float(got.loss_gradient.sum()))})
     with pytest.raises(DataDependentOutputException):
         steps(elsewhere, config(), None)
 
 
 def test_another_device_is_seen(elsewhere, monkeypatch):
-    monkeypatch.setattr(distill, "moving_average", lambda averages, features, _: features + torch.zeros(averages.shape))
+    monkeypatch.setattr(descent, "moving_average", lambda averages, features, _: features + torch.zeros(averages.shape))
     with pytest.raises(RuntimeError, match="two (different )?devices"):
         steps(elsewhere, config(), None)
 

@@ -7,12 +7,14 @@ from runs import Run
 from tiny import config, dataset, options
 from torch import Tensor
 
+from udd import methods
 from udd.evaluation.views import every
-from udd.methods import udd as method
-from udd.methods.udd import begin, learning_rate
+from udd.methods import descent
+from udd.methods.descent import learning_rate
+from udd.methods.udd import begin
 from udd.objectives.matching import Matched, matching_step, mean_features
 from udd.synthetic import initial
-from udd.synthetic.regions import candidate_windows, grid_boxes
+from udd.synthetic.regions import corner_boxes, grid_boxes
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,16 +81,16 @@ def matched(monkeypatch) -> list[Matched]:
     found: list[Matched] = []
 
     def noted(*args):
-        found.extend(matching_step(*args))
-        return found[-1:]
+        found.append(matching_step(*args))
+        return found[-1]
 
-    monkeypatch.setattr(method, "matching_step", noted)
+    monkeypatch.setattr(descent, "matching_step", noted)
     return found
 
 
 def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch, matched):
     begun: list[Tensor] = []
-    monkeypatch.setattr(method, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
+    monkeypatch.setattr(descent, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
     run = Run(config(ipc=2, image_lr=0.5, cfc_average=0.75), dataset())
     images, velocity = run.state.images.clone(), 0.0
     for step in range(4):
@@ -157,17 +159,18 @@ def test_the_end_of_a_network_moves_on_to_the_next():
 
 
 @pytest.mark.parametrize(
-    ("changes", "images"), [({}, 13), ({"policy": "all"}, 13), ({"decode": "grid"}, 4), ({"decode": "windows"}, 12), ({"scales": ["half"]}, 5)]
+    ("changes", "images"), [({}, 13), ({"policy": "all"}, 13), ({"method": "idc"}, 4), ({"decode": "windows"}, 12), ({"scales": ["half"]}, 5)]
 )
 def test_a_finished_set_decodes_to_its_training_images(changes, images):
     data = dataset()
     run = Run(config(**changes), data)
     for _ in range(4):
         run.advance(False)
-    made = method.finish(run.state, data, run.config, {"code": "abc"})
+    made = methods.module(run.config["method"]).finish(run.state, data, run.config, {"code": "abc"})
     assert made.images.shape == (6, 3, 8, 8) and made.images.dtype == torch.float32
     assert made.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert torch.equal(made.windows, candidate_windows(run.options, 8, made.images).boxes)
+    boxes = corner_boxes(8, run.config["udd"]["scales"]) if "udd" in run.config else grid_boxes(8, 2)
+    assert torch.equal(made.windows, boxes)
     assert made.metadata["config"] == run.config and made.metadata["provenance"] == {"code": "abc"}
     assert (made.metadata["dataset"], made.metadata["classes"], made.metadata["mean"]) == ("tiny", data.classes, data.mean)
     decoded, labels = every(made)

@@ -12,7 +12,7 @@ from udd.runs import checkpoint
 CASES: dict[str, dict[str, Any]] = {
     "jitter": config(),
     "vote, pairs drawn": config(policy="vote", max_pairs=4, pretrain_epochs=1),
-    "grid": config(decode="grid", init="mix", cfc=False, net_momentum=0.0),
+    "grid": config(method="idc", init="mix", net_momentum=0.0),
     "random": config(policy="random", ipc=1),
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),

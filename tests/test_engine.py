@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
-from tiny import dataset, network, noise, options, params
+from tiny import dataset, network, noise, options, params, windowed
 from torch import Tensor, nn
 
-from udd.config.params import SCHEMA, check, overlay
+from udd.config.params import check, overlay
+from udd.config.sections import section
 from udd.errors import UserError
+from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.networks.architectures import Network, norm
 from udd.networks.precision import PRECISIONS
@@ -19,7 +20,6 @@ from udd.networks.training import batch_loss
 from udd.objectives.execution import EAGER, Engine, engine, planned_flop
 from udd.objectives.matching import Matched, Work, matching_step
 from udd.proxies.fresh import start
-from udd.synthetic.regions import candidate_windows
 
 COMPILERS = ("c++", "g++", "clang++")
 CLASSES, SIDE = 2, 8
@@ -96,8 +96,7 @@ def test_a_trajectory_has_the_engine_of_its_configuration():
 
 
 def test_the_schema_knows_the_precisions_that_there_are():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert schema["$defs"]["distill"]["properties"]["precision"]["enum"] == list(PRECISIONS)
+    assert section("distill")["properties"]["precision"]["enum"] == list(PRECISIONS)
 
 
 @pytest.mark.parametrize(("key", "found", "meant"), [("precision", "float23", "float32"), ("compile", "alwais", "always")])
@@ -129,13 +128,13 @@ class Problem:
     def work(self, pairs: int, seed: int) -> Work:
         """A set with so many (image, window) pairs a class."""
         images, generator = noise(CLASSES, 2, 1, SIDE, SIDE, seed=seed).float(), stream("cpu", "pairs", seed)
-        among = candidate_windows(self.distill, SIDE, images)
+        among = candidates(images, windowed())
         drawn = [torch.randint(count, (CLASSES, pairs), generator=generator) for count in (2, len(among.boxes))]
         averages = noise(CLASSES, self.network.classifier.in_features, seed=seed).float()
-        return Work(images, torch.stack(drawn, 2), among, averages, self.distill)
+        return Work(images, torch.stack(drawn, 2), among, averages, windowed())
 
-    def step(self, works: list[Work], how: Engine) -> list[Matched]:
-        return matching_step(self.network, works, self.real, self.draws, self.mean, self.std, engine=how)
+    def step(self, work: Work, how: Engine) -> Matched:
+        return matching_step(self.network, work, self.real, self.draws, self.mean, self.std, engine=how)
 
     def fresh(self) -> Engine:
         """An engine that has compiled nothing yet."""
@@ -153,16 +152,17 @@ def same(a: Matched, b: Matched) -> bool:
 
 @pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler (c++, g++, clang++): nothing can be compiled for the CPU")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch deprecates
-def test_a_compiled_step_is_the_eager_one_up_to_rounding_and_alone_the_same_bits_as_in_lockstep():
+def test_a_compiled_step_is_the_eager_one_up_to_rounding_whatever_was_compiled_before():
     """Slow, and the only test that compiles: half a minute with cold caches, a few seconds with warm ones."""
     problem = Problem()
     mine, other = problem.work(3, seed=1), problem.work(5, seed=2)
     how = problem.fresh()
-    (alone,), (eager,) = problem.step([mine], how), problem.step([mine], EAGER)
+    alone, eager = problem.step(mine, how), problem.step(mine, EAGER)
     for a, b in zip(tensors(alone), tensors(eager), strict=True):
         assert (a - b).abs().max() <= 1e-4 * b.abs().max()
     assert not same(alone, eager)  # else nothing was compiled
-    assert same(alone, problem.step([mine], how)[0])
-    beside = problem.step([other, mine], problem.fresh())[1]
-    assert same(alone, beside)
+    assert same(alone, problem.step(mine, how))
+    again = problem.fresh()
+    problem.step(other, again)
+    assert same(alone, problem.step(mine, again))
     torch._dynamo.reset()

@@ -11,12 +11,12 @@ from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
 from udd.synthetic.sets import SyntheticSet, save
 
-DISTILL = {
+OWN = {
     "policy": "activation", "decode": "regions", "selected": 2, "search_layer": "last", "ranking": "plain", "jitter": "gaussian",
-    "jitter_sigma": 0.05, "jitter_copies": 2, "network": "convnet3",
+    "jitter_sigma": 0.05, "jitter_copies": 2,
 }  # fmt: skip
 TINY = {"name": "tiny", "kind": "npz"}
-SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "distill", "distill": DISTILL}
+SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "udd", "distill": {"network": "convnet3"}, "udd": OWN}
 RECIPE = {
     "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
     "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
@@ -231,7 +231,7 @@ def test_checkups_are_evenly_spaced_and_end_at_the_end():
         (with_metadata(dataset="other"), "a set of other, expected one of tiny"),
         (with_metadata(classes=["down", "across"]), "2 classes, expected the 2 of tiny in their order"),
         (a_set(images=torch.rand(4, 3, 8, 8)), r"images of shape \[3, 8, 8\], expected \[1, 8, 8\]"),
-        (with_metadata(config=SET | {"distill": DISTILL | {"policy": "all"}}), "distill.policy is 'all', planned 'activation'"),
+        (with_metadata(config=SET | {"udd": OWN | {"policy": "all"}}), "udd.policy is 'all', planned 'activation'"),
         (with_metadata(config=SET | {"seed": 1}), "seed is 1, planned 0"),
         (a_set(images=torch.full((4, 1, 8, 8), torch.nan)), "loss is not finite"),
     ],

@@ -109,13 +109,22 @@ def test_points_are_in_the_order_of_what_is_varied(params, sources):
     config = figure_config(params, Drawing("utilization", "digits", 2))
     mues, groups = utilization.read_mues(sources.results / "utilization.csv"), utilization.read(sources.results / "accuracy.csv")
     families = utilization.families(config, mues, groups)
-    assert [family.decode for family in families] == ["grid", "regions"] and families[1].points[0].value == params["distill"]["selected"]
+    assert [family.decode for family in families] == ["grid", "regions"] and families[1].points[0].value == params["udd"]["selected"]
+
+
+def a_set(params: dict[str, Any], name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """A set's configuration, by IDC where `changes` say so; each change in the section that has the key."""
+    method = changes.get("method", "udd")
+    sections = {
+        section: params[section] | {key: value for key, value in changes.items() if key in params[section]} for section in ("distill", method)
+    }
+    return {"variant": name, "method": method} | sections
 
 
 def sets_of(params: dict[str, Any], **changes: dict[str, Any]) -> dict[str, Any]:
     """The configurations of sets by name, each the default with its changes, as a figure's configuration has them."""
     return {"dataset": "digits", "ipc": 1, "protocol": "idc", "architecture": "convnet3"} | {
-        "sets": [{"variant": name, "distill": params["distill"] | own} for name, own in changes.items()]
+        "sets": [a_set(params, name, own) for name, own in changes.items()]
     }
 
 

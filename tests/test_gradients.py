@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import matched, train_loss
-from tiny import network, noise, options
+from tiny import network, noise, windowed
 from torch import Tensor
 
 from udd.networks.architectures import Network
@@ -21,7 +21,7 @@ class Problem:
     """A random network and training images of one class, with a random real gradient and averages to come near to."""
 
     def __init__(self, name: str, width: int, side: int = 8, count: int = 3, classes: int = 3, label: int = 0, seed: int = 0, **changes: Any):
-        self.distill, self.label = options(**changes), label
+        self.distill, self.label = windowed(**changes), label
         self.network: Network = network(3, side, classes, width, name, seed)
         self.inputs = 2 * noise(count, 3, side, side, seed=seed) - 1
         self.target = [0.02 * noise(*weight.shape, seed=seed + i) - 0.01 for i, weight in enumerate(matched(self.network, self.distill))]

@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 import torch
 from references import class_loss, enlarged, standardised
-from tiny import network, noise, options
+from tiny import network, noise, options, windowed
 from torch import Tensor
 
 from udd.methods import policies
+from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.objectives import matching
 from udd.objectives.execution import engine
 from udd.objectives.matching import Matched, Work, matching_step, mean_features
-from udd.synthetic.regions import candidate_windows, training_pairs
+from udd.synthetic.regions import all_windows, grid_windows, training_pairs
 
 CLASSES, REAL = 3, 4
 
@@ -21,22 +22,23 @@ CLASSES, REAL = 3, 4
 class Problem:
     """A random matching problem: network, images, pairs, real batch, augmentation, averages."""
 
-    def __init__(self, channels: int = 3, side: int = 12, ipc: int = 2, seed: int = 0, **changes: Any):
-        self.distill, source = options(**changes), torch.Generator().manual_seed(seed)
+    def __init__(self, channels: int = 3, side: int = 12, ipc: int = 2, seed: int = 0, grid: bool = False, **changes: Any):
+        self.options, source = options() | windowed(**changes), torch.Generator().manual_seed(seed)
         self.network = network(channels, side, CLASSES, seed=seed)
         self.mean, self.std = noise(channels, seed=1) * 0.2 + 0.4, noise(channels, seed=2) * 0.2 + 0.2
         self.images = noise(CLASSES, ipc, channels, side, side, seed=seed + 3)
         self.real = noise(CLASSES, REAL, channels, side, side, seed=4)
-        self.draws = augment.draw(self.distill["matching_augment"], CLASSES, side, torch.Generator().manual_seed(5), torch.float64)
-        self.among = candidate_windows(self.distill, side, self.images)
-        places = policies.search(self.network, self.images, self.among.boxes, self.mean, self.std, self.distill, source)
-        self.pairs = training_pairs(policies.lowest(places, self.distill), self.among, self.distill["max_pairs"], source)
+        self.draws = augment.draw(self.options["matching_augment"], CLASSES, side, torch.Generator().manual_seed(5), torch.float64)
+        self.among = grid_windows(side, self.options["factor"], self.images) if grid else candidates(self.images, self.options)
+        places = policies.search(self.network, self.images, self.among.boxes, self.mean, self.std, self.options, source)
+        chosen = all_windows(self.images, self.among) if grid else policies.lowest(places, self.options)
+        self.pairs = training_pairs(chosen, self.among, self.options["max_pairs"], source)
         size = self.network.classifier.in_features
         self.averages = noise(CLASSES, size, seed=6)
 
     @property
     def work(self) -> Work:
-        return Work(self.images, self.pairs, self.among, self.averages, self.distill)
+        return Work(self.images, self.pairs, self.among, self.averages, self.options)
 
     @property
     def rest(self) -> tuple[Tensor, augment.Draws, Tensor, Tensor]:
@@ -44,8 +46,7 @@ class Problem:
         return self.real, self.draws, self.mean, self.std
 
     def step(self, parts: bool = False) -> Matched:
-        (found,) = matching_step(self.network, [self.work], self.real, self.draws, self.mean, self.std, parts)
-        return found
+        return matching_step(self.network, self.work, self.real, self.draws, self.mean, self.std, parts)
 
     def chosen(self, label: int) -> list[tuple[int, list[int] | None]]:
         boxes: list[list[int] | None] = [*self.among.boxes.tolist(), None]
@@ -53,13 +54,13 @@ class Problem:
 
     def losses(self, label: int, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         draws = {name: values[label] for name, values in self.draws.items()}
-        rest = (label, self.real[label], self.averages, draws, self.mean, self.std, self.distill)
+        rest = (label, self.real[label], self.averages, draws, self.mean, self.std, self.options)
         return class_loss(self.network, pixels, self.chosen(label), *rest)
 
     def total(self, label: int, pixels: Tensor) -> Tensor:
         """L_syn of one class (Eq. 10)."""
         gradient, cfc, _ = self.losses(label, pixels)
-        return gradient + self.distill["cfc_weight"] * cfc if self.distill["cfc"] else gradient
+        return gradient + self.options["cfc_weight"] * cfc if self.options["cfc"] else gradient
 
 
 def close(found: Tensor, expected: Tensor) -> None:
@@ -77,7 +78,7 @@ def agrees(problem: Problem) -> None:
         assert expected.abs().max() > 0
         close(got.gradient[label], expected)
         close(got.loss_gradient[label], gradient)
-        close(got.loss_cfc[label], cfc if problem.distill["cfc"] else torch.zeros(()))
+        close(got.loss_cfc[label], cfc if problem.options["cfc"] else torch.zeros(()))
         close(got.features[label], feature)
 
 
@@ -95,7 +96,7 @@ def test_grey_and_colour_28_and_32_pixels_one_and_three_images(channels, side, i
 
 
 SETTINGS: list[dict[str, Any]] = [{"distance": distance, "matched": matched} for distance in ("mse", "l1") for matched in ("convolutions", "all")]
-SETTINGS += [{"decode": "grid", "cfc": cfc, "factor": factor} for cfc, factor in ((True, 2), (False, 3))]
+SETTINGS += [{"grid": True, "cfc": cfc, "factor": factor} for cfc, factor in ((True, 2), (False, 3))]
 SETTINGS += [{"cfc_weight": 0.3, "cfc_temperature": 0.2}, {"matching_augment": []}]
 SETTINGS += [{"matching_augment": ["crop"], "scales": ["third"], "selected": 2}]
 
@@ -120,7 +121,7 @@ def test_an_image_that_was_not_drawn_gets_no_gradient():
             assert bool(gradient[label, image].any()) == (image in problem.pairs[label, :, 0].tolist())
 
 
-@pytest.mark.parametrize("changes", [{}, {"distance": "l1", "cfc": False}, {"decode": "grid", "cfc_weight": 30.0}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"distance": "l1", "cfc": False}, {"grid": True, "cfc_weight": 30.0}], ids=str)
 def test_the_gradient_is_that_of_finite_differences(changes):
     problem, step = Problem(side=8, **changes), 1e-6
     gradient = problem.step().gradient
@@ -147,16 +148,6 @@ def same_bits(a: Matched, b: Matched) -> bool:
     return all((x is None and y is None) or torch.equal(x, y) for x, y in zip(a, b, strict=True))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("parts", [False, True])
-def test_two_sets_in_lockstep_are_each_alone_bit_for_bit(parts):
-    one, two = Problem(policy="jitter"), Problem(ipc=3, decode="grid", cfc=False, distance="l1", seed=9)
-    two.network = one.network
-    alone = [problem.step(parts) for problem in (one, two)]
-    together = matching_step(one.network, [one.work, two.work], one.real, one.draws, one.mean, one.std, parts)
-    for a, b in zip(alone, together, strict=True):
-        assert same_bits(a, b)
-
-
 def test_asking_for_the_parts_changes_no_bit_of_the_rest():
     problem = Problem(cfc_weight=2.0)
     plain, split = problem.step(), problem.step(parts=True)
@@ -171,14 +162,14 @@ def test_asking_for_the_parts_changes_no_bit_of_the_rest():
 def test_in_chunks_the_step_is_the_same():
     problem = Problem(cfc_weight=2.0)
     whole = problem.step(parts=True)
-    how = engine(problem.distill | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
-    (parted,) = matching_step(problem.network, [problem.work], *problem.rest, parts=True, engine=how)
+    how = engine(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
+    parted = matching_step(problem.network, problem.work, *problem.rest, parts=True, engine=how)
     assert problem.pairs.shape[1] > 5 and not torch.equal(parted.gradient, whole.gradient)
     for a, b in zip(parted, whole, strict=True):
         assert a is not None and b is not None
         close(a, b)
-    roomy = engine(problem.distill | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
-    assert same_bits(problem.step(), matching_step(problem.network, [problem.work], *problem.rest, engine=roomy)[0])
+    roomy = engine(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
+    assert same_bits(problem.step(), matching_step(problem.network, problem.work, *problem.rest, engine=roomy))
 
 
 def test_bytes_and_floats_are_the_same_real_batch():
@@ -199,9 +190,9 @@ def test_a_step_leaves_network_images_and_averages_alone():
     assert all(weight.grad is None for weight in problem.network.parameters())
 
 
-@pytest.mark.parametrize("decode", ["regions", "grid"])
-def test_averages_start_from_the_mean_features_of_the_training_images(decode, monkeypatch):
-    problem = Problem(decode=decode)
+@pytest.mark.parametrize("grid", [False, True])
+def test_averages_start_from_the_mean_features_of_the_training_images(grid, monkeypatch):
+    problem = Problem(grid=grid)
     monkeypatch.setattr(matching, "portion", lambda side: 3)
     found = mean_features(problem.network, problem.images, problem.pairs, problem.among, problem.mean, problem.std)
     assert not found.requires_grad

@@ -1,5 +1,7 @@
 """Methods beside UDD: each loss against an obvious float64 reference, each better than its start; a new one changes nothing of the others."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,10 +12,11 @@ from references import slow_augment, standardised
 from runs import Run
 from tiny import dataset, network, noise, of_method, params
 
+from udd import methods
 from udd.config import params as parameters
-from udd.config.params import SCHEMA
+from udd.config import sections
 from udd.config.plan import Cell, all_cells, canonical, method, set_config
-from udd.methods import METHODS, dm, dsa
+from udd.methods import dm, dsa
 from udd.networks import augment
 from udd.networks.streams import stream
 
@@ -87,23 +90,27 @@ def test_dsa_trains_its_network_on_the_synthetic_set():
 
 
 def test_a_new_method_with_a_section_of_its_own_changes_no_other_cell(monkeypatch, tmp_path):
-    schema = yaml.safe_load(SCHEMA.read_text())
-    schema["$defs"]["mine"] = {"type": "object", "additionalProperties": False, "properties": {"strength": {"type": "number"}}}
-    schema["properties"]["mine"] = {"$ref": "#/$defs/mine"}
-    schema["properties"]["variants"]["additionalProperties"]["properties"]["method"]["enum"].append("mine")
-    (tmp_path / "schema.yaml").write_text(yaml.safe_dump(schema))
     before = {cell: canonical(set_config(params(), cell, 0)) for cell in all_cells(params())}
-    monkeypatch.setattr(parameters, "SCHEMA", tmp_path / "schema.yaml")
-    monkeypatch.setitem(METHODS, "mine", "proxies")
-    more = parameters.check(params() | {"mine": {"strength": 2.0}, "variants": params()["variants"] | {"mine": {"method": "mine"}}})
+    folder = shutil.copytree(sections.FOLDER, tmp_path / "sections")
+    about = {"strength": {"default": 2.0, "type": "number", "description": "How strong."}}
+    whole = {"description": "Mine.", "type": "object", "additionalProperties": False, "properties": about}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(whole))
+    monkeypatch.setattr(sections, "FOLDER", folder)
+    monkeypatch.setitem(sections.METHODS, "mine", ("distill", "mine"))
+    variants = params()["variants"] | {"mine": {"method": "mine"}, "mine-weak": {"method": "mine", "mine": {"strength": 1.0}}}
+    more = parameters.check(params() | {"variants": variants})
     assert {cell: canonical(set_config(more, cell, 0)) for cell in before} == before
     found = set_config(more, Cell("cifar10", 10, "mine"), 0)
-    assert found["mine"] == {"strength": 2.0} and "policy" not in found["distill"] and "net_lr" in found["distill"]
+    assert found["mine"] == {"strength": 2.0} and found["distill"].items() <= params()["distill"].items() and not {"udd", "idc"} & found.keys()
+    assert set_config(more, Cell("cifar10", 10, "mine-weak"), 0)["mine"] == {"strength": 1.0}
 
 
 def test_a_cell_holds_nothing_of_other_methods():
     for cell in all_cells(params()):
         found, how = set_config(params(), cell, 0), method(params(), cell.variant)
-        assert not ({"dsa", "dm"} - {how}) & found.keys()
-        if how not in ("distill", "full") and "distill" in found:
-            assert not {"policy", "selected", "cfc", "scales"} & found["distill"].keys()
+        assert found.keys() - {"dataset", "ipc", "variant", "seed", "method"} == set(sections.METHODS[how])
+
+
+def test_every_method_that_distils_says_which_networks_it_meets():
+    for name in filter(sections.distils, sections.METHODS):
+        assert methods.module(name).MEETS in (methods.PROXIES, methods.OWN)

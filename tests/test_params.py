@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ROOT, params
 
+from udd.config import sections
 from udd.config.params import check, load, overlay
 from udd.errors import UserError
 
@@ -48,7 +49,7 @@ def test_files_are_laid_over_one_another(tmp_path):
 
 
 def test_the_defaults_are_the_papers():
-    distill = params()["distill"]
+    distill = params()["distill"] | params()["udd"]
     paper = {"outer": 2000, "inner": 100, "selected": 8, "policy": "jitter", "jitter": "gaussian", "jitter_sigma": 0.05, "jitter_copies": 2}
     paper |= {
         "max_pairs": 128,
@@ -63,21 +64,28 @@ def test_the_defaults_are_the_papers():
     paper |= {"net_lr": 0.01, "net_momentum": 0.9, "net_weight_decay": 5e-4, "net_batch": 64, "net_images": 2000, "cutmix_beta": 1.0, "cutmix_p": 0.5}
     assert {key: distill[key] for key in paper} == paper
     for name, rate in (("mnist", 1e-4), ("fashionmnist", 1e-4 * (28 / 32) ** 2)):
-        assert params()["datasets"][name]["distill"].items() >= {"image_lr": rate, "distance": "l1", "net_images": 500}.items()
+        assert params()["datasets"][name]["distill"].items() >= {"image_lr": rate, "net_images": 500}.items()
+        assert all(params()["datasets"][name][method] == {"distance": "l1"} for method in ("udd", "idc"))
     imagenet = params()["datasets"]["imagenet10"]
-    assert imagenet["distill"].items() >= {"network": "resnetap10", "distance": "l1", "image_lr": 3e-3, "pretrain_epochs": 10}.items()
+    assert imagenet["distill"].items() >= {"network": "resnetap10", "image_lr": 3e-3, "pretrain_epochs": 10, "factor": 3}.items()
     expected = "n02869837 n01749939 n02488291 n02107142 n13037406 n02091831 n04517823 n04589890 n03062245 n01773797"
     assert imagenet["classes"] == expected.split() and imagenet["size"] == 224
 
 
 def test_every_key_is_explained():
-    schema = yaml.safe_load((ROOT / "udd/config/params.schema.yaml").read_text())
-    sections = [schema["$defs"][name] for name in ("distill", "coreset", "evaluate", "utilization", "request")]
-    for section in [schema["properties"]["datasets"]["additionalProperties"], schema["properties"]["variants"]["additionalProperties"], *sections]:
+    schema = sections.schema()
+    parts = [schema["$defs"][name] for name in (*sections.names(), "request")]
+    for section in [schema["properties"]["datasets"]["additionalProperties"], schema["properties"]["variants"]["additionalProperties"], *parts]:
         for key, value in section["properties"].items():
-            assert len(value.get("description", "")) > 3, key
-    for name in ("distill", "coreset", "evaluate", "utilization"):
-        assert schema["$defs"][name]["properties"].keys() == params()[name].keys()
+            assert "$ref" in value or len(value.get("description", "")) > 3, key
+    for name in sections.names():
+        assert all(len(about["description"]) > 3 for about in sections.section(name)["properties"].values())
+
+
+def test_params_yaml_spells_the_defaults_of_the_schema():
+    written = yaml.safe_load(FILE.read_text())
+    for name in sections.names():
+        assert written[name] == sections.defaults(name)
 
 
 def refused(changes: dict[str, Any]) -> str:
@@ -92,7 +100,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # unknown keys
     ({"distill": {"outter": 3}}, "unknown key 'outter' in distill; did you mean 'outer'?"),
     ({"distil": {}}, "unknown key 'distil' in the file; did you mean 'distill'?"),
-    ({"variants": {"udd": {"distill": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.distill; did you mean 'policy'?"),
+    ({"variants": {"udd": {"udd": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.udd; did you mean 'policy'?"),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
     ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),
@@ -105,7 +113,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"distill": {"outer": 2.0}}, "distill.outer: found 2.0, expected a value of type integer"),
     ({"seeds": {"distill": [1.0]}}, "seeds.distill.0: found 1.0, expected a value of type integer"),
     ({"distill": {"outer": True}}, "distill.outer: found True, expected a value of type integer"),
-    ({"distill": {"cfc": 1}}, "distill.cfc: found 1, expected a value of type boolean"),
+    ({"distill": {"cfc": True}}, "unknown key 'cfc' in distill; it is one of section udd and of idc"),
+    ({"udd": {"cfc": 1}}, "udd.cfc: found 1, expected a value of type boolean"),
     ({"distill": {"outer": 0}}, "distill.outer: found 0, expected at least 1"),
     ({"distill": {"image_lr": 0}}, "distill.image_lr: found 0, expected more than 0"),
     ({"distill": {"image_momentum": 1.0}}, "distill.image_momentum: found 1.0, expected less than 1"),
@@ -118,12 +127,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"evaluate": {"augment": ["crop|color"]}}, "evaluate.augment.0: found 'crop|color', expected text that matches"),
     ({"datasets": {"My Data": {"kind": "npz"}}}, "found 'My Data', expected text that matches"),
     # names
-    ({"distill": {"policy": "jiter"}}, "distill.policy: found 'jiter'; did you mean 'jitter'?"),
+    ({"udd": {"policy": "jiter"}}, "udd.policy: found 'jiter'; did you mean 'jitter'?"),
     ({"distill": {"network": "convnet"}}, "distill.network: found 'convnet'; did you mean 'convnet3'?"),
-    ({"distill": {"distance": "cosine"}}, "distill.distance: found 'cosine'; expected one of mse, l1"),
+    ({"udd": {"distance": "cosine"}}, "udd.distance: found 'cosine'; expected one of mse, l1"),
     ({"tables": {"main": {"architectures": ["vgg"]}}}, "tables.main.architectures.0: found 'vgg'; did you mean 'vgg11'?"),
     ({"datasets": {"own": {"kind": "folders"}}}, "datasets.own.kind: found 'folders'; did you mean 'folder'?"),
-    ({"variants": {"own": {"method": "kmeans"}}}, "variants.own.method: found 'kmeans'; expected one of distill, dm"),
+    ({"variants": {"own": {"method": "kmeans"}}}, "variants.own.method: found 'kmeans'; expected one of udd, idc, dm"),
     ({"tables": {"main": {"datasets": ["cifar11"]}}}, "tables.main.datasets: 'cifar11' is not declared under datasets; did you mean 'cifar1"),
     (
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},
@@ -135,10 +144,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
-    ({"distill": {"selected": 13}}, "distill.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
-    ({"variants": {"own": {"distill": {"scales": ["half"]}}}}, "variants.own.distill.selected: P = 8 windows of N = 4 candidates"),
-    ({"datasets": {"svhn": {"distill": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),
-    ({"datasets": {"svhn": {"ipc1": {"distill": {"scales": ["half"], "selected": 5}}}}}, "P = 5 windows of N = 4 candidates"),
+    ({"variants": {"idc": {"udd": {"policy": "all"}}}}, "variants.idc.udd: the method of idc is idc, which reads distill, idc; leave it out"),
+    ({"variants": {"random": {"distill": {"outer": 3}}}}, "variants.random.distill: the method of random is random, which reads no section"),
+    ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
+    ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
+    ({"datasets": {"svhn": {"udd": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),
+    ({"datasets": {"svhn": {"ipc1": {"udd": {"scales": ["half"], "selected": 5}}}}}, "P = 5 windows of N = 4 candidates"),
     ({"datasets": {"own": {"kind": "folder"}}}, "datasets.own: key 'size' is missing"),
     ({"datasets": {"own": {"path": "x"}}}, "datasets.own: 'kind' is a required property"),
 ]
@@ -149,16 +160,12 @@ def test_what_is_wrong_is_said_in_one_line_that_names_the_key(changes, words):
     assert words in refused(changes)
 
 
-def test_a_grid_needs_no_candidates():
-    assert check(overlay(params(), {"variants": {"own": {"distill": {"decode": "grid", "scales": ["half"]}}}}))
-
-
-@pytest.mark.parametrize("section", ["distill", "coreset", "evaluate", "utilization"])
-def test_a_default_that_is_missing_is_named(section):
-    for key in list(params()[section])[::5]:
-        less = params() | {section: {name: value for name, value in params()[section].items() if name != key}}
-        with pytest.raises(UserError, match=f"params.yaml: {section}: key '{key}' is missing; the defaults must be complete"):
-            check(less)
+@pytest.mark.parametrize("section", sections.names())
+def test_what_is_left_out_takes_its_default(section):
+    less = {name: value for name, value in params().items() if name != section}
+    assert check(less) == check(params())
+    key, *_ = params()[section]
+    assert check(less | {section: {key: params()[section][key]}}) == check(params())
 
 
 def test_a_section_that_is_missing_is_named():

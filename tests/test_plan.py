@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import ROOT, params
 
 from udd.command import main
-from udd.config import plan
+from udd.config import asked, plan
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
 from udd.errors import UserError
@@ -139,7 +139,7 @@ def test_an_evaluation_adds_its_protocol_after_the_defaults():
 def test_only_what_concerns_a_set_is_in_its_configuration():
     config = set_config(params(), Cell("cifar10", 10, "udd"), 1)
     assert config["dataset"] == {"name": "cifar10", "kind": "cifar10"}
-    assert config.keys() == {"dataset", "ipc", "variant", "seed", "method", "distill"}
+    assert config.keys() == {"dataset", "ipc", "variant", "seed", "method", "distill", "udd"}
     assert set_config(params(), Cell("cifar10", 10, "random"), 1).keys() == {"dataset", "ipc", "variant", "seed", "method"}
     assert set_config(params(), Cell("cifar10", 10, "herding"), 1)["coreset"] == params()["coreset"]
     for change in (
@@ -170,11 +170,11 @@ def test_raw_data_lies_where_the_environment_says(monkeypatch):
 
 def test_the_command_prints_cells_and_configurations(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    plan.run([])
+    asked.run([])
     assert "cifar10/ipc10/udd" in capsys.readouterr().out.splitlines()
-    plan.run(["--dataset", "cifar10", "--ipc", "10", "--variant", "idc", "--seed", "2"])
+    asked.run(["--dataset", "cifar10", "--ipc", "10", "--variant", "idc", "--seed", "2"])
     assert json.loads(capsys.readouterr().out) == set_config(params(), Cell("cifar10", 10, "idc"), 2)
-    plan.run(["--dataset", "cifar10", "--variant", "full"])
+    asked.run(["--dataset", "cifar10", "--variant", "full"])
     assert json.loads(capsys.readouterr().out)["ipc"] == "all"
 
 
@@ -182,14 +182,14 @@ def test_the_command_prints_cells_and_configurations(capsys, monkeypatch):
 def test_an_ipc_that_is_no_number_is_refused(ipc, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
-        main(lambda: plan.run(["--dataset", "cifar10", f"--ipc={ipc}"]))
+        main(lambda: asked.run(["--dataset", "cifar10", f"--ipc={ipc}"]))
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"error: --ipc {ipc}: expected a whole number of images per class, 1 or more\n"
 
 
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="--dataset cifar: not in params.yaml; expected one of mnist"):
-        plan.run(["--params", str(ROOT / "params.yaml"), "--dataset", "cifar"])
+        asked.run(["--params", str(ROOT / "params.yaml"), "--dataset", "cifar"])
 
 
 def test_planning_needs_neither_torch_nor_snakemake():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_regions import brute_force_mean
-from tiny import network, noise, options
+from tiny import network, noise, windowed
 from torch import Tensor
 
 from udd.errors import UserError
@@ -174,7 +174,7 @@ CHANGES += [{"policy": "vote", "scales": ["half"], "selected": 3}, {"policy": "j
 
 @pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: "-".join(map(str, changes.values())))
 def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes):
-    distill = options(**changes)
+    distill = windowed(**changes)
     stack, model, boxes = noise(3, 2, 3, 28, 28), network(side=28), corner_boxes(28, distill["scales"])  # at 16 pixels windows tie
     found = policies.search(model, stack, boxes, MEAN, STD, distill, generator())
     source, flat = generator(), stack.flatten(0, 1)
@@ -206,13 +206,13 @@ def search(distill: dict, boxes: Tensor, seed: int = 0) -> Tensor:
 
 
 def test_a_block_that_the_network_lacks_is_named():
-    with pytest.raises(UserError, match="block 4 of a convnet3 with 3"):
-        search(options(search_layer=4), corner_boxes(16, ALL))
+    with pytest.raises(UserError, match="block 4 of a network with 3"):
+        search(windowed(search_layer=4), corner_boxes(16, ALL))
 
 
-@pytest.mark.parametrize(("changes", "boxes"), [({"policy": "all"}, corner_boxes(16, ALL)), ({"decode": "grid"}, grid_boxes(16, 2))])
-def test_nothing_is_searched_where_all_windows_are_taken(changes, boxes):
-    distill = options(**changes)
+@pytest.mark.parametrize("boxes", [corner_boxes(16, ALL), grid_boxes(16, 2)])
+def test_nothing_is_searched_where_all_windows_are_taken(boxes):
+    distill = windowed(policy="all")
     places = search(distill, boxes)
     everything = torch.arange(len(boxes)).expand(3, 2, -1)
     assert torch.equal(places, everything)
@@ -220,7 +220,7 @@ def test_nothing_is_searched_where_all_windows_are_taken(changes, boxes):
 
 
 def test_the_random_control_is_uniform_and_blind():
-    distill, boxes = options(policy="random", selected=1), corner_boxes(16, ALL)
+    distill, boxes = windowed(policy="random", selected=1), corner_boxes(16, ALL)
     counts = torch.zeros(12)
     for seed in range(200):
         chosen = policies.lowest(search(distill, boxes, seed), distill)
@@ -233,7 +233,7 @@ def test_the_random_control_is_uniform_and_blind():
 @pytest.mark.parametrize("selected", [1, 8, 12])
 def test_the_lowest_windows_are_chosen(selected):
     places = policies.ranks(noise(3, 2, 12))
-    chosen = policies.lowest(places, options(selected=selected))
+    chosen = policies.lowest(places, windowed(selected=selected))
     assert chosen.shape == (3, 2, selected)
     for row, order in zip(chosen.flatten(0, 1), places.flatten(0, 1), strict=True):
         assert order[row].tolist() == list(range(selected))
@@ -241,14 +241,14 @@ def test_the_lowest_windows_are_chosen(selected):
 
 def test_search_leaves_images_and_network_without_gradients():
     model, stack = network(side=16), noise(3, 2, 3, 16, 16)
-    policies.search(model, stack, corner_boxes(16, ALL), MEAN, STD, options(policy="vote"), generator())
+    policies.search(model, stack, corner_boxes(16, ALL), MEAN, STD, windowed(policy="vote"), generator())
     assert not stack.requires_grad
     assert all(weight.grad is None for weight in model.parameters())
 
 
 def test_an_unknown_policy_is_an_error():
     with pytest.raises(ValueError, match="policy nearest: expected jitter"):
-        search(options(policy="nearest"), corner_boxes(16, ALL))
+        search(windowed(policy="nearest"), corner_boxes(16, ALL))
 
 
 @pytest.mark.parametrize("policy", ["activation", "gradient", "jitter", "vote"])
@@ -256,7 +256,7 @@ def test_portions_change_nothing(policy, monkeypatch):
     model, boxes, found = network(side=16), corner_boxes(16, ALL), []
     for each in (100, 3):
         monkeypatch.setattr(policies, "portion", lambda side, each=each: each)
-        found.append(policies.scores(model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, options(policy=policy), generator()))
+        found.append(policies.scores(model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, windowed(policy=policy), generator()))
     assert found[0].shape == (7, 12) and found[0].std() > 0
     torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-12)
 

@@ -7,15 +7,16 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import noise, options
+from tiny import noise
 
 from udd.synthetic.regions import (
     area_weights,
-    candidate_windows,
     corner_boxes,
+    corner_windows,
     crop_resize,
     decode,
     grid_boxes,
+    grid_windows,
     resize_matrix,
     training_pairs,
     windows,
@@ -117,8 +118,8 @@ def test_area_weights_are_averages(side, cells):
     torch.testing.assert_close(weights.sum(1), torch.ones(12, dtype=torch.float64))
 
 
-def among_of(**changes):
-    return candidate_windows(options(**changes), 12, DOUBLE)
+def among_of(decode="regions", scales=ALL, factor=2):
+    return grid_windows(12, factor, DOUBLE) if decode == "grid" else corner_windows(12, scales, decode == "regions", DOUBLE)
 
 
 def chosen_windows(classes: int, images: int, of: int, take: int) -> torch.Tensor:
@@ -197,5 +198,5 @@ def test_candidates_follow_the_configuration():
 @pytest.mark.parametrize("side", [s for s in SIDES if s % 2 == 0])
 def test_all_windows_of_half_the_side_alone_are_idcs_grid(side):
     images = noise(1, 1, side, side)
-    alone, idc = (candidate_windows(options(scales=["half"], **changes), side, images) for changes in ({"decode": "windows"}, {"decode": "grid"}))
+    alone, idc = corner_windows(side, ["half"], False, images), grid_windows(side, 2, images)
     assert all(torch.equal(a, b) for a, b in zip(alone[:3], idc[:3], strict=True)) and alone.whole == idc.whole

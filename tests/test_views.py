@@ -3,7 +3,7 @@
 import pytest
 import torch
 from references import enlarged
-from tiny import network, noise, options
+from tiny import network, noise, windowed
 from torch import Tensor
 
 from udd.evaluation import views
@@ -17,10 +17,11 @@ SIDE, COUNT = 16, 4
 
 def a_set(**changes) -> SyntheticSet:
     """Four images of two classes."""
-    distill = options(**({"selected": 3} | changes))
-    grid = distill["decode"] == "grid"
-    boxes = grid_boxes(SIDE, 2) if grid else corner_boxes(SIDE, distill["scales"])
-    metadata = {"whole": distill["decode"] == "regions", "mean": [0.5] * 3, "std": [0.2] * 3, "config": {"distill": distill}}
+    grid = changes.get("decode") == "grid"
+    own = windowed(**({"selected": 3} | changes))
+    boxes = grid_boxes(SIDE, 2) if grid else corner_boxes(SIDE, own["scales"])
+    config = {"idc": {}} if grid else {"udd": own}
+    metadata = {"whole": not grid and own["decode"] == "regions", "mean": [0.5] * 3, "std": [0.2] * 3, "config": config}
     return SyntheticSet(noise(COUNT, 3, SIDE, SIDE).float(), torch.tensor([0, 0, 1, 1]), boxes, metadata)
 
 
@@ -61,7 +62,7 @@ def test_where_there_is_no_choice_the_views_do_not_change(changes, reading):
 def test_searched_views_are_the_windows_of_lowest_score_by_the_sets_own_policy(policy):
     made, model = a_set(policy=policy, selected=5), network(side=SIDE).float()
     mean, std = torch.tensor(made.metadata["mean"]), torch.tensor(made.metadata["std"])
-    scores = policies.scores(model, made.images, made.labels, made.windows, mean, std, made.metadata["config"]["distill"], stream("cpu", "a"))
+    scores = policies.scores(model, made.images, made.labels, made.windows, mean, std, made.metadata["config"]["udd"], stream("cpu", "a"))
     lowest = [sorted(range(12), key=lambda n, row=row: (row[n].item(), n))[:5] for row in scores]
     with torch.no_grad():
         found = views.anew(made, "searched", model, stream("cpu", "a"))(made.images, made.labels)

@@ -57,7 +57,7 @@ def momenta(first: float, second: float) -> Edit:
 
 EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
     "a data set's learning rate": (lambda w: w.edit(datasets={"small": {"distill": {"image_lr": 0.1}}}), after(distill=1, evaluate=1)),
-    "a variant": (lambda w: w.edit(variants={"udd-nocfc": {"distill": {"policy": "vote"}}}), after(distill=1, evaluate=1)),
+    "a variant": (lambda w: w.edit(variants={"udd-nocfc": {"udd": {"policy": "vote"}}}), after(distill=1, evaluate=1)),
     "cached networks": (lambda w: w.edit(datasets={"small": {"distill": {"networks": "cached"}}}), after(cache=2, distill=1, evaluate=1)),
     "the evaluation's epochs": (lambda w: w.edit(evaluate={"epochs": 2}), after(2, evaluate=5)),
     "one evaluation seed more": (lambda w: w.edit(seeds={"evaluate": [0, 1]}), after(2, evaluate=5)),

@@ -13,17 +13,19 @@ from workspace import COPIED, REPOSITORY, Workspace, tiny_params
 
 from udd import workflow as flow
 from udd.config import plan
+from udd.config.params import load
 from udd.errors import UserError
+from udd.workflow import records, start
 
 WRONG = {
-    "unknown key": ("distill: {polcy: vote}", r"unknown key 'polcy' in distill; did you mean 'policy'"),
+    "unknown key": ("udd: {polcy: vote}", r"unknown key 'polcy' in udd; did you mean 'policy'"),
     "number that YAML reads as text": ("distill: {image_lr: 1e-4}", r"distill.image_lr: found the text '1e-4', expected a number"),
     "wrong type": ("evaluate: {epochs: many}", r"evaluate.epochs: found 'many'"),
     "out of range": ("distill: {image_momentum: 1.5}", r"distill.image_momentum: found 1.5, expected less than 1"),
     "unknown data set": ("tables: {main: {datasets: [cifra10]}}", r"tables.main.datasets: 'cifra10' is not declared"),
-    "unknown policy": ("variants: {udd: {distill: {policy: vot}}}", r"variants.udd.distill.policy: found 'vot'; did you mean 'vote'"),
+    "unknown policy": ("variants: {udd: {udd: {policy: vot}}}", r"variants.udd.udd.policy: found 'vot'; did you mean 'vote'"),
     "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
-    "P > N": ("distill: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
+    "P > N": ("udd: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
 }
 
 
@@ -50,7 +52,7 @@ def test_bad_parameters_are_one_line_before_any_work(repository: Workspace, name
 
 def test_a_file_that_is_not_yaml_is_named(repository: Workspace) -> None:
     """With line and column."""
-    (repository.path / "params.yaml").write_text("distill: {policy: [vote}\n")
+    (repository.path / "params.yaml").write_text("udd: {policy: [vote}\n")
     out = repository.run("snakemake", "-n", fails=True)
     assert re.search(r"error: .*params.yaml: not YAML \(.*line 1, column", out), out
 
@@ -58,7 +60,7 @@ def test_a_file_that_is_not_yaml_is_named(repository: Workspace) -> None:
 def test_the_paper_is_planned_in_seconds_and_one_file_asks_for_its_own_cells(repository: Workspace) -> None:
     """params.yaml as it stands: nearly two thousand jobs; Table 2 alone needs CIFAR-10 at IPC 10 and no more."""
     (repository.path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
-    params = plan.load([REPOSITORY / "params.yaml"])
+    params = load([REPOSITORY / "params.yaml"])
     assert repository.planned()["evaluate"] == len(plan.all_records(params))
     policy = repository.planned("results/tables/policy.tex")
     assert policy == {"data": 1, "distill": 18, "evaluate": 18, "collect_request": 1, "tables": 1}
@@ -88,7 +90,7 @@ ASKED = {"gpu": 2}
 @pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), (ASKED, False, 2, 1), (ASKED, True, 2, 1)])
 def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int) -> None:
     """The limit is 1 unless --resources gives one; CPU jobs take none of it, so they run side by side."""
-    monkeypatch.setattr(flow.start, "gpu_visible", lambda: visible)
+    monkeypatch.setattr(start, "gpu_visible", lambda: visible)
     workflow = Limits(global_resources=dict(given))
     assert (flow.gpus_a_job(workflow), workflow.global_resources["gpu"]) == (a_job, limit)
 
@@ -126,14 +128,14 @@ def test_the_data_root_is_no_parameter_of_a_result(monkeypatch: pytest.MonkeyPat
 def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Else `dvc repro` would drop it from dvc.lock; the locks that jobs leave do not count."""
     monkeypatch.chdir(tmp_path)
-    flow.run()
+    records.run()
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "nfiles": 1}]}}}))
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "a.lock").touch()
     with pytest.raises(UserError, match="made has 0 of 1 files"):
-        flow.run()
+        records.run()
     (tmp_path / "made" / "a").touch()
-    flow.run()
+    records.run()
 
 
 def test_the_conda_environment_and_the_constraints_agree() -> None:

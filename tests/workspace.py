@@ -19,9 +19,11 @@ COPIED = ("Snakefile", "udd", "workflow", "profiles", "dvc.yaml", ".dvc/config",
 REQUEST = {"ipc": [1], "datasets": ["digits"]}
 TINY: dict[str, Any] = {
     "seeds": {"distill": [0], "evaluate": [0]},
+    "udd": {"max_pairs": 16},
+    "idc": {"max_pairs": 16},
     "distill": {
         "width": 4, "outer": 2, "inner": 2, "net_images": 16, "net_batch": 8, "batch_real": 4,
-        "matching_augment": ["color", "crop"], "image_lr_decay_at": [0.5], "max_pairs": 16, "cache_networks": 2, "cache_ages": 2,
+        "matching_augment": ["color", "crop"], "image_lr_decay_at": [0.5], "cache_networks": 2, "cache_ages": 2,
     },
     "coreset": {"width": 4, "epochs": 1},
     "evaluate": {"width": 4, "epochs": 1},
@@ -29,7 +31,7 @@ TINY: dict[str, Any] = {
 }  # fmt: skip
 REPLACED: dict[str, Any] = {
     "datasets": {"digits": {"kind": "digits", "size": 8}, "small": {"kind": "digits", "size": 10}},
-    "variants": {"udd": {}, "random": {"method": "random"}, "udd-nocfc": {"distill": {"cfc": False}}, "idc": {"distill": {"decode": "grid"}}},
+    "variants": {"udd": {}, "random": {"method": "random"}, "udd-nocfc": {"udd": {"cfc": False}}, "idc": {"method": "idc"}},
     "tables": {
         "main": REQUEST | {"datasets": ["digits", "small"], "variants": ["random", "udd"]},
         "cfc": REQUEST | {"variants": ["udd-nocfc", "udd"]},
