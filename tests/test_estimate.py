@@ -114,7 +114,7 @@ def test_a_forward_pass_needs_the_two_largest_maps():
     "changes",
     [
         {},
-        {"decode": "grid", "cfc": False},
+        {"method": "idc"},
         {"decode": "windows"},
         {"policy": "vote"},
         {"policy": "all", "max_pairs": 7, "cfc": False},
@@ -129,7 +129,7 @@ def test_a_distillation_takes_the_operations_that_are_foretold(changes):
         for _ in range(options["outer"] * options["inner"]):
             run.advance(False)
     small = Sizes(3, 8, 3, 21, 6)
-    steps = schedule.together(schedule.own_steps(options, 2, small, False), schedule.shared_steps(options, small, False))
+    steps = schedule.together(schedule.own_steps(config, small, False), schedule.shared_steps(options, small, False))
     assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
 
 
@@ -174,8 +174,7 @@ def test_a_cache_and_what_meets_it_take_the_operations_that_are_foretold(tmp_pat
     with FlopCounterMode(display=False) as counter:
         for _ in range(run.total):
             run.advance(False)
-    assert not schedule.shared_steps(made["distill"], small, False)
-    assert total(schedule.own_steps(made["distill"], 2, small, False)) == pytest.approx(counter.get_total_flops(), rel=0.04)
+    assert total(schedule.own_steps(made, small, False)) == pytest.approx(counter.get_total_flops(), rel=0.04)
 
 
 def test_a_caches_networks_are_jobs_of_their_own_for_all_seeds():
