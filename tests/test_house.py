@@ -14,7 +14,6 @@ ORDER = [
     *("errors", "files", "provenance", "persistence", "slurm", "command", "device", "pull", "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "own", "reports", "interface", "workflow", "__main__"),
 ]  # fmt: skip
-SHOWS_ITSELF = ("udd.synthetic.sets", "udd.reports.figures.gallery")  # a set in a notebook: on demand, and the one exception
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -45,7 +44,6 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 IMPORTS = {name: imported(tree) for name, tree in MODULES.items() if name != "udd"}
-IMPORTS[SHOWS_ITSELF[0]].remove(SHOWS_ITSELF[1])
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "udd"])

@@ -19,32 +19,31 @@ PARAMS = ["--params", str(ROOT / "params.yaml")]
 
 def test_what_the_command_line_names_stays_and_the_rest_is_filled_in(monkeypatch):
     monkeypatch.setenv("UDD_DATA", "raw")
-    args = places.parser("udd.x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--out", "own"])
-    places.fill_in(args, {"results": "made"}, manifest="data/x.json", out="x")
-    assert (args.manifest, args.root, args.out) == (Path("made/data/x.json"), Path("raw"), Path("own"))
+    args = places.parser("x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--out", "own"])
+    found = places.filled(vars(args), {"results": "made"}, manifest="data/x.json", out="x")
+    assert found == {"manifest": Path("made/data/x.json"), "root": Path("raw"), "out": Path("own")}
 
 
 def by_hand(module, *cell):
     """The configuration and the files of a command that names a cell alone."""
-    args = places.parser("udd.x", "X.", module.FILES).parse_args([*PARAMS, *cell])
-    return module.resolve(args), args
+    return module.resolve(vars(places.parser("x", "X.", module.FILES).parse_args([*PARAMS, *cell])))
 
 
 def test_proxies_by_hand_need_a_data_set_alone():
-    config, args = by_hand(proxies, "--dataset", "svhn")
+    config, files = by_hand(proxies, "--dataset", "svhn")
     assert config == analysis.proxies_config(load(PARAMS[1:]), "svhn")
-    assert (args.manifest, args.out) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
+    assert (files["manifest"], files["out"]) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
 
 
 def test_a_measurement_by_hand_needs_a_cell_alone():
-    config, args = by_hand(utilization, "--dataset", "svhn", "--variant", "idc", "--ipc", "10", "--seed", "2")
+    config, files = by_hand(utilization, "--dataset", "svhn", "--variant", "idc", "--ipc", "10", "--seed", "2")
     assert config == plan.utilization_config(load(PARAMS[1:]), plan.Cell("svhn", 10, "idc"), 2)
-    assert (args.manifest, args.proxies) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
-    assert args.set == Path("results/synthetic/svhn/ipc10/idc/seed2.safetensors")
-    assert args.out == Path("results/utilization/svhn/ipc10/idc/seed2.json")
+    assert (files["manifest"], files["proxies"]) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
+    assert files["set"] == Path("results/synthetic/svhn/ipc10/idc/seed2.safetensors")
+    assert files["out"] == Path("results/utilization/svhn/ipc10/idc/seed2.json")
 
 
-FULL, SET = {"set": {"method": "full"}}, {"set": {"method": "distill"}}
+FULL, SET = {"set": {"method": "full"}}, {"set": {"method": "udd"}}
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_second_job_at_an_output_waits_in_the_queue_and_fails_without_one(aske
 
 @pytest.mark.parametrize(("amount", "visible", "expected"), [(0, True, 0), (2, False, 1), (None, False, 0), (None, True, 1)])
 def test_gpu_0_is_for_partitions_without(amount, visible, expected, monkeypatch):
-    monkeypatch.setattr(workflow, "gpu_visible", lambda: visible)
+    monkeypatch.setattr(workflow.start, "gpu_visible", lambda: visible)
     resources = {} if amount is None else {"gpu": amount}
     found = SimpleNamespace(global_resources=resources, register_resource=resources.__setitem__)
     assert workflow.gpus_a_job(found) == expected

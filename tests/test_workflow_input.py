@@ -88,7 +88,7 @@ ASKED = {"gpu": 2}
 @pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), (ASKED, False, 2, 1), (ASKED, True, 2, 1)])
 def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int) -> None:
     """The limit is 1 unless --resources gives one; CPU jobs take none of it, so they run side by side."""
-    monkeypatch.setattr(flow, "gpu_visible", lambda: visible)
+    monkeypatch.setattr(flow.start, "gpu_visible", lambda: visible)
     workflow = Limits(global_resources=dict(given))
     assert (flow.gpus_a_job(workflow), workflow.global_resources["gpu"]) == (a_job, limit)
 

@@ -22,11 +22,11 @@ VERBS = {
     "tables": ("udd.reports.tables", "Write the paper's tables with what was measured."),
     "pdf": ("udd.reports.pdf", "One PDF of all tables."),
     "figures": ("udd.reports.figures.draw", "Draw one figure."),
-    "plan": ("udd.config.plan", "Print a cell's resolved configuration, or all cells."),
+    "plan": ("udd.config.asked", "Print a cell's resolved configuration, or all cells."),
     "estimate": ("udd.costs.report", "What it will cost: FLOP, time on this device, peak memory."),
     "records": ("udd.persistence", "Note down Snakemake's records of a folder of results, for git."),
     "pull": ("udd.pull", "Bring released results that are absent here; what jobs made stays."),
-    "check-lock": ("udd.workflow", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
+    "check-lock": ("udd.workflow.records", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
 }
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from udd.command import add_common
-from udd.config.plan import Params, add_config, data_root
+from udd.config.asked import add_config
+from udd.config.plan import Params, data_root
 from udd.errors import UserError
 
+Files = dict[str, Any]  # name of an option -> Path
 
-def parser(module: str, about: str, files: dict[str, str]) -> argparse.ArgumentParser:
-    """The command line of `python -m MODULE`: a configuration, an option for each of `files` (name: what it is), device and threads."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
+
+def parser(verb: str, about: str, files: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The command line of a verb: a configuration, an option for each of `files` (name: what it is), device and threads."""
+    made = argparse.ArgumentParser(prog=f"udd {verb}", description=about)
     add_config(made)
     for name, what in files.items():
         made.add_argument(f"--{name}", type=Path, help=what)
@@ -20,15 +25,15 @@ def parser(module: str, about: str, files: dict[str, str]) -> argparse.ArgumentP
     return made
 
 
-def need(args: argparse.Namespace, *names: str) -> None:
-    """Raise UserError if one of these options was left out: a configuration does not say where files lie."""
+def need(options: Mapping[str, Any], *names: str) -> Files:
+    """These of the options. Raises UserError if one was left out: a configuration does not say where files lie."""
     for name in names:
-        if getattr(args, name) is None:
+        if options[name] is None:
             raise UserError(f"--{name}: missing; it is needed beside --config")
+    return {name: options[name] for name in names}
 
 
-def fill_in(args: argparse.Namespace, params: Params, **files: str) -> None:
-    """Give each of `files` (name: place below results) that was left out its place, and `root` the data root."""
-    for name, place in files.items():
-        setattr(args, name, getattr(args, name) or Path(params["results"], place))
-    args.root = args.root or data_root(params)
+def filled(options: Mapping[str, Any], params: Params, **files: str) -> Files:
+    """Each of `files` (name: place below results) as the options name it, else in its place; and `root`, else the data root."""
+    found: Files = {name: options[name] or Path(params["results"], place) for name, place in files.items()}
+    return found | {"root": options["root"] or data_root(params)}

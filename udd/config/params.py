@@ -88,7 +88,9 @@ def explain(error: Any) -> str:
     if error.validator == "additionalProperties" and isinstance(found, dict):
         known, patterns = list(error.schema.get("properties", {})), error.schema.get("patternProperties", {})
         unknown = next(name for name in found if name not in known and not any(re.search(pattern, name) for pattern in patterns))
-        return f"unknown key '{unknown}' in {key}; {suggestion(unknown, known)}"
+        elsewhere = [name for name in names() if key.split(".")[-1] in names() and unknown in defaults(name)]
+        advice = f"it is one of section {' and of '.join(elsewhere)}" if elsewhere else suggestion(unknown, known)
+        return f"unknown key '{unknown}' in {key}; {advice}"
     if error.validator == "enum":
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
     if error.validator == "type" and isinstance(found, str) and looks_like_number(found):

@@ -7,17 +7,14 @@ IPC) <- its variant's.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.config.params import load
-from udd.config.reading import decoded, expanded
+from udd.config.reading import expanded
 from udd.config.sections import METHODS, distils
-from udd.errors import UserError
 
 Params = dict[str, Any]
 DEFAULT_PROTOCOL = "idc"
@@ -184,56 +181,3 @@ def data_root(params: Params) -> Path:
     """Where raw data lies: the environment variable UDD_DATA, else params.yaml's data_root."""
     given = os.environ.get("UDD_DATA")
     return Path(expanded("UDD_DATA", given) if given else expanded("data_root", params["data_root"]))
-
-
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a configuration: as the workflow does (--config), or by hand (--params and a cell's coordinates)."""
-    parser.add_argument("--config", help="resolved configuration, as JSON or a JSON file; replaces the options below")
-    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--dataset")
-    parser.add_argument("--ipc", default="1")
-    parser.add_argument("--variant", default="udd")
-    parser.add_argument("--seed", type=int, default=0, help="distillation seed")
-
-
-def read_config(args: argparse.Namespace) -> dict[str, Any] | None:
-    """The configuration that --config gives, or None if it was not given."""
-    if not args.config:
-        return None
-    text = args.config if args.config.lstrip()[:1] in ("{", "[") else decoded(args.config)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--config: not JSON ({error}); give the text that `udd plan` prints, or a file of it") from None
-
-
-def named_cell(params: Params, args: argparse.Namespace) -> Cell:
-    """The cell that --dataset, --ipc and --variant name. Raises UserError if params.yaml does not have it."""
-    for option, known in (("dataset", params["datasets"]), ("variant", params["variants"])):
-        if getattr(args, option) not in known:
-            raise UserError(f"--{option} {getattr(args, option)}: not in params.yaml; expected one of {', '.join(known)}")
-    if method(params, args.variant) == "full":
-        return Cell(args.dataset, FULL, args.variant)
-    if not args.ipc.isdecimal() or int(args.ipc) < 1:
-        raise UserError(f"--ipc {args.ipc}: expected a whole number of images per class, 1 or more")
-    return Cell(args.dataset, int(args.ipc), args.variant)
-
-
-def set_config_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The set's configuration that the command line asks for."""
-    config = read_config(args)
-    if config is not None:
-        return config
-    params = load(args.params)
-    return set_config(params, named_cell(params, args), args.seed)
-
-
-def run(argv: list[str] | None = None) -> None:
-    """Print a cell's resolved configuration, or the list of all cells."""
-    parser = argparse.ArgumentParser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
-    add_config(parser)
-    args = parser.parse_args(argv)
-    if args.dataset:
-        print(json.dumps(set_config_of(args), indent=1, sort_keys=True))
-    else:
-        print("\n".join(cell.folder for cell in all_cells(load(args.params))))

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+import torch
 from tabulate import tabulate
 
 from udd.command import add_common
@@ -78,15 +79,13 @@ def speed_table(said: list[dict[str, Any]]) -> str:
     return aligned(cells, (f"GFLOP/s, {MANY} images a step", "", *kinds))
 
 
-def estimate(args: argparse.Namespace) -> dict[str, Any]:
+def estimate(params: dict[str, Any], device: torch.device, directory: str, compiled: bool, recalibrate: bool) -> dict[str, Any]:
     """All that is printed: conditions, costs, speeds, and whether compiled steps were taken as they are."""
-    params = asked(load(args.params), args.table)
-    device = setup(args.device, args.threads)
-    needed = {name: sizes(params, name, args.directory) for name in unique(cell.dataset for cell in all_cells(params))}
+    needed = {name: sizes(params, name, directory) for name in unique(cell.dataset for cell in all_cells(params))}
     planned = jobs(params, needed, device)
-    found = planned if args.compiled else [job._replace(own=eager(job.own), shared=eager(job.shared)) for job in planned]
+    found = planned if compiled else [job._replace(own=eager(job.own), shared=eager(job.shared)) for job in planned]
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
-    speeds = paces(steps, device, args.recalibrate, lambda line: print(line, file=sys.stderr))
+    speeds = paces(steps, device, recalibrate, lambda line: print(line, file=sys.stderr))
     said = [speed(*item) for item in speeds.items()]
     return {"conditions": conditions(device), "costs": costs(found, speeds, device), "speeds": said, "uncompiled": found != planned}
 
@@ -123,5 +122,6 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str] | None = None) -> None:
     """Print the estimate that the command line asks for."""
     args = parser().parse_args(argv)
-    found = estimate(args)
+    params, device = asked(load(args.params), args.table), setup(args.device, args.threads)
+    found = estimate(params, device, args.directory, args.compiled, args.recalibrate)
     print(as_json(found) if args.json else as_text(found))

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import torch
 
+from udd import methods
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.caches import caches, meets_cache
 from udd.config.plan import Cell, Params
+from udd.costs import own
 from udd.costs.schedule import (
     Section,
     Steps,
@@ -19,6 +21,7 @@ from udd.costs.schedule import (
     distillation_compiles,
     images_of_one,
     model,
+    network_steps,
     own_steps,
     passed,
     shared_steps,
@@ -26,7 +29,7 @@ from udd.costs.schedule import (
     together,
 )
 from udd.costs.sizes import Sizes
-from udd.costs.steps import Step, new_network
+from udd.costs.steps import new_network
 from udd.evaluation.accuracy import checkup_epochs
 from udd.networks.training import epochs
 from udd.proxies.cached import nbytes
@@ -53,21 +56,20 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
     config = plan.set_config(params, cell, seed)
     distill, ipc = config["distill"], int(cell.ipc)
     compiled = distillation_compiles(distill, sizes, device)
-    own, shared = method_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
+    alone, shared = method_steps(config, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
-    return Job("distil", cell.dataset, own, shared, data, held)
+    return Job("distil", cell.dataset, alone, shared, data, held)
 
 
-def method_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a method for its set alone."""
-    distill, ipc, network = config["distill"], int(config["ipc"]), model(config["distill"], sizes)
-    steps = distill["outer"] * distill["inner"]
-    if config["method"] == "dm":  # first order: an image's own gradient
-        return times(batched("saliency", network, ipc * sizes.classes, max(1, ipc)), steps)
-    if config["method"] == "dsa":
-        trained = times(batched("train", network, ipc * sizes.classes, config["dsa"]["net_batch"]), steps * config["dsa"]["net_epochs"])
-        return together({Step("synthetic", network, ipc, "float32", False): steps * sizes.classes}, trained)
-    return own_steps(config, sizes, compiled)
+def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, Steps]:
+    """The steps of a method for its set alone, and those on real images alone, which a cache may have taken already."""
+    distill = config["distill"]
+    if config["method"] in ("udd", "idc"):
+        return own_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
+    if methods.module(config["method"]).MEETS == methods.OWN or meets_cache(config):
+        return own.method_steps(config, sizes), {}
+    trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
+    return own.method_steps(config, sizes), trained
 
 
 def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Job]:

@@ -132,7 +132,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
     parser.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
     args = parser.parse_args(argv)
-    config, root, out = resolve(args)
+    config, root, out = resolve(args.config, args.params, args.dataset, args.root, args.out)
     if stands(config, root, out):
         print(f"{out}: kept; no raw files below {root}, and the packed file is whole")
         return
@@ -168,16 +168,17 @@ def tell(out: Path, manifest: dict[str, Any]) -> None:
         print(f"{out}: 16-bit values {span[0]} to {span[1]}, the range of the training images, became 0 to 255")
 
 
-def resolve(args: argparse.Namespace) -> tuple[dict[str, Any], Path, Path]:
-    """Configuration, data root and manifest, from the command line, else from params.yaml. Raises UserError for a gap."""
+def resolve(given: str | None, files: list[str], name: str | None, root: Path | None, out: Path | None) -> tuple[dict[str, Any], Path, Path]:
+    """Configuration, data root and manifest: those given, else of the data set `name` in params.yaml. Raises UserError for a gap."""
     from udd.config import params as parameters
     from udd.config import plan
+    from udd.config.asked import read_config
 
-    config = plan.read_config(args)
-    params = {} if config and args.root and args.out else parameters.load(args.params)
+    config = read_config(given)
+    params = {} if config and root and out else parameters.load(files)
     if config is None:
-        if args.dataset not in params["datasets"]:
-            raise UserError(f"--dataset {args.dataset}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
-        config = plan.dataset_config(params, args.dataset)
-    root = Path(plan.expanded("--root", str(args.root))) if args.root else plan.data_root(params)
-    return config, root, args.out or Path(params["results"], "data", f"{config['name']}.json")
+        if name not in params["datasets"]:
+            raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
+        config = plan.dataset_config(params, str(name))
+    root = Path(plan.expanded("--root", str(root))) if root else plan.data_root(params)
+    return config, root, out or Path(params["results"], "data", f"{config['name']}.json")

@@ -12,6 +12,7 @@ import torch
 
 from udd.command import add_common
 from udd.config import plan
+from udd.config.asked import Asked, add_config, asked, named_cell, read_config
 from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
@@ -29,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of `udd evaluate`."""
     about = "Train fresh networks on a set and record their accuracy on the real test images."
     made = argparse.ArgumentParser(prog="udd evaluate", description=about)
-    plan.add_config(made)
+    add_config(made)
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
     made.add_argument("--networks", type=int, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says")
@@ -41,20 +42,19 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def config_of(args: argparse.Namespace) -> tuple[Config, list[int]]:
+def config_of(wanted: Asked, protocol: str, architecture: str, networks: list[int] | None) -> tuple[Config, list[int]]:
     """The record's configuration, and its networks: --config, or params.yaml's for the named cell and protocol."""
-    config = plan.read_config(args)
+    config = read_config(wanted.config)
     if config is not None:
         missing = {"set", "architecture", "protocol", "evaluate"} - config.keys()
         if missing:
             raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
-        networks = args.networks or config.get("networks", [0])
-        return {key: value for key, value in config.items() if key != "networks"}, networks
-    params = load_params(args.params)
-    if args.protocol not in params["protocols"]:
-        raise UserError(f"--protocol {args.protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
-    cell = plan.named_cell(params, args)
-    return plan.evaluation_config(params, plan.Record(cell, args.seed, args.protocol, args.architecture)), args.networks or [0]
+        return {key: value for key, value in config.items() if key != "networks"}, networks or config.get("networks", [0])
+    params = load_params(wanted.params)
+    if protocol not in params["protocols"]:
+        raise UserError(f"--protocol {protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
+    cell = named_cell(params, wanted)
+    return plan.evaluation_config(params, plan.Record(cell, wanted.seed, protocol, architecture)), networks or [0]
 
 
 def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
@@ -123,7 +123,8 @@ def record(
 def run(argv: list[str] | None = None) -> None:
     """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut has done lies beside it."""
     args = parser().parse_args(argv)
-    device, (config, networks) = setup(args.device, args.threads), config_of(args)
+    device = setup(args.device, args.threads)
+    config, networks = config_of(asked(vars(args)), args.protocol, args.architecture, args.networks)
     if args.set and not args.set.exists():
         raise UserError(f"{args.set}: no such set; make it with snakemake or pull it with dvc pull")
     part = args.out.with_name(f"{args.out.name}.part")  # Snakemake removes the output of a job that failed, or brings back the one before

@@ -9,7 +9,6 @@ One file a data set (safetensors): the parameters of network i under `i.<name>`;
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from udd.config import files as places
-from udd.config import plan
+from udd.config.asked import read_config
 from udd.config.drawings import proxies_config, proxies_path
 from udd.config.params import load as load_params
 from udd.data import Dataset
@@ -125,23 +124,21 @@ def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) 
     return network
 
 
-def resolve(args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration; by hand, fills in the files that the command line leaves out from params.yaml."""
-    config = plan.read_config(args)
+def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], places.Files]:
+    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
+    config = read_config(options["config"])
     if config is not None:
-        places.need(args, "manifest", "root", "out")
-        return config
-    params, name = load_params(args.params), args.dataset
+        return config, places.need(options, "manifest", "root", "out")
+    params, name = load_params(options["params"]), options["dataset"]
     if name not in params["datasets"]:
         raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
-    places.fill_in(args, params, manifest=f"data/{name}.json", out=proxies_path(name))
-    return proxies_config(params, name)
+    return proxies_config(params, name), places.filled(options, params, manifest=f"data/{name}.json", out=proxies_path(name))
 
 
 def run(argv: list[str] | None = None) -> None:
     """Train the proxies of one data set."""
-    args = places.parser("udd.evaluation.reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
-    device, config = setup(args.device, args.threads), resolve(args)
-    with lock(args.out):
-        proxies = train_proxies(load_data(args.manifest, args.root).to(device), config, device)
-        save(args.out, proxies._replace(metadata=proxies.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))
+    args = places.parser("reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
+    device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
+    with lock(files["out"]):
+        proxies = train_proxies(load_data(files["manifest"], files["root"]).to(device), config, device)
+        save(files["out"], proxies._replace(metadata=proxies.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))

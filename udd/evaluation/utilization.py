@@ -13,7 +13,6 @@ sum by |X|, the number of activations: `mue_printed_letter` does, and so lies wi
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from udd.config import files as places
 from udd.config import plan
+from udd.config.asked import asked, named_cell, read_config
 from udd.config.compare import difference
 from udd.config.drawings import NOT_PROXIES, measurement_path, proxies_path
 from udd.config.params import load as load_params
@@ -99,14 +99,14 @@ def spread_experiment(spreads: Sequence[float], intervals: Sequence[int], sample
     return results
 
 
-def images_of(config: dict[str, Any], args: argparse.Namespace) -> Tensor:
+def images_of(config: dict[str, Any], files: places.Files) -> Tensor:
     """The images to measure: those stored in the set, whole, or `images` real training images. Raises UserError if the set is another."""
     if config["set"]["method"] == "full":
-        return real_images(load_data(args.manifest, args.root), config["utilization"]["images"])
-    found = load_set(args.set)
+        return real_images(load_data(files["manifest"], files["root"]), config["utilization"]["images"])
+    found = load_set(files["set"])
     differing = difference(found.metadata["config"], config["set"])
     if differing:
-        raise UserError(f"{args.set}: a set of another configuration: {differing}; make it again, or measure it with its own")
+        raise UserError(f"{files['set']}: a set of another configuration: {differing}; make it again, or measure it with its own")
     return found.images
 
 
@@ -118,27 +118,27 @@ def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
         raise UserError(f"{path}: proxies of another configuration: {differing}; make them again with udd reference")
 
 
-def resolve(args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration; by hand, fills in the files that the command line leaves out from params.yaml."""
-    config = plan.read_config(args)
+def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], places.Files]:
+    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
+    wanted = asked(options)
+    config = read_config(wanted.config)
     if config is not None:
-        places.need(args, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
-        return config
-    params = load_params(args.params)
-    cell = plan.named_cell(params, args)
-    measured = {"set": f"synthetic/{cell.folder}/seed{args.seed}.safetensors", "manifest": f"data/{cell.dataset}.json"}
-    out = f"utilization/{measurement_path(cell, args.seed)}"
-    places.fill_in(args, params, proxies=proxies_path(cell.dataset), out=out, **measured)
-    return plan.utilization_config(params, cell, args.seed)
+        return config, places.need(options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
+    params = load_params(wanted.params)
+    cell = named_cell(params, wanted)
+    measured = {"set": f"synthetic/{cell.folder}/seed{wanted.seed}.safetensors", "manifest": f"data/{cell.dataset}.json"}
+    out = f"utilization/{measurement_path(cell, wanted.seed)}"
+    files = places.filled(options, params, proxies=proxies_path(cell.dataset), out=out, **measured)
+    return plan.utilization_config(params, cell, wanted.seed), files
 
 
 def run(argv: list[str] | None = None) -> None:
     """Measure one set, or the real images, and write the result."""
-    args = places.parser("udd.evaluation.utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
-    device, config = setup(args.device, args.threads), resolve(args)
-    with lock(args.out):
-        proxies = load_proxies(args.proxies, device)
-        check_proxies(proxies, config, args.proxies)
-        found = measure(images_of(config, args).to(device), proxies, config["utilization"]["intervals"])
-        write_json(args.out, {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)} | found)
-        print(f"{args.out}: mUE {found['mue']:.3f} over {found['images']} images and {len(proxies.networks)} networks")
+    args = places.parser("utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
+    device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
+    with lock(files["out"]):
+        proxies = load_proxies(files["proxies"], device)
+        check_proxies(proxies, config, files["proxies"])
+        found = measure(images_of(config, files).to(device), proxies, config["utilization"]["intervals"])
+        write_json(files["out"], {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)} | found)
+        print(f"{files['out']}: mUE {found['mue']:.3f} over {found['images']} images and {len(proxies.networks)} networks")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from udd.command import add_common
-from udd.config.plan import add_config, set_config_of
+from udd.config.asked import add_config, asked, set_config_of
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UserError
@@ -128,7 +128,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the set to write (safetensors)")
     add_common(parser)
     args = parser.parse_args(argv)
-    device, config = setup(args.device, args.threads), set_config_of(args)
+    device, config = setup(args.device, args.threads), set_config_of(asked(vars(args)))
     with lock(args.out):
         dataset = load(args.manifest, args.root).to(device)
         indices = coreset(config, dataset, device)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
+from udd.config.asked import read_config
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements
 from udd.config.params import check
@@ -172,7 +173,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
     parser.add_argument("--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same")
     args = parser.parse_args(argv)
-    given = plan.read_config(args)
+    given = read_config(args.config)
     params = load_params(args.params) if given is None else check(given, "--config")
     results = args.results or Path(params["results"])
     print(collect(params, results, args.out or results))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
+from udd.config.asked import read_config
 from udd.config.drawings import table_config
 from udd.config.params import load as load_params
 from udd.errors import UserError
@@ -56,7 +57,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
     parser.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
     args = parser.parse_args(argv)
-    config = plan.read_config(args)
+    config = read_config(args.config)
     params = load_params(args.params) if config is None or args.accuracy is None else {}
     accuracy = args.accuracy or Path(params["results"], "accuracy.csv")
     groups, wanted = read(accuracy), [config] if config else configs(params, args.show or args.table)

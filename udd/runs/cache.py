@@ -15,10 +15,11 @@ import torch
 
 from udd.command import add_common
 from udd.config import files as places
+from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_config, cache_name, meets_cache, networks
 from udd.config.compare import difference
 from udd.config.params import load as load_params
-from udd.config.plan import add_config, named_cell, read_config, set_config
+from udd.config.plan import set_config
 from udd.data import Dataset, load, read_manifest
 from udd.device import setup
 from udd.errors import Stopped, UserError
@@ -144,30 +145,32 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def requested(args: argparse.Namespace) -> Config:
-    """The configuration of a set that meets the cache. Fills in the paths that the command line left out. Raises UserError if there is none."""
-    config = read_config(args)
+def requested(options: dict[str, Any]) -> tuple[Config, places.Files]:
+    """The configuration of a set that meets the cache, and the files; those that the options leave out are where params.yaml puts them.
+
+    Raises UserError if there is none."""
+    wanted = asked(options)
+    config, files = read_config(wanted.config), options
     if config is None:
-        params = load_params(args.params)
-        cell = named_cell(params, args)
-        config = set_config(params, cell, args.seed)
+        params = load_params(wanted.params)
+        cell = named_cell(params, wanted)
+        config = set_config(params, cell, wanted.seed)
         out = {"out": f"cache/{cache_name(config)}"} if "distill" in config else {}
-        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", **out)
-    places.need(args, "manifest", "root", "out")
+        files = options | places.filled(options, params, manifest=f"data/{cell.dataset}.json", **out)
+    found = places.need(files, "manifest", "root", "out")
     if not isinstance(config, dict) or "cache_ages" not in config.get("distill", {}) or ("method" in config and not meets_cache(config)):
         raise UserError("--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that meets such networks")
-    return config
+    return config, found
 
 
 def run(argv: list[str] | None = None) -> None:
     """Make the networks of a cache that the command line asks for."""
     args, begun = parser().parse_args(argv), time.monotonic()
-    config = requested(args)
-    check_data(config | {"ipc": 1}, read_manifest(args.manifest), args.manifest)
-    device = setup(args.device, args.threads)
-    data = load(args.manifest, args.root).to(device)
-    members, inputs = range(networks(config)) if args.member is None else [args.member], inputs_digest([args.manifest])
-    fill(args.out, config, data, members, inputs, begun + args.time_limit)
+    config, files = requested(vars(args))
+    check_data(config | {"ipc": 1}, read_manifest(files["manifest"]), files["manifest"])
+    data = load(files["manifest"], files["root"]).to(setup(args.device, args.threads))
+    members, inputs = range(networks(config)) if args.member is None else [args.member], inputs_digest([files["manifest"]])
+    fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
         write_json(args.record, cache_config(config) | {"members": list(members), "inputs": inputs, "code": code_digest(MODULE)})
-    print(f"{args.out}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")
+    print(f"{files['out']}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")

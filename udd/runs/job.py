@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+
+import torch
 
 from udd.data import load, read_manifest
 from udd.device import setup
@@ -17,17 +19,15 @@ from udd.slurm import submitted
 from udd.synthetic import sets
 
 
-def make(task: Task, args: argparse.Namespace) -> None:
-    """Make a set and write it after its curve, so that a set is never without one."""
-    device, begun = setup(args.device, args.threads), time.monotonic()
-    path = checkpoint_path(args.checkpoints, task.config, args.manifest)
+def make(task: Task, device: torch.device, until: float, log_every: int, checkpoint_seconds: float, snapshots: Sequence[int]) -> None:
+    """Make a set and write it after its curve, so that a set is never without one. The other arguments are those of udd.runs.loop.complete."""
+    path = checkpoint_path(task.checkpoints, task.config, task.manifest)
     with ExitStack() as locks:
         for written in (path, task.out):
             locks.enter_context(lock(written))
-        data = load(args.manifest, args.root).to(device)
-        inputs, until = inputs_digest([args.manifest]), begun + args.time_limit
-        run = Run(task.config, data, path, needed(args.cache, task.config, data, inputs, until), inputs)
-        complete(run, task.out, until, args.log_every, args.checkpoint_seconds, args.snapshots)
+        data, inputs = load(task.manifest, task.root).to(device), inputs_digest([task.manifest])
+        run = Run(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
+        complete(run, task.out, until, log_every, checkpoint_seconds, snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
         sets.save(task.out, run.finished())
         if submitted():
@@ -39,7 +39,8 @@ def make(task: Task, args: argparse.Namespace) -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """Make the set that the command line asks for."""
-    args = parser().parse_args(argv)
-    task = requested(args)
-    check_data(task.config, read_manifest(args.manifest), args.manifest)
-    make(task, args)
+    args, begun = parser().parse_args(argv), time.monotonic()
+    task = requested(vars(args))
+    check_data(task.config, read_manifest(task.manifest), task.manifest)
+    device = setup(args.device, args.threads)
+    make(task, device, begun + args.time_limit, args.log_every, args.checkpoint_seconds, args.snapshots)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from udd.command import add_common
 from udd.config import files as places
+from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_name, meets_cache
 from udd.config.params import load as load_params
-from udd.config.plan import add_config, canonical, named_cell, read_config, set_config
+from udd.config.plan import canonical, set_config
 from udd.config.sections import METHODS, distils
 from udd.errors import UserError
 from udd.files import inputs_digest
@@ -20,11 +21,15 @@ from udd.provenance import code_digest
 
 
 class Task(NamedTuple):
-    """One set to make: its configuration, and where it and its loss curve go."""
+    """One set to make: its configuration; the files that it is made of; where it, its curve and its checkpoints go; the folder of cached networks."""
 
     config: dict[str, Any]
+    manifest: Path
+    root: Path
     out: Path
     curve: Path
+    checkpoints: Path
+    cache: Path | None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,22 +50,23 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def requested(args: argparse.Namespace) -> Task:
-    """The set to make. Fills in the paths that the command line left out. Raises UserError if they do not fit together."""
-    config = read_config(args)
+def requested(options: dict[str, Any]) -> Task:
+    """The set to make, of the options of `parser`; the files that these leave out are where params.yaml puts them. Raises UserError if they do
+    not fit together."""
+    wanted = asked(options)
+    config, files = read_config(wanted.config), options
     if config is None:
-        params = load_params(args.params)
-        cell = named_cell(params, args)
-        config = set_config(params, cell, args.seed)
-        place = f"{cell.folder}/seed{args.seed}"
+        params = load_params(wanted.params)
+        cell = named_cell(params, wanted)
+        config, place = set_config(params, cell, wanted.seed), f"{cell.folder}/seed{wanted.seed}"
+        made = {"out": f"synthetic/{place}.safetensors", "curve": f"curves/{place}.csv", "checkpoints": f"checkpoints/{cell.folder}"}
         cache = {"cache": f"cache/{cache_name(config)}"} if meets_cache(config) else {}
-        places.fill_in(args, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{cell.folder}", **cache)
-        args.out = args.out or Path(params["results"], f"synthetic/{place}.safetensors")
-        args.curve = args.curve or Path(params["results"], f"curves/{place}.csv")
+        files = options | places.filled(options, params, manifest=f"data/{cell.dataset}.json", **made, **cache)
     check(config)
-    places.need(args, "manifest", "root", "out")
-    args.checkpoints = args.checkpoints or args.out.parent
-    return Task(config, args.out, args.curve or args.out.with_suffix(".csv"))
+    places.need(files, "manifest", "root", "out")
+    out = files["out"]
+    beside = {"curve": files["curve"] or out.with_suffix(".csv"), "checkpoints": files["checkpoints"] or out.parent}
+    return Task(config, files["manifest"], files["root"], out, **beside, cache=files["cache"])
 
 
 def check(config: dict[str, Any]) -> None:

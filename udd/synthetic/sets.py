@@ -7,6 +7,7 @@ The set is its pixels: which windows join an image in training is a matter of ho
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +37,7 @@ class SyntheticSet(NamedTuple):
 
     def show(self, most: int = 10) -> Any:
         """A matplotlib figure of at most `most` images of each of the first ten classes, a row a class; in a notebook it shows itself."""
-        from udd.reports.figures.gallery import of_set  # on demand: the one place where a set looks up to what draws it
-
-        return of_set(self, most)
+        return import_module("udd.reports.figures.gallery").of_set(self, most)  # by name: what draws a set is no part of what makes it
 
 
 def save(path: Path | str, made: SyntheticSet) -> None:

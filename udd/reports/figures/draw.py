@@ -10,6 +10,7 @@ from typing import Any
 
 from udd.config import drawings as analysis
 from udd.config import plan
+from udd.config.asked import read_config
 from udd.config.params import load as load_params
 from udd.errors import UserError
 
@@ -23,28 +24,26 @@ def drawer(name: str) -> Callable:
     return import_module(f"udd.reports.figures.{name}").draw
 
 
-def make(config: dict[str, Any], args: argparse.Namespace, results: Path, root: Path, paths: list[Path]) -> None:
+def make(config: dict[str, Any], results: Path, collected: Path | None, root: Path, paths: list[Path]) -> None:
     """Draw one figure and save it."""
     from udd.reports.figures.style import Sources, save
 
-    save(drawer(config["figure"])(config, Sources(results, args.collected or results, root)), paths)
+    save(drawer(config["figure"])(config, Sources(results, collected or results, root)), paths)
 
 
-def by_hand(args: argparse.Namespace) -> None:
+def by_hand(params: plan.Params, names: list[str], results: Path, collected: Path | None, root: Path) -> None:
     """All figures that params.yaml asks for, or the named ones; those whose files are not there yet are named and left out."""
-    params = load_params(args.params)
-    results, root = args.results or Path(params["results"]), args.root or plan.data_root(params)
-    for name in args.names:
+    for name in names:
         drawer(name)
     for drawing in analysis.drawings(params):
-        if args.names and drawing.name not in args.names:
+        if names and drawing.name not in names:
             continue
         lacking = [path for path in analysis.inputs(params, drawing) if not (results / path).exists()]
         if lacking:
             print(f"{drawing.stem}: left out, {results / lacking[0]} is not there yet")
             continue
         paths = [results / "figures" / f"{drawing.stem}.{suffix}" for suffix in ("png", "pdf")]
-        make(analysis.figure_config(params, drawing), args, results, root, paths)
+        make(analysis.figure_config(params, drawing), results, collected, root, paths)
         print(paths[0])
 
 
@@ -59,10 +58,11 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, help="where raw data lies (maps, features, gallery)")
     parser.add_argument("--out", type=Path, nargs="+", help="with --config: the .png and .pdf files to write")
     args = parser.parse_args(argv)
-    config = plan.read_config(args)
+    config = read_config(args.config)
     if config is None:
-        by_hand(args)
+        params = load_params(args.params)
+        by_hand(params, args.names, args.results or Path(params["results"]), args.collected, args.root or plan.data_root(params))
     elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
         raise UserError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
     else:
-        make(config, args, args.results, args.root or Path(), args.out)
+        make(config, args.results, args.collected, args.root or Path(), args.out)

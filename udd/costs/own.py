@@ -1,0 +1,67 @@
+"""What a step of a method costs, counted as the method's own code runs on tensors without memory: so a new method's cost is known with it.
+
+UDD and IDC, whose steps may be compiled or go in parts, have formulas of their loops (udd.costs.schedule).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import torch
+from torch._subclasses import FakeTensorMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import FlopCounterMode
+
+from udd import methods
+from udd.config.plan import canonical
+from udd.costs.flops import flop
+from udd.costs.schedule import Section, Steps, model
+from udd.costs.sizes import Sizes
+from udd.costs.steps import Step, new_network
+from udd.data import Dataset
+from udd.networks.augment import draw
+from udd.objectives.execution import EAGER
+from udd.proxies.meeting import Meeting
+
+CPU = torch.device("cpu")
+
+
+def blank(config: Section, sizes: Sizes) -> Dataset:
+    """Black images, just enough of every class for a set's start."""
+    each = config["ipc"] * config["distill"]["factor"] ** 2
+    images = torch.zeros(sizes.classes * each, sizes.channels, sizes.side, sizes.side, dtype=torch.uint8)
+    labels = torch.arange(sizes.classes).repeat_interleave(each)
+    names, half = [str(number) for number in range(sizes.classes)], [0.5] * sizes.channels
+    return Dataset("blank", names, half, half, images, labels, images[:1], labels[:1])
+
+
+def meeting(config: Section, sizes: Sizes) -> Meeting:
+    """What the first step meets, in whatever mode tensors are made."""
+    distill, random = config["distill"], torch.Generator()
+    real = torch.zeros(sizes.classes, distill["batch_real"], sizes.channels, sizes.side, sizes.side, dtype=torch.uint8)
+    draws, half = draw(distill["matching_augment"], sizes.classes, sizes.side, random), torch.full((sizes.channels,), 0.5)
+    network = new_network(model(distill, sizes), CPU)
+    return Meeting(network, real, draws, half, half, random, random, EAGER, 0, 0, logged=False, anew=True)
+
+
+@cache
+def counted(config: str, sizes: Sizes) -> int:
+    """The operations of one step of a method, a multiply-add being two; `config` as canonical JSON."""
+    found: dict[str, Any] = json.loads(config)
+    method = methods.module(found["method"])
+    begun = method.begin(found, blank(found, sizes), torch.Generator())
+    with FakeTensorMode() as mode:
+        state, met = tree_map_only(torch.Tensor, mode.from_tensor, begun), meeting(found, sizes)
+        with FlopCounterMode(display=False) as counter:
+            method.step(state, met, found)
+    return counter.get_total_flops()
+
+
+def method_steps(config: Section, sizes: Sizes) -> Steps:
+    """The steps of a method, as so many steps of training its network that are as much work."""
+    distill = config["distill"]
+    one = Step("train", model(distill, sizes), distill["net_batch"])
+    work = distill["outer"] * distill["inner"] * counted(canonical(config), sizes)
+    return {one: max(1, round(work / flop(one)))}

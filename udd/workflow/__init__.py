@@ -1,0 +1,34 @@
+"""What the Snakemake rules need to know, as plain functions. Never imports torch."""
+
+from udd.workflow.end import failed, set_aside, succeeded
+from udd.workflow.jobs import (
+    cache_config,
+    cache_of,
+    cache_option,
+    collected,
+    digest,
+    drawing,
+    drawn_from,
+    evaluation_config,
+    measured,
+    method_code,
+    raw_files,
+    reported,
+    set_config,
+    set_option,
+    utilization_config,
+)
+from udd.workflow.paths import COLLECTED, VERSIONED, cell, collected_requests, pick, record, under, wanted
+from udd.workflow.records import keep_records, records_file, restore_records
+from udd.workflow.start import (
+    MALLOC,
+    amount,
+    checked,
+    gpu_visible,
+    gpus_a_job,
+    make_folders,
+    may_queue_again,
+    prepare_environment,
+    readable,
+    reportable,
+)

@@ -1,0 +1,121 @@
+"""What each rule's job is given: configurations, digests of code, inputs, options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from udd.config import caches, plan
+from udd.config import drawings as analysis
+from udd.config.plan import Params, canonical
+from udd.data.sources import fingerprint
+from udd.methods import modules
+from udd.provenance import code_digest
+from udd.workflow.paths import cell, record, under
+
+
+def set_config(params: Params, wildcards: Any) -> str:
+    """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an unordered set of values."""
+    return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+
+
+def raw_files(params: Params, dataset: str) -> str:
+    """What a data set's raw files are now; what has become of them is said once a start."""
+    manifest = under(params["results"])(f"data/{dataset}.json")
+    return found_raw(canonical(plan.dataset_config(params, dataset)), os.environ["UDD_DATA"], manifest)
+
+
+@cache
+def found_raw(config: str, root: str, manifest: str) -> str:
+    """`raw_files` by a data set's configuration, data root and manifest."""
+    files, said = fingerprint(json.loads(config), Path(root), Path(manifest))
+    if said:
+        print(said, file=sys.stderr)
+    return files
+
+
+def cache_config(params: Params, wildcards: Any) -> str:
+    """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
+    met = caches.caches(params)[f"{wildcards.dataset}/{wildcards.cache}"]
+    return canonical(caches.cache_config(met))
+
+
+def cache_of(params: Params, wildcards: Any) -> list[str]:
+    """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that is made brings them back."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    members = range(caches.networks(config)) if caches.meets_cache(config) else ()
+    return [under(params["results"])(f"proxies/cached/{caches.cache_name(config)}/network{member}.json") for member in members]
+
+
+def cache_option(params: Params, wildcards: Any) -> str:
+    """`--cache FOLDER` where a set meets a cache."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    return f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}" if caches.meets_cache(config) else ""
+
+
+def method_code(params: Params, wildcards: Any) -> str:
+    """The digests of the code that a set is made by: its method's, and its networks'."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    return " ".join(code_digest(module) for module in modules(config))
+
+
+def evaluation_config(params: Params, wildcards: Any) -> str:
+    """The configuration of a record, with its networks."""
+    return canonical(plan.evaluation_config(params, record(wildcards)) | {"networks": params["seeds"]["evaluate"]})
+
+
+def utilization_config(params: Params, wildcards: Any) -> str:
+    """The configuration of a measurement of mUE."""
+    return canonical(plan.utilization_config(params, cell(wildcards), int(wildcards.seed)))
+
+
+def measured(params: Params, wildcards: Any) -> dict[str, str]:
+    """The inputs of what measures a set: the data set's manifest and the set, of which the full data set has none."""
+    results = under(params["results"])
+    files = {"manifest": results(f"data/{wildcards.dataset}.json")}
+    if wildcards.ipc != plan.FULL:
+        files["set"] = results(f"synthetic/{cell(wildcards).folder}/seed{wildcards.seed}.safetensors")
+    return files
+
+
+def set_option(files: Any) -> str:
+    """`--set FILE` where the rule has a set."""
+    return f"--set {shlex.quote(files.set)}" if "set" in dict(files.items()) else ""
+
+
+def collected(params: Params, request: str) -> list[str]:
+    """The records and measurements, below results, that one table or figure shows."""
+    wanted = plan.only(params, request)
+    measured = [f"utilization/{analysis.measurement_path(*found)}" for found in analysis.measurements(wanted)]
+    return [f"accuracy/{found.path}" for found in plan.all_records(wanted)] + measured
+
+
+def drawing(params: Params, stem: str) -> analysis.Drawing:
+    """The drawing whose files are called `stem`."""
+    return next(found for found in analysis.drawings(params) if found.stem == stem)
+
+
+def drawn_from(params: Params, stem: str) -> list[str]:
+    """The files below results that a drawing needs; of the collected ones, its own."""
+    drawn = drawing(params, stem)
+    needed = analysis.inputs(params, drawn)
+    return [f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
+
+
+def digest(folder: Path) -> str:
+    """The digest (16 hexadecimal digits) of the files in a folder: a parameter that changes when one of them does, wherever the folder is."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def reported(kind: str, wildcard: str, form: str) -> dict[str, Any]:
+    """Where `snakemake --report` shows a rule's output, and its caption. Files with the same labels would hide each other."""
+    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}", "file": form}}

@@ -1,0 +1,50 @@
+"""Snakemake's records, kept for git; and whether all that dvc.lock lists is here, which dvc.yaml asks first (`udd check-lock`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from udd import persistence
+from udd.config.plan import Params
+from udd.errors import UserError
+from udd.workflow.paths import COLLECTED, collected_requests, under, wanted
+
+
+def records_file(params: Params) -> Path:
+    """Where Snakemake's records are kept for git, by the content of the files they are about."""
+    return Path(under(params["results"])("snakemake.jsonl"))
+
+
+def restore_records(workflow: Any, params: Params) -> None:
+    """Before anything is planned: give each file here the record of its content. Not in the processes of single jobs."""
+    if workflow.is_main_process:
+        results = under(params["results"])
+        collected = {results(f"collected/{request}/{name}") for request in collected_requests(params) for name in COLLECTED}
+        persistence.restore(records_file(params), set(map(results, wanted(params))), collected)
+
+
+def keep_records(params: Params) -> None:
+    """After a run, whatever became of it: note down Snakemake's records."""
+    persistence.keep(records_file(params))
+
+
+def absent(lock: dict[str, Any]) -> list[str]:
+    """The folders of dvc.lock that hold fewer files than it lists, each with both counts."""
+    lines = []
+    for out in (out for stage in lock["stages"].values() for out in stage["outs"]):
+        found = sum(path.is_file() and path.suffix not in (".lock", ".part") for path in Path(out["path"]).rglob("*"))
+        if found < out.get("nfiles", 0):
+            lines.append(f"{out['path']} has {found} of {out['nfiles']} files")
+    return lines
+
+
+def run(_argv: list[str] | None = None) -> None:
+    """Raise UserError if something that dvc.lock lists is not here; say so if nothing was evaluated yet."""
+    import yaml
+
+    lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
+    if lines := absent(lock):
+        raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
+    if not any(out.get("nfiles") for stage in lock["stages"].values() for out in stage["outs"]):
+        print("dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what that costs)", flush=True)
