@@ -58,5 +58,5 @@ def image_gradient(
         found = [gradients[name] for name in names]
         (v, slope), parts = grad(total, argnums=(0, 1), has_aux=True)(found, feature)
         step = torch.zeros_like(cfc_weight)
-        _, pixels = jvp(lambda step: along(step, v, slope), (step,), (torch.ones_like(step),))
+        pixels = jvp(lambda step: along(step, v, slope), (step,), (torch.ones_like(step),))[1]
     return pixels, (*parts, feature)

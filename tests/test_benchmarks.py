@@ -5,11 +5,15 @@ import json
 import pytest
 import torch
 
-from benchmarks import __main__, evaluation, step, timing, variants
+from benchmarks import __main__, evaluation, step, timing, towards, variants
 from benchmarks.problem import in_float64, problem
 from benchmarks.settings import Size
+from udd.objectives import losses
+from udd.objectives.gradients import Embedding
+from udd.objectives.matching import cfc_options
 
 CPU = torch.device("cpu")
+forward_mode = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, when its forward derivatives load
 
 
 def test_the_step_is_measured_and_right(tmp_path):
@@ -33,6 +37,29 @@ def test_the_variants_give_the_same_gradient(monkeypatch):
     for network in (given.network, variants.unfolded(given.network)):
         assert step.error(variants.at_once(given, network, "float32")(), exact) < 1e-9
     assert step.error(step.of_engine(given, {"precision": "float32", "compile": "never"})(), exact) < 1e-9
+
+
+@forward_mode
+@pytest.mark.parametrize("distance", ["mse", "l1"])
+@pytest.mark.parametrize("matched", ["convolutions", "all"])
+def test_forward_over_reverse_is_the_same_gradient(distance, matched):
+    """In float64 to rounding, L_c with its weight in it, with the losses and the mean feature."""
+    given = in_float64(problem(Size(4, 2, 3, 8), 3, 2, CPU))
+    model, (seen, _) = Embedding(given.network), towards.inputs_of(given)
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    source = torch.Generator().manual_seed(0)
+    target = [0.1 * torch.randn(weight.shape, generator=source, dtype=torch.float64) for weight in losses.chosen(weights.values(), matched)]
+    options = (*cfc_options(given.work), distance, matched)
+    exact, found = (made(model, weights, seen[1].double(), torch.tensor(1), target, *options) for made in towards.FUNCTIONS.values())
+    assert step.error(found[0], exact[0]) < 1e-12
+    assert all(torch.allclose(one, other, rtol=1e-12) for one, other in zip(found[1], exact[1], strict=True))
+
+
+@forward_mode
+def test_the_ways_towards_a_known_gradient_agree():
+    given = problem(Size(4, 2, 3, 8), 3, 2, CPU)
+    found = [way() for way in towards.candidates(given, "float32", False).values()]
+    assert len(found) == 4 and all(step.error(one, found[0]) < 1e-4 for one in found)
 
 
 def test_a_way_that_fails_is_left_out(capsys):

@@ -21,7 +21,7 @@ from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.runs import cache, job
 
-CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_draws": 2}
+CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_spacing": 1, "cache_draws": 2, "cache_seed": 0}
 CONFIG = config(**CACHE)
 
 

@@ -24,7 +24,7 @@ def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
 
 
 def test_a_cache_is_known_by_what_its_networks_see():
-    part = cache_config(config())["distill"]
+    part = cache_config(config(networks="cached"))["distill"]
     assert {"network", "width", "batch_real", "matching_augment", "net_lr", "cutmix_p", "cache_ages", "cache_seed"} <= part.keys()
     assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "matched", "outer", "networks", "cache_networks"} & part.keys()
 

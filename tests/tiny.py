@@ -43,7 +43,7 @@ def config(ipc: int = 2, seed: int = 0, method: str = "udd", **changes: Any) -> 
     sections = {name: dict(params()[name]) for name in METHODS[method]}
     for key, value in (SMALL | changes).items():
         next(sections[name] for name in reversed(METHODS[method]) if key in sections[name])[key] = value
-    return cell | sections
+    return cell | {name: plan.read_keys(section) for name, section in sections.items()}
 
 
 def of_method(name: str, ipc: int = 2, **changes: Any) -> dict[str, Any]:
