@@ -76,7 +76,7 @@ def test_each_class_has_a_scale_of_its_own():
 
 def test_the_networks_are_those_that_train_as_fresh_ones_do(tmp_path):
     """Weights at each age, rounded: a network from the member's own stream, trained on net_images images an age."""
-    found, data = config(**(CACHE | {"cache_spacing": 2}), pretrain_epochs=1), dataset()
+    found, data = config(**dict[str, Any](CACHE | {"cache_spacing": 2}), pretrain_epochs=1), dataset()
     folder, options = made(tmp_path, found, data), found["distill"]
     for member in range(2):
         at = fresh.start(data, options, 0)
@@ -132,7 +132,7 @@ def test_a_smaller_cache_is_a_part_of_a_larger_one(tmp_path):
 
 
 def test_the_cache_is_of_its_own_seed(tmp_path):
-    folders = [made(tmp_path / str(seed), config(**(CACHE | {"cache_seed": seed})), dataset()) for seed in (0, 1)]
+    folders = [made(tmp_path / str(seed), config(**dict[str, Any](CACHE | {"cache_seed": seed})), dataset()) for seed in (0, 1)]
     one, other = (load_file(cached.member_path(folder, 0)) for folder in folders)
     assert not torch.equal(one["weights/classifier.weight"], other["weights/classifier.weight"])
     assert not torch.equal(one["draws/color"], other["draws/color"])

@@ -65,7 +65,7 @@ def test_a_checkpoint_of_another_network_is_of_no_use(bench, capsys):
 
 def test_a_cache_grows_and_keeps_what_it_has(bench, copied):
     before = (copied / "network1.safetensors").stat().st_mtime_ns
-    more = config(**(CACHE | {"cache_networks": 3}))
+    more = config(**dict[str, Any](CACHE | {"cache_networks": 3}))
     shutil.copytree(copied, bench.folder / "grown")
     bench.cache(more, "grown")
     assert (bench.folder / "grown/network1.safetensors").stat().st_mtime_ns == before
@@ -75,7 +75,7 @@ def test_a_cache_grows_and_keeps_what_it_has(bench, copied):
 
 def test_one_cache_serves_every_set_of_the_data(bench):
     for number, changes in enumerate(({"ipc": 1, "policy": "all"}, {"seed": 1}, {"outer": 1, "inner": 5, "image_lr": 0.1, "matched": "all"})):
-        bench.distil(config(**CACHE, **changes), f"other{number}", "--cache", bench.folder / "cache")
+        bench.distil(config(**dict[str, Any](CACHE | changes)), f"other{number}", "--cache", bench.folder / "cache")
 
 
 def test_a_run_cut_after_every_step_ends_with_the_same_bits(bench):
