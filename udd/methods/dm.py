@@ -1,6 +1,7 @@
 """DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of a class are brought together.
 
-First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`).
+First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`); `image_lr` is for
+normalised pixels.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
     velocity = options["image_momentum"] * state.velocity + gradient
-    return State(state.images - options["image_lr"] * velocity, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
+    rate = initial.normalised_rate(options["image_lr"], meeting.std)
+    return State(state.images - rate * velocity, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
 
 
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:

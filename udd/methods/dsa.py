@@ -1,7 +1,7 @@
 """DSA, differentiable siamese augmentation (Zhao & Bilen 2021); without augmentation it is DC (Zhao et al. 2021).
 
 Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output channel's. The network is
-trained on the synthetic set itself, so it belongs to the method's state.
+trained on the synthetic set itself, so it belongs to the method's state. `image_lr` is for normalised pixels, as published.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
     velocity = options["image_momentum"] * state.velocity + gradient
-    images = state.images - options["image_lr"] * velocity
+    images = state.images - initial.normalised_rate(options["image_lr"], meeting.std) * velocity
     train(network, images, meeting, config)
     weights = tuple(weight.detach().clone() for weight in network.parameters())
     return State(images, velocity, weights), {"loss": loss.detach(), "grad_norm": gradient.norm()}

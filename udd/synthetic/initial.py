@@ -45,6 +45,12 @@ def start(config: dict[str, Any], data: Dataset, generator: torch.Generator) -> 
     return mix(*given, options["factor"], generator) if options["init"] == "mix" else real(*given, generator)
 
 
+def normalised_rate(rate: float, std: Tensor) -> Tensor:
+    """A rate that was published for normalised pixels, as one for pixels in [0, 1]: x = std y + mean, so a step on y of the gradient by y, std
+    times that by x, moves x by std times as much again. std [K] -> [K, 1, 1]."""
+    return rate * std.square().view(-1, 1, 1)
+
+
 def as_set(images: Tensor, boxes: Tensor, whole: bool, data: Dataset, config: dict[str, Any], provenance: dict[str, Any]) -> SyntheticSet:
     """A set of images [C, IPC, K, H, W], clamped to [0, 1], with candidate windows int64 [N, 4]; whole: whether the images train too."""
     labels = torch.arange(len(data.classes)).repeat_interleave(config["ipc"])
