@@ -38,7 +38,7 @@ def descend(state: State, pairs: Tensor, among: Windows, own: Config, meeting: M
         averages = first_averages(state.images, pairs, among, own, meeting)
     work = Work(state.images, pairs, among, averages, own)
     given = (meeting.real, meeting.draws, meeting.mean, meeting.std, meeting.logged, meeting.execution)
-    got = matching_step(meeting.network, work, *given, meeting.target)  # lines 5, 7
+    got = meeting.execution.play(matching_step, meeting.network, work, *given, meeting.target)  # lines 5, 7
     velocity = options["image_momentum"] * state.velocity + got.gradient
     images = state.images - learning_rate(options, config["ipc"], meeting.outer) * velocity
     averages = moving_average(averages, got.features, own["cfc_average"])
@@ -49,7 +49,7 @@ def first_averages(images: Tensor, pairs: Tensor, among: Windows, own: Config, m
     """What F starts from with a new network: the current features (Eq. 8); where no loss reads them, zeros. [C, D]."""
     if not own["cfc"]:
         return images.new_zeros(len(images), meeting.network.classifier.in_features)
-    return mean_features(meeting.network, images, pairs, among, meeting.mean, meeting.std)
+    return meeting.execution.play(mean_features, meeting.network, images, pairs, among, meeting.mean, meeting.std)
 
 
 def losses(got: Matched, own: Config) -> Scalars:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from udd.errors import UserError
 from udd.networks.augment import as_float, augment, cutmix, normalise
 from udd.networks.precision import Precision, rounded
+from udd.networks.replay import called, player
 
 # What a recipe may leave out: no decay, no augmentation, no CutMix.
 PLAIN: dict[str, Any] = {"decay_at": [], "decay": 1.0, "augment": [], "cutmix_beta": 1.0, "cutmix_p": 0.0}
@@ -33,6 +34,11 @@ class SGD:
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float):
         self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}]
         self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    def touched(self) -> list[Tensor]:
+        """What a step changes in place: the parameters and their momentum, which is made (zero, as good as none) where there is none yet."""
+        weights = self.param_groups[0]["params"]
+        return [*weights, *(self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights)]
 
     @torch.no_grad()
     def step(self, gradients: Iterable[Tensor]) -> None:
@@ -85,6 +91,12 @@ def sgd_step(
     return loss.detach(), logits.detach()
 
 
+def step_player(optimizer: SGD, generator: torch.Generator) -> Callable[..., Any]:
+    """What calls `sgd_step` with this optimiser, at its rate, and this generator (udd.networks.replay)."""
+    touched = [] if generator.device.type == "cpu" else optimizer.touched()
+    return player(generator.device, touched, [generator])
+
+
 def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
     """The rate of an epoch, counted from 0: lr, times `decay` once for each fraction in `decay_at` whose epoch has come."""
     passed = sum(epoch >= round(fraction * recipe["epochs"]) for fraction in recipe["decay_at"])
@@ -132,12 +144,14 @@ def train(
     recipe = PLAIN | dict(recipe)
     mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
     optimizer = sgd(network, recipe)
+    play, rate = called, math.nan
     for epoch in range(recipe["epochs"]):
-        optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
+        if rate != (rate := learning_rate(recipe, epoch)):  # a recording holds the rate
+            optimizer.param_groups[0]["lr"], play = rate, step_player(optimizer, generator)
         total = torch.zeros((), device=images.device)
         seen, named = views(images, labels) if views else (images, labels)
         for index in batches(len(seen), recipe["batch"], generator):
-            loss, logits = sgd_step(network, optimizer, seen[index], named[index], recipe, mean, std, generator)
+            loss, logits = play(sgd_step, network, optimizer, seen[index], named[index], recipe, mean, std, generator)
             total += loss
             if after_step:
                 after_step(epoch, index, logits)

@@ -12,6 +12,7 @@ from torch import Tensor
 from udd.networks.architectures import Network
 from udd.networks.compilation import compiled, pays, training_flop
 from udd.networks.precision import PRECISIONS
+from udd.networks.replay import called, player
 from udd.networks.training import batch_loss
 from udd.objectives import recomputation
 from udd.objectives.gradients import image_gradient
@@ -19,11 +20,12 @@ from udd.objectives.gradients import image_gradient
 
 class Engine(NamedTuple):
     """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them; how many of
-    these go through the network at once (None: all)."""
+    these go through the network at once (None: all); how a function of tensors is called (udd.networks.replay)."""
 
     loss: Callable[..., Any] = batch_loss
     image_gradient: Callable[..., Any] = image_gradient
     chunk: int | None = None
+    play: Callable[..., Any] = called
 
 
 EAGER = Engine()
@@ -42,9 +44,9 @@ def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes:
     rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
     loss, whole = rounded(run(batch_loss)), rounded(run(image_gradient))
     if chunk is None:
-        return Engine(loss, whole)
+        return Engine(loss, whole, play=player(image.device))
     passes = (run(recomputation.means), run(recomputation.pulled_back))
-    return Engine(loss, partial(in_chunks, chunk, whole, rounded(recomputation.image_gradient, chunk=chunk, run=passes)), chunk)
+    return Engine(loss, partial(in_chunks, chunk, whole, rounded(recomputation.image_gradient, chunk=chunk, run=passes)), chunk, player(image.device))
 
 
 def in_chunks(chunk: int, whole: Callable[..., Any], parted: Callable[..., Any], network: Any, weights: Any, inputs: Tensor, *rest: Any) -> Any:

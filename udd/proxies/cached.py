@@ -8,11 +8,15 @@ synthetic images share the stored augmentation, under which the real gradient wa
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from udd.errors import UserError
@@ -68,11 +72,8 @@ def meet(folder: Path, distill: dict[str, Any], network: Network, generator: tor
 @torch.no_grad()
 def recall(path: Path, network: Network, age: int, draw: int) -> tuple[Draws, Target]:
     """The same for a given file, age and draw, by number. Only what is asked for is read from the mapped file."""
-    weights, device = dict(network.named_parameters()), next(network.parameters()).device
-    with safe_open(str(path), framework="pt") as file:
-
-        def at(name: str, *place: int) -> Tensor:
-            return file.get_slice(name)[place].to(device)
+    weights = dict(network.named_parameters())
+    with opened(path, next(network.parameters()).device) as (names, at):
 
         def whole(name: str, *place: int) -> Tensor:
             return restored(at(name, *place), at(f"scale/{name}", *place))
@@ -80,5 +81,23 @@ def recall(path: Path, network: Network, age: int, draw: int) -> tuple[Draws, Ta
         for name, weight in weights.items():
             weight.copy_(whole(f"weights/{name}", age))
         gradients = tuple(whole(f"gradients/{name}", age, draw) for name in weights)
-        draws = {name.removeprefix("draws/"): at(name, age, draw) for name in file.keys() if name.startswith("draws/")}  # noqa: SIM118
+        draws = {name.removeprefix("draws/"): at(name, age, draw) for name in names if name.startswith("draws/")}
         return draws, Target(gradients, whole("features", age, draw))
+
+
+@contextmanager
+def opened(path: Path, device: torch.device) -> Iterator[tuple[Iterable[str], Callable[..., Tensor]]]:
+    """A file's names, and what gives a part of the tensor of a name, on the device: read from the mapped file, or from a copy on the device."""
+    if device.type == "cuda" and (copy := on_device(path, device)):
+        yield copy, lambda name, *place: copy[name][place]
+        return
+    with safe_open(str(path), framework="pt") as file:
+        yield file.keys(), lambda name, *place: file.get_slice(name)[place].to(device)
+
+
+@cache
+def on_device(path: Path, device: torch.device) -> dict[str, Tensor]:
+    """All of a file's tensors on a GPU; none if they take more than an eighth of its free memory."""
+    if path.stat().st_size > torch.cuda.mem_get_info(device)[0] / 8:
+        return {}
+    return load_file(path, str(device))

@@ -6,7 +6,9 @@ batches and the same augmentation: ablations are paired.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from udd.data import Dataset
 from udd.networks import augment
 from udd.networks.architectures import Network, build, initialise
 from udd.networks.streams import stream
-from udd.networks.training import SGD, sgd, sgd_step
+from udd.networks.training import SGD, sgd, sgd_step, step_player
 from udd.objectives.execution import Engine, engine
 
 
@@ -30,6 +32,7 @@ class Trajectory:
     training: torch.Generator  # initialisation and training of the networks
     outer: int = 0
     inner: int = 0
+    play: Callable[..., Any] | None = None  # what calls the network's training step; None before the first of a network
 
 
 def recipe(distill: dict) -> dict:
@@ -56,7 +59,7 @@ def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> N
 def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
     """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
     initialise(trajectory.network, trajectory.training)  # in place: a compiled function stays bound to the network it met
-    trajectory.optimizer = sgd(trajectory.network, recipe(distill))
+    trajectory.optimizer, trajectory.play = sgd(trajectory.network, recipe(distill)), None
     train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
 
 
@@ -75,8 +78,9 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
     mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))  # once, not at every step
     options = (recipe(distill), mean, std, generator, trajectory.engine.loss)
+    trajectory.play = trajectory.play or step_player(trajectory.optimizer, generator)
     for index in order[: steps * batch].split(batch):
-        sgd_step(trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
+        trajectory.play(sgd_step, trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
 
 
 def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
