@@ -73,7 +73,7 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
 
 def at_once(networks: list[int], device: torch.device, work: Work) -> list[list[int]]:
     """The networks to train at once: all of them on a GPU; one by one on a CPU, where more are no faster, and where each has its own views."""
-    return [[network] for network in networks] if device.type == "cpu" or work.views else [networks]
+    return [[network] for network in networks]
 
 
 def attempted(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> Sequence[Config | UserError]:
