@@ -11,8 +11,8 @@ from udd.__main__ import VERBS
 
 PACKAGE = ROOT / "udd"
 ORDER = [
-    *("errors", "files", "provenance", "persistence", "slurm", "command", "device", "pull", "config", "data", "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "own", "reports", "interface", "workflow", "__main__"),
+    *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data", "networks", "synthetic"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "own", "interface", "workflow", "demo", "__main__", "completion"),
 ]  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

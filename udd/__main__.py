@@ -11,8 +11,10 @@ from udd.command import main
 
 # verb: (module, what it does)
 VERBS = {
+    "demo": ("udd.demo", "The paper in miniature, in a clone of the repository: no download, CPU, minutes."),
     "data": ("udd.data", "Pack a data set and write its manifest."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
+    "show": ("udd.reports.show", "Draw a set's gallery, or print what it says of itself."),
     "coresets": ("udd.methods.coresets", "Choose real images instead."),
     "cache": ("udd.runs.cache", "Train networks and keep them with their real gradients, for `networks: cached`."),
     "evaluate": ("udd.evaluation.job", "Train fresh networks on a set and record their accuracy."),
@@ -27,6 +29,7 @@ VERBS = {
     "records": ("udd.persistence", "Note down Snakemake's records of a folder of results, for git."),
     "pull": ("udd.pull", "Bring released results that are absent here; what jobs made stays."),
     "check-lock": ("udd.workflow.records", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
+    "completion": ("udd.completion", "Print what bash or zsh needs to complete verbs and options."),
 }
 
 

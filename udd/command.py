@@ -14,10 +14,18 @@ from udd.slurm import queue_again
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
 
 
+class Parser(argparse.ArgumentParser):
+    """A command line whose bad usage is one line and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with what is wrong, and where help is."""
+        self.exit(2, f"error: {self.prog}: {one_line(message)}; {self.prog} --help says more\n")
+
+
 def main(run: Callable[[], None]) -> None:
     """Run a verb. Exit code 1 with one line on stderr for a user's error, a full disk or GPU, 75 when stopped at a checkpoint.
 
-    Bad usage is 2, as argparse has it.
+    Bad usage is 2 (Parser).
     """
     try:
         run()
@@ -48,8 +56,8 @@ def fail(error: Exception, what: str = "") -> NoReturn:
     sys.exit(1)
 
 
-def one_line(error: Exception) -> str:
-    """The message of `error` without line breaks."""
+def one_line(error: Exception | str) -> str:
+    """A message without line breaks."""
     return " ".join(str(error).split())
 
 

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from udd.errors import UserError
+from udd.command import Parser
+from udd.files import write_atomic
+from udd.reports.show import png
 from udd.runs.progress import duration
 
 # A schedule for a CPU, as in cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images of CIFAR-10).
 SHORT: dict[str, Any] = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix", "width": 64}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="udd distill",
         description="Distil a folder of class folders (train/CLASS/*, test/CLASS/*), an npz, or a data set by name. Without SOURCE: a cell "
         "of params.yaml (udd distill --params params.yaml --help says how). A run that was cut goes on by the same command.",
     )
     made.add_argument("source", help="a folder, an .npz file, or mnist, fashionmnist, svhn, cifar10, cifar100, digits")
-    made.add_argument("--ipc", type=int, default=1, help="images a class")
+    made.add_argument("--ipc", type=count, default=1, help="images a class")
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
-    made.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
+    made.add_argument("--set", type=pair, nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
     made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
     made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
     made.add_argument("--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here")
@@ -38,14 +39,21 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def keys(words: list[str]) -> dict[str, Any]:
-    """KEY=VALUE words as a mapping; values as in params.yaml. Raises UserError for a word without `=`."""
+def count(word: str) -> int:
+    """A whole number of images, 1 or more."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 1 or more")
+    return int(word)
+
+
+def pair(word: str) -> tuple[str, Any]:
+    """KEY=VALUE; the value as in params.yaml."""
     import yaml
 
-    pairs = [word.partition("=") for word in words]
-    if wrong := next((key for key, sign, _ in pairs if not sign), None):
-        raise UserError(f"--set {wrong}: expected KEY=VALUE")
-    return {key: yaml.safe_load(value) for key, _, value in pairs}
+    key, sign, value = word.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"found {word}, expected KEY=VALUE")
+    return key, yaml.safe_load(value)
 
 
 def run(argv: list[str]) -> None:
@@ -59,7 +67,7 @@ def run(argv: list[str]) -> None:
 
     data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
-    chosen = given(args.method, keys(args.set))
+    chosen = given(args.method, dict(args.set))
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
@@ -67,7 +75,7 @@ def run(argv: list[str]) -> None:
     made = udd.distill(data, args.method, args.ipc, checkpoint=out.with_suffix(".checkpoint"), **at, **chosen)
     made.save(out)
     gallery = out.with_suffix(".png")
-    made.show().savefig(gallery, dpi=150)
+    write_atomic(gallery, png(made, 10))
     result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "seconds": round(time.monotonic() - begun, 1)}
     if args.networks:
         width = {"width": chosen["width"]} if "width" in chosen else {}

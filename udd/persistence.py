@@ -7,7 +7,6 @@ a hand; the record in force must be that of the content that is here. All paths 
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import os
@@ -15,6 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from udd.command import Parser
 from udd.errors import UserError
 from udd.files import sha256, write_atomic
 
@@ -135,11 +135,16 @@ def keep(file: Path) -> None:
     write_atomic(MEMORY, json.dumps(memory))
 
 
+def parser() -> Parser:
+    """The command line of `udd records`."""
+    made = Parser(prog="udd records", description="Note down Snakemake's records of the results in this folder, for git.")
+    made.add_argument("results", type=Path, help="folder of results, seen from where snakemake ran")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Write `snakemake.jsonl` into the results that the command line names."""
-    parser = argparse.ArgumentParser(prog="udd records", description="Note down Snakemake's records of the results in this folder, for git.")
-    parser.add_argument("results", type=Path, help="folder of results, seen from where snakemake ran")
-    folder = parser.parse_args(argv).results
+    folder = parser().parse_args(argv).results
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected the one that params.yaml calls `results`, seen from where snakemake ran")
     keep(folder / "snakemake.jsonl")

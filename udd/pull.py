@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from udd.command import Parser
 from udd.errors import UserError
 from udd.files import atomic_path, sha256
 
@@ -55,10 +55,15 @@ def fetch() -> None:
         raise UserError(f"dvc fetch: exit status {error.returncode}, nothing was changed here; what it says above must be mended first") from None
 
 
+def parser() -> Parser:
+    """The command line of `udd pull`."""
+    about = "Bring what dvc.lock lists and is not here; what jobs made since stays, where `dvc pull` would refuse."
+    return Parser(prog="udd pull", description=about)
+
+
 def run(argv: list[str] | None = None) -> None:
     """Fill all folders of results from their dvc.lock, and say what was done."""
-    about = "Bring what dvc.lock lists and is not here; what jobs made since stays, where `dvc pull` would refuse."
-    argparse.ArgumentParser(prog="udd pull", description=about).parse_args(argv)
+    parser().parse_args(argv)
     if not Path(".dvc").is_dir():
         raise UserError(".dvc: no such folder here; run in the root of a clone of the repository (a .zip of it has none of git's files)")
     fetch()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from udd.command import Parser
 from udd.config.params import load
 from udd.config.plan import FULL, Cell, Params, all_cells, method, set_config
 from udd.config.reading import decoded
@@ -72,11 +73,16 @@ def set_config_of(wanted: Asked) -> dict[str, Any]:
     return set_config(params, named_cell(params, wanted), wanted.seed)
 
 
+def parser() -> Parser:
+    """The command line of `udd plan`."""
+    made = Parser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
+    add_config(made)
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Print a cell's resolved configuration, or the list of all cells."""
-    parser = argparse.ArgumentParser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
-    add_config(parser)
-    wanted = asked(vars(parser.parse_args(argv)))
+    wanted = asked(vars(parser().parse_args(argv)))
     if wanted.dataset:
         print(json.dumps(set_config_of(wanted), indent=1, sort_keys=True))
     else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config.asked import add_config
 from udd.config.plan import Params, data_root
 from udd.errors import UserError
@@ -15,9 +14,9 @@ from udd.errors import UserError
 Files = dict[str, Any]  # name of an option -> Path
 
 
-def parser(verb: str, about: str, files: Mapping[str, str]) -> argparse.ArgumentParser:
+def parser(verb: str, about: str, files: Mapping[str, str]) -> Parser:
     """The command line of a verb: a configuration, an option for each of `files` (name: what it is), device and threads."""
-    made = argparse.ArgumentParser(prog=f"udd {verb}", description=about)
+    made = Parser(prog=f"udd {verb}", description=about)
     add_config(made)
     for name, what in files.items():
         made.add_argument(f"--{name}", type=Path, help=what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from tabulate import tabulate
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config.params import load
 from udd.config.plan import Params, all_cells, only, unique
 from udd.costs.calibration import Pace, conditions, paces
@@ -106,9 +105,9 @@ def as_text(found: dict[str, Any]) -> str:
     return "\n\n".join([title, cost_table(found["costs"]), notes, speed_table(found["speeds"])])
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of `udd estimate`."""
-    made = argparse.ArgumentParser(prog="udd estimate", description="What all of params.yaml will cost: FLOP, time on this device, peak memory.")
+    made = Parser(prog="udd estimate", description="What all of params.yaml will cost: FLOP, time on this device, peak memory.")
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--table", help="what this table alone will cost")
     made.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")

@@ -34,10 +34,11 @@ Any kind takes `size`. Every class needs training and test images; mean and stan
 
 from __future__ import annotations
 
-import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from udd.command import Parser
 from udd.data.sources import gone
 from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
@@ -120,25 +121,34 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
         raise UserError(f"{path}: its SHA-256 is not the one that {manifest} pins; {REBUILD}")
 
 
+def parser() -> Parser:
+    """The command line of `udd data`."""
+    made = Parser(prog="udd data", description="Pack a data set and write its manifest.")
+    made.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
+    made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    made.add_argument("--dataset", help="without --config: the data set's name in params.yaml")
+    made.add_argument("--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml")
+    made.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
+    made.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
+    made.add_argument("--json", action="store_true", help="print the manifest")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Prepare one data set and write its manifest."""
     from udd.data.packing import prepare
 
-    parser = argparse.ArgumentParser(prog="udd data", description="Pack a data set and write its manifest.")
-    parser.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
-    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--dataset", help="without --config: the data set's name in params.yaml")
-    parser.add_argument("--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml")
-    parser.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
-    parser.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     config, root, out = resolve(args.config, args.params, args.dataset, args.root, args.out)
     if stands(config, root, out):
-        print(f"{out}: kept; no raw files below {root}, and the packed file is whole")
-        return
-    manifest = prepare(config, root, args.threads)
-    write_json(out, manifest)
-    tell(out, manifest)
+        say, manifest = kept, read_json(out)
+    else:
+        say, manifest = tell, prepare(config, root, args.threads)
+        write_json(out, manifest)
+    if args.json:
+        print(json.dumps(manifest))
+    else:
+        say(out, manifest)
 
 
 def stands(config: dict[str, Any], root: Path, out: Path) -> bool:
@@ -153,6 +163,11 @@ def stands(config: dict[str, Any], root: Path, out: Path) -> bool:
         return False
     verify(path, pinned["packed"], out)
     return True
+
+
+def kept(out: Path, manifest: dict[str, Any]) -> None:
+    """Say that the manifest was left as it is."""
+    print(f"{out}: kept; no raw files of {manifest['dataset']} in the data root, and the packed file is whole")
 
 
 def tell(out: Path, manifest: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config import plan
 from udd.config.asked import Asked, add_config, asked, named_cell, read_config
 from udd.config.params import load as load_params
@@ -26,10 +26,10 @@ FORMAT = 2
 MODULE = "udd.evaluation.accuracy"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of `udd evaluate`."""
     about = "Train fresh networks on a set and record their accuracy on the real test images."
-    made = argparse.ArgumentParser(prog="udd evaluate", description=about)
+    made = Parser(prog="udd evaluate", description=about)
     add_config(made)
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--root", type=Path, required=True, help="where raw data lies")
     made.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
     made.add_argument("--out", type=Path, required=True, help="the record to write (JSON); networks that it holds already are kept")
+    made.add_argument("--json", action="store_true", help="print the record")
     add_common(made)
     return made
 
@@ -138,5 +139,7 @@ def run(argv: list[str] | None = None) -> None:
         if not before:
             args.out.unlink(missing_ok=True)  # what is there is of something else, and must not pass for the result if this job fails
         found = before | kept(part, config, inputs)
-        keep(record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep))
+        made = record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep) | {"inputs": inputs}
+        write_json(part, made)
         os.replace(part, args.out)
+    print(json.dumps(made) if args.json else args.out)

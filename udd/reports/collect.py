@@ -9,7 +9,6 @@ difference. Result files that no plan asks for (of a variant that was dropped, s
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -17,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.compare import difference
@@ -165,14 +165,19 @@ def collect(params: plan.Params, results: Path, out: Path) -> str:
     return report(params, accuracies, utilizations, lost)
 
 
+def parser() -> Parser:
+    """The command line of `udd collect`."""
+    made = Parser(prog="udd collect", description="Collect all planned records into CSV files and metrics.json.")
+    made.add_argument("--config", help="all parameters, as JSON or a JSON file; replaces --params")
+    made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    made.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
+    made.add_argument("--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Collect all records of the parameters."""
-    parser = argparse.ArgumentParser(prog="udd collect", description="Collect all planned records into CSV files and metrics.json.")
-    parser.add_argument("--config", help="all parameters, as JSON or a JSON file; replaces --params")
-    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
-    parser.add_argument("--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     given = read_config(args.config)
     params = load_params(args.params) if given is None else check(given, "--config")
     results = args.results or Path(params["results"])

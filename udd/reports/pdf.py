@@ -6,13 +6,13 @@ leaves no PDF and exits with 0: the tables themselves are in .tex, .md and .csv.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+from udd.command import Parser
 from udd.errors import UserError
 from udd.files import write_atomic
 from udd.reports.layouts import LAYOUTS
@@ -50,12 +50,17 @@ def compile_pdf(folder: Path) -> bytes:
         return Path(scratch, SOURCE).with_suffix(".pdf").read_bytes()
 
 
+def parser() -> Parser:
+    """The command line of `udd pdf`."""
+    made = Parser(prog="udd pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
+    made.add_argument("--tables", type=Path, default=Path("results/tables"), help="the folder of the tables")
+    made.add_argument("--names", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="which of them; by default all that are there")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Make the PDF of the tables that exist."""
-    parser = argparse.ArgumentParser(prog="udd pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
-    parser.add_argument("--tables", type=Path, default=Path("results/tables"), help="the folder of the tables")
-    parser.add_argument("--names", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="which of them; by default all that are there")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     names = [name for name in LAYOUTS if name in args.names and (args.tables / f"{name}.tex").exists()]
     if not names:
         raise UserError(f"{args.tables}: no tables there; make them with udd tables")

@@ -9,11 +9,11 @@ Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or em
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.drawings import table_config
@@ -47,16 +47,21 @@ def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
     return [table_config(params, key) for key in ([name] if name else params["tables"])]
 
 
+def parser() -> Parser:
+    """The command line of `udd tables`."""
+    made = Parser(prog="udd tables", description="Write the paper's tables with what has been measured.")
+    made.add_argument("--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table")
+    made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    made.add_argument("--table", help="one table; by default all")
+    made.add_argument("--show", metavar="TABLE", help="print a table in Markdown instead of writing files")
+    made.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
+    made.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Write tables, or show one."""
-    parser = argparse.ArgumentParser(prog="udd tables", description="Write the paper's tables with what has been measured.")
-    parser.add_argument("--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table")
-    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--table", help="one table; by default all")
-    parser.add_argument("--show", metavar="TABLE", help="print a table in Markdown instead of writing files")
-    parser.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
-    parser.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     config = read_config(args.config)
     params = load_params(args.params) if config is None or args.accuracy is None else {}
     accuracy = args.accuracy or Path(params["results"], "accuracy.csv")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import shutil
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config import files as places
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_config, cache_name, meets_cache, networks
@@ -130,10 +129,10 @@ def needed(folder: Path | None, config: Config, data: Dataset, inputs: str, unti
     return folder
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of `udd cache`."""
     about = "Train the networks that sets meet with `networks: cached`, and keep their weights and real gradients; goes on from its checkpoint."
-    made = argparse.ArgumentParser(prog="udd cache", description=about)
+    made = Parser(prog="udd cache", description=about)
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
     made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config import files as places
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_name, meets_cache
@@ -32,9 +31,9 @@ class Task(NamedTuple):
     cache: Path | None
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of `udd distill`."""
-    made = argparse.ArgumentParser(prog="udd distill", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
+    made = Parser(prog="udd distill", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
     made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")

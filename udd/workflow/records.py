@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from udd import persistence
+from udd.command import Parser
 from udd.config.plan import Params
 from udd.errors import UserError
 from udd.workflow.paths import COLLECTED, collected_requests, under, wanted
@@ -39,10 +40,16 @@ def absent(lock: dict[str, Any]) -> list[str]:
     return lines
 
 
-def run(_argv: list[str] | None = None) -> None:
+def parser() -> Parser:
+    """The command line of `udd check-lock`."""
+    return Parser(prog="udd check-lock", description="Ask whether all that dvc.lock lists is here.")
+
+
+def run(argv: list[str] | None = None) -> None:
     """Raise UserError if something that dvc.lock lists is not here; say so if nothing was evaluated yet."""
     import yaml
 
+    parser().parse_args(argv)
     lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
     if lines := absent(lock):
         raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")

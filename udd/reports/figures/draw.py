@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from udd.command import Parser
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.asked import read_config
@@ -47,17 +47,22 @@ def by_hand(params: plan.Params, names: list[str], results: Path, collected: Pat
         print(paths[0])
 
 
+def parser() -> Parser:
+    """The command line of `udd figures`."""
+    made = Parser(prog="udd figures", description="Draw the paper's figures from finished results.")
+    made.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw, by default all: {', '.join(NAMES)}")
+    made.add_argument("--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params")
+    made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
+    made.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
+    made.add_argument("--collected", type=Path, help="the folder of accuracy.csv and utilization.csv; by default the tree of results")
+    made.add_argument("--root", type=Path, help="where raw data lies (maps, features, gallery)")
+    made.add_argument("--out", type=Path, nargs="+", help="with --config: the .png and .pdf files to write")
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Draw figures."""
-    parser = argparse.ArgumentParser(prog="udd figures", description="Draw the paper's figures from finished results.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw, by default all: {', '.join(NAMES)}")
-    parser.add_argument("--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params")
-    parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
-    parser.add_argument("--collected", type=Path, help="the folder of accuracy.csv and utilization.csv; by default the tree of results")
-    parser.add_argument("--root", type=Path, help="where raw data lies (maps, features, gallery)")
-    parser.add_argument("--out", type=Path, nargs="+", help="with --config: the .png and .pdf files to write")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     config = read_config(args.config)
     if config is None:
         params = load_params(args.params)

@@ -1,0 +1,45 @@
+"""`udd demo`: the paper in miniature, by the workflow of demo.yaml; `make demo` runs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from udd.command import Parser
+from udd.errors import UserError
+
+RESULTS = "results/demo"
+FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "tables/tables.pdf")  # what to open first
+
+
+def parser() -> Parser:
+    """The command line of `udd demo`."""
+    about = "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. Other options go to snakemake (-n: the plan)."
+    made = Parser(prog="udd demo", description=about)
+    made.add_argument("--cores", type=int, default=2, help="how many jobs run at a time")
+    return made
+
+
+def repository(places: tuple[Path, ...]) -> Path:
+    """The first of `places` that has the workflow. Raises UserError if none has."""
+    for place in places:
+        if (place / "Snakefile").is_file() and (place / "demo.yaml").is_file():
+            return place
+    raise UserError("no Snakefile and demo.yaml here: the demo is a workflow, which a wheel does not hold; run udd demo in a clone of the repository")
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run the demo in the repository, and name what to open first."""
+    args, others = parser().parse_known_args(argv)
+    root = repository((Path.cwd(), Path(__file__).resolve().parents[1]))
+    if importlib.util.find_spec("snakemake") is None:
+        raise UserError("no snakemake here; pip install -c constraints.txt -e '.[workflow]' in the repository")
+    words = ["--cores", str(args.cores), "--directory", RESULTS, "--configfile", "demo.yaml"]
+    status = subprocess.run([sys.executable, "-m", "snakemake", *others, *words], cwd=root, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}).returncode
+    if status:
+        sys.exit(1)
+    there = [path for path in (root / RESULTS / name for name in FIRST) if path.exists()]
+    print("\n".join(["open first:", *(f"  {path}" for path in there)]))
