@@ -7,17 +7,14 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from tiny import config, dataset, options
+from tiny import config, dataset
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from udd import methods
 from udd.methods import descent, idc
 from udd.methods import udd as distill
-from udd.networks import ensemble
-from udd.networks.architectures import build
 from udd.networks.streams import seed_of
 from udd.proxies import fresh as trajectory
-from udd.proxies.fresh import recipe
 from udd.runs import loop
 from udd.synthetic.regions import Windows, corner_windows, grid_windows
 
@@ -111,15 +108,3 @@ def test_another_device_is_seen(elsewhere, monkeypatch):
     monkeypatch.setattr(descent, "moving_average", lambda averages, features, _: features + torch.zeros(averages.shape))
     with pytest.raises(RuntimeError, match="two (different )?devices"):
         steps(elsewhere, config(), None)
-
-
-def test_networks_trained_at_once_stay_on_their_device_and_ask_it_for_nothing(elsewhere):
-    with elsewhere:
-        how, generators = recipe(options()), [stream(ELSEWHERE, "train", number) for number in range(2)]
-        networks = [build("convnet3", 3, SIDE, CLASSES, 4, generator) for generator in generators]
-        weights, _ = torch.func.stack_module_state(networks)
-        images, labels = torch.empty(2, 5, 3, SIDE, SIDE, device=ELSEWHERE), torch.zeros(2, 5, dtype=torch.int64, device=ELSEWHERE)
-        mean = torch.zeros(3, device=ELSEWHERE)
-        found = ensemble.losses(networks[0], weights, *ensemble.prepared(images, labels, how, mean, mean + 1, generators))
-        gradients = torch.autograd.grad(found.sum(), list(weights.values()))
-    assert {each.device for each in (found, *gradients)} == {ELSEWHERE}

@@ -9,6 +9,7 @@ from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import job as evaluation_job
+from udd.evaluation.views import every
 from udd.synthetic.sets import SyntheticSet, save
 
 OWN = {
@@ -280,3 +281,21 @@ def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
         evaluation_job.run([*cell, "--protocol", "best", *out])
+
+
+def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, capsys):
+    build, kept, (images, labels) = evaluate.begin, [], every(a_set())
+
+    def begin(config, *rest):
+        network, generator = build(config, *rest)
+        if config["network"] == 4:
+            with torch.no_grad():
+                network.network.classifier.weight[0, 0] = torch.nan
+        return network, generator
+
+    monkeypatch.setattr(evaluate, "begin", begin)
+    monkeypatch.setattr(evaluation_job, "training_set", lambda *_: (evaluate.Work(images, labels, None, len(images)), {}))
+    with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
+        evaluation_job.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
+    assert kept[-1]["networks"].keys() == {"7"}
+    assert "network 7 epoch 8/8" in (said := capsys.readouterr().err) and "network 4" not in said

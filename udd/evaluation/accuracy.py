@@ -22,12 +22,11 @@ from udd.config.compare import difference
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation import views
-from udd.networks import ensemble
 from udd.networks.architectures import Network, build
 from udd.networks.compilation import compiled, pays, training_flop
 from udd.networks.precision import PRECISIONS, Precision, rounded
 from udd.networks.streams import stream
-from udd.networks.training import accuracy, epochs, not_finite, steps_an_epoch, train
+from udd.networks.training import accuracy, epochs, steps_an_epoch, train
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import load as load_set
 
@@ -62,9 +61,9 @@ def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Round
     return Rounding(network, PRECISIONS[recipe["precision"]]), generator
 
 
-def worth_compiling(recipe: Config, network: nn.Module, images: Tensor, networks: int = 1) -> bool:
-    """Whether to compile the training of so many such networks on images [n, K, H, W] each epoch."""
-    return pays(recipe["compile"], networks * training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
+def worth_compiling(recipe: Config, network: nn.Module, images: Tensor) -> bool:
+    """Whether to compile the training of such a network on images [n, K, H, W] each epoch."""
+    return pays(recipe["compile"], training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
 
 
 def checked(config: Config, epoch: int, epochs: int, value: float) -> tuple[int, float]:
@@ -89,8 +88,8 @@ class Work(NamedTuple):
 
 
 def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
-    """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %."""
-    recipe = recipe_for(config, work.decoded)
+    """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %, and the seconds it took."""
+    recipe, begun = recipe_for(config, work.decoded), time.perf_counter()
     network, generator = begin(config, dataset, device)
     trained: Any = compiled(network) if worth_compiling(recipe, network, work.images) else network
     found: list[tuple[int, float]] = []
@@ -102,30 +101,12 @@ def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device)
 
     chosen = work.views(network.network, generator) if work.views else None
     train(trained, work.images, work.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
-    return results(found)
+    return results(found) | {"seconds": round(time.perf_counter() - begun, 3)}
 
 
 def recipe_for(config: Config, images: int) -> Config:
     """The recipe with the epochs that it comes to for so many images an epoch."""
     return config["evaluate"] | {"epochs": epochs(config["evaluate"], images)}
-
-
-def evaluate_together(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
-    """The same for configurations that differ in the network alone, all trained at once. A network that fails has its error."""
-    recipe, images = recipe_for(configs[0], work.decoded), work.images
-    networks, generators = zip(*(begin(config, dataset, device) for config in configs), strict=True)
-    run = compiled(ensemble.losses) if worth_compiling(recipe, networks[0], images, len(configs)) else ensemble.losses
-    found: list[list[tuple[int, float]]] = [[] for _ in configs]
-
-    def check_up(epoch: int, weights: ensemble.Weights, broken: Tensor) -> None:
-        if epoch in checkup_epochs(recipe["epochs"], recipe["checkups"]):
-            values = ensemble.accuracies(networks[0], weights, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
-            for config, mine, value, failed in zip(configs, found, values, broken.tolist(), strict=True):
-                if not failed:
-                    mine.append(checked(config, epoch, recipe["epochs"], value))
-
-    broken = ensemble.train(networks, images, work.labels, recipe, dataset.mean, dataset.std, generators, check_up, run).tolist()
-    return [not_finite(epoch, recipe) if epoch else results(mine) for epoch, mine in zip(broken, found, strict=True)]
 
 
 def title(config: Config) -> str:
@@ -182,17 +163,6 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[W
         return Work(images, labels, None, len(images)), account
     count = len(found.images) * (views.own_section(found)["selected"] + found.metadata["whole"])
     return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
-
-
-def evaluations(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> list[Config | UserError]:
-    """What comes of configurations that differ in the network alone, each with its part of the seconds; or in its place why it failed."""
-    start = time.perf_counter()
-    if len(configs) > 1 and not work.views:
-        found = evaluate_together(configs, dataset, work, device)
-    else:
-        found = [evaluate(config, dataset, work, device) for config in configs]
-    seconds = {"seconds": round((time.perf_counter() - start) / len(configs), 3)}
-    return [one if isinstance(one, UserError) else one | seconds for one in found]
 
 
 def trained(config: Config, work: Work) -> dict[str, int]:

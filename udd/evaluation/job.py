@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.accuracy import Config, Work, evaluations, trained, training_set
+from udd.evaluation.accuracy import Config, evaluate, trained, training_set
 from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks.architectures import ARCHITECTURES
 from udd.provenance import code_digest, provenance
@@ -72,25 +72,6 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
     return networks if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
 
 
-def at_once(networks: list[int], device: torch.device, work: Work) -> list[list[int]]:
-    """The networks to train at once: all of them on a GPU; one by one on a CPU, where more are no faster, and where each has its own views."""
-    return [[network] for network in networks]
-
-
-def attempted(configs: list[Config], dataset: Dataset, work: Work, device: torch.device) -> Sequence[Config | UserError]:
-    """The results, or for each the error in its place. Where the device has no memory for all at once, in halves."""
-    try:
-        return evaluations(configs, dataset, work, device)
-    except UserError as error:
-        return [error] * len(configs)
-    except torch.OutOfMemoryError:
-        if len(configs) == 1:
-            raise
-    torch.cuda.empty_cache()  # not in the handler, where the error still holds on to tensors
-    half = len(configs) // 2
-    return [found for part in (configs[:half], configs[half:]) for found in attempted(part, dataset, work, device)]
-
-
 def record(
     config: Config,
     networks: list[int],
@@ -109,12 +90,11 @@ def record(
     made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work)
     made["networks"] = dict(found)
     failures = []
-    for group in at_once([network for network in networks if str(network) not in found], device, work):
-        for network, one in zip(group, attempted([config | {"network": network} for network in group], dataset, work, device), strict=True):
-            if isinstance(one, UserError):
-                failures.append(one)
-            else:
-                made["networks"][str(network)] = one
+    for network in (each for each in networks if str(each) not in found):
+        try:
+            made["networks"][str(network)] = evaluate(config | {"network": network}, dataset, work, device)
+        except UserError as error:
+            failures.append(error)
         keep(made)
     if failures:
         raise failures[0]

@@ -4,7 +4,8 @@ kernels one by one takes longer than they do. Elsewhere functions are called as 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -65,12 +66,8 @@ class Player:
         kept = [leaf.clone() if torch.is_tensor(leaf) else leaf for leaf in leaves]
         args = pytree.tree_unflatten(kept, tree)
         self.warm_up(lambda: function(*args))
-        graph = torch.cuda.CUDAGraph()
-        for generator in self.generators:
-            graph.register_generator_state(generator)
         try:
-            with torch.cuda.graph(graph, pool=self.pool):
-                outputs = function(*args)
+            graph, outputs = capture(lambda: function(*args), self.generators, self.pool)
         except RuntimeError as error:
             print(f"{function.__name__}: not recorded, called as it is ({' '.join(str(error).split())[:200]})", file=sys.stderr)
             return None
@@ -78,19 +75,36 @@ class Player:
         return Recording(graph, [leaf for leaf in kept if torch.is_tensor(leaf)], outputs)
 
     def warm_up(self, call: Callable[[], Any]) -> None:
-        """Call a few times, on a stream of its own as recordings want it, and put back what that changed."""
+        """Call a few times, and put back what that changed."""
         before, states = [tensor.detach().clone() for tensor in self.touched], [generator.get_state() for generator in self.generators]
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        with aside():
             for _ in range(WARM_UP):
                 call()
-        torch.cuda.current_stream().wait_stream(side)
         with torch.no_grad():
             for tensor, value in zip(self.touched, before, strict=True):
                 tensor.copy_(value)
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """A stream of its own, as recordings want it for the calls before them."""
+    main, side = torch.cuda.current_stream(), torch.cuda.Stream()
+    side.wait_stream(main)
+    with torch.cuda.stream(side):
+        yield
+    main.wait_stream(side)
+
+
+def capture(call: Callable[[], Any], generators: Sequence[torch.Generator], pool: Any) -> tuple[torch.cuda.CUDAGraph, Any]:
+    """The graph of a call, and the tensors that it will write. Raises RuntimeError if the call waits for the GPU."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph, pool=pool):
+        outputs = call()
+    return graph, outputs
 
 
 def kind(leaf: Any) -> Hashable:

@@ -163,13 +163,8 @@ def train(
 def check_finite(total: Tensor, epoch: int, recipe: Mapping[str, Any]) -> None:
     """Raise UserError if the summed loss of an epoch is not a number: once an epoch, because asking waits for the device."""
     if not math.isfinite(total.item()):
-        raise not_finite(epoch, recipe)
-
-
-def not_finite(epoch: int, recipe: Mapping[str, Any]) -> UserError:
-    """The error of a training whose loss was first not finite in this epoch, from 1."""
-    where = f"epoch {epoch} of {recipe['epochs']}, lr {recipe['lr']}"
-    return UserError(f"training: the loss is not finite ({where}), expected a number; lower lr or check the images")
+        where = f"epoch {epoch} of {recipe['epochs']}, lr {recipe['lr']}"
+        raise UserError(f"training: the loss is not finite ({where}), expected a number; lower lr or check the images")
 
 
 def forward_batch(device: torch.device, side: int) -> int:
