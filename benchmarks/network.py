@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks import reference, timing
 from benchmarks.settings import Row, Settings, Size, Tables, planned, size, ways
 from udd.networks.architectures import Network, build
-from udd.networks.training import sgd, sgd_step
+from udd.networks.training import sgd, sgd_step, step_player
 from udd.objectives.execution import engine
 from udd.proxies.fresh import recipe
 
@@ -48,10 +48,11 @@ def of_engine(network: Network, data: Batches, way: dict[str, str]) -> Callable[
     how = engine(options | way, network, data.images[0, :1], CLASSES)
     plan = recipe(options)
     optimizer = sgd(network, plan)
+    play = step_player(optimizer, source)
 
     def update() -> None:
         for images, labels in zip(data.images, data.labels, strict=True):
-            sgd_step(network, optimizer, images, labels, plan, data.mean, data.std, source, how.loss)
+            play(sgd_step, network, optimizer, images, labels, plan, data.mean, data.std, source, how.loss)
 
     return update
 

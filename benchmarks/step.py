@@ -20,7 +20,7 @@ OUTPUTS = {"cifar10": 10, "cifar100": 100}  # of either, the same number of clas
 def of_engine(given: Problem, way: dict[str, str]) -> Callable[[], Tensor]:
     """Our step, as a configuration of the engine takes it. Gives the image gradients [c, B, K, H, W]."""
     how = engine(planned()["distill"] | way, given.network, given.work.images[0, :1], len(given.work.averages))
-    return lambda: matching.matching_step(given.network, given.work, *given[2:], engine=how).gradient
+    return lambda: how.play(matching.matching_step, given.network, given.work, *given[2:], False, how).gradient
 
 
 def of_reference(given: Problem) -> Callable[[], Tensor]:

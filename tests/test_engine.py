@@ -78,7 +78,7 @@ def test_the_planned_work_is_that_on_real_images():
     assert planned_flop(section, model, image, 3) == 5 * 7 * (3 * 11 + 13) * once
 
 
-def test_the_decision_rests_on_nothing_in_which_sets_in_lockstep_may_differ(compiler):
+def test_the_decision_rests_on_the_schedule_alone(compiler):
     long = options(compile="auto", outer=10**9)
     shared = {key: long[key] for key in ("network", "width", "outer", "inner", "batch_real", "net_images", "precision", "compile")}
     assert compiles(shared)  # nothing else is read

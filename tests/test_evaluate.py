@@ -112,20 +112,20 @@ SHORT = RECORD | {"evaluate": RECIPE | {"epochs": 1}}
 
 def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
     run(SHORT, a_set())
-    real, out, part = evaluate.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
+    real, out, part = evaluation_job.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
 
     def failing(config, *rest):
         if config["network"] == 1:
             raise UserError("training: the loss is not finite")
         return real(config, *rest)
 
-    monkeypatch.setattr(evaluate, "evaluate", failing)
+    monkeypatch.setattr(evaluation_job, "evaluate", failing)
     with pytest.raises(UserError, match="not finite"):
         run(SHORT, a_set(), (0, 1, 2))
     assert list(json.loads(out.read_text())["networks"]) == ["0"]
     done = json.loads(part.read_text())["networks"]
     out.unlink()  # as Snakemake does
-    monkeypatch.setattr(evaluate, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
+    monkeypatch.setattr(evaluation_job, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
     networks = run(SHORT, a_set(), (0, 1, 2))["networks"]
     assert list(done) == ["0", "2"] and {seed: networks[seed] for seed in done} == done and networks.keys() == {"0", "1", "2"}
     assert not part.exists()

@@ -1,4 +1,4 @@
-"""Distillation as a job: what it writes, alone, in lockstep, with snapshots, and by hand."""
+"""Distillation as a job: what it writes, alone, with snapshots, and by hand."""
 
 import json
 from pathlib import Path

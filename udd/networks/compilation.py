@@ -1,6 +1,6 @@
 """Whether to compile, decided from the planned work and the device alone, and how. What was tried, with figures: benchmarks/README.md.
 
-A run that goes on from its checkpoint, or advances in lockstep with others, decides the same and gives the same bits.
+A run that goes on from its checkpoint decides the same and gives the same bits.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ EAGER = Engine()
 
 
 def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int) -> float:
-    """The work on real images that a schedule plans, in FLOP. The sets' own is left out: whether to compile must not depend on who is in lockstep."""
+    """The work on real images that a schedule plans, in FLOP. That on synthetic images is left out."""
     images = distill["outer"] * distill["inner"] * (classes * distill["batch_real"] + distill["net_images"])
     return training_flop(network, image, images)
 
