@@ -12,7 +12,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	CUDA_VISIBLE_DEVICES= $(BIN)/snakemake --cores 2 --directory results/demo --configfile demo.yaml
+	$(BIN)/udd demo
 
 test: setup
 	$(BIN)/pytest
@@ -22,3 +22,4 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/snakemake --lint
+	$(BIN)/mkdocs build --strict --quiet

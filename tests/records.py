@@ -48,8 +48,8 @@ def write_all(params: plan.Params, results: Path) -> None:
 
 def write_tables(folder: Path) -> Path:
     """All tables of the demo's parameters, from made-up records; returns where they lie."""
-    params = load(["params.yaml", "demo.yaml"])
+    params = load(["params.yaml", "experiments/demo.yaml"])
     write_all(params, folder)
     collect.collect(params, folder, folder)
-    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(folder / "accuracy.csv")])
+    tables.run(["--params", "params.yaml", "experiments/demo.yaml", "--accuracy", str(folder / "accuracy.csv")])
     return folder / "tables"

@@ -13,7 +13,7 @@ from udd.config.params import load
 from udd.errors import UserError
 from udd.reports import collect
 
-PARAMS = ["params.yaml", "demo.yaml"]
+PARAMS = ["params.yaml", "experiments/demo.yaml"]
 
 
 @pytest.fixture

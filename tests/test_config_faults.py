@@ -137,7 +137,7 @@ def test_texts_of_the_command_line_become_what_yaml_reads() -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Workspace:
     """The workflow's files alone; nothing is run."""
-    for name in ("Snakefile", "udd", "workflow", "profiles", "demo.yaml"):
+    for name in ("Snakefile", "udd", "workflow", "profiles", "experiments"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
     return Workspace(tmp_path)

@@ -284,7 +284,7 @@ def test_the_command_prints_tables(quick, capsys):
 
 
 def test_the_command_prints_json(quick, capsys):
-    run(["--json", "--device", "cpu", "--params", "params.yaml", "demo.yaml", "--table", "regions"])
+    run(["--json", "--device", "cpu", "--params", "params.yaml", "experiments/demo.yaml", "--table", "regions"])
     found = json.loads(capsys.readouterr().out)
     rows = {row["job"]: row for row in found["costs"]}
     assert rows["distil"]["jobs"] == 3

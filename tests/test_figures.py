@@ -32,7 +32,7 @@ LOOKING = {"network": "convnet3", "width": 4, "networks": 1, "epochs": 1, "batch
 @pytest.fixture(scope="module")
 def params():
     torch.set_num_threads(1)
-    found = load(["params.yaml", "demo.yaml"])
+    found = load(["params.yaml", "experiments/demo.yaml"])
     request = {"datasets": ["digits"], "ipc": [2], "variants": ["idc", "udd"]}
     figures: dict = dict.fromkeys(("utilization", "maps", "features", "gallery", "curves"), request)
     figures["schedule"] = request | {"variants": ["random", "idc", "udd-short", "udd"]}
@@ -195,7 +195,7 @@ def test_the_command_draws_one_configuration(params, sources, tmp_path):
 
 
 def test_by_hand_what_is_not_there_yet_is_named(tmp_path, capsys):
-    run(["--params", "params.yaml", "demo.yaml", "--results", str(tmp_path), "gallery"])
+    run(["--params", "params.yaml", "experiments/demo.yaml", "--results", str(tmp_path), "gallery"])
     assert "gallery-digits-ipc1: left out" in capsys.readouterr().out
 
 

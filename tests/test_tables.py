@@ -275,10 +275,10 @@ def written(tmp_path) -> Path:
 
 
 def test_the_command_writes_every_table_with_the_same_bytes(written):
-    asked = load(["params.yaml", "demo.yaml"])["tables"]
+    asked = load(["params.yaml", "experiments/demo.yaml"])["tables"]
     assert len(asked) > 3 and {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in asked for suffix in ("tex", "md", "csv")}
     before = {path.name: path.read_bytes() for path in written.iterdir()}
-    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
+    tables.run(["--params", "params.yaml", "experiments/demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
 
 
@@ -286,7 +286,7 @@ def test_the_command_takes_one_configuration(written, tmp_path, capsys):
     asked = plan.canonical(config("main", datasets=["digits"], ipc=[1]))
     tables.run(["--config", asked, "--accuracy", str(written.parent / "accuracy.csv"), "--out-dir", str(tmp_path / "one")])
     assert len(list((tmp_path / "one").iterdir())) == 3
-    tables.run(["--params", "params.yaml", "demo.yaml", "--accuracy", str(written.parent / "accuracy.csv"), "--show", "main"])
+    tables.run(["--params", "params.yaml", "experiments/demo.yaml", "--accuracy", str(written.parent / "accuracy.csv"), "--show", "main"])
     assert capsys.readouterr().out == (written / "main.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""`udd demo`: the paper in miniature, by the workflow of demo.yaml; `make demo` runs it."""
+"""`udd demo`: the paper in miniature, by the workflow of experiments/demo.yaml; `make demo` runs it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ def parser() -> Parser:
 def repository(places: tuple[Path, ...]) -> Path:
     """The first of `places` that has the workflow. Raises UserError if none has."""
     for place in places:
-        if (place / "Snakefile").is_file() and (place / "demo.yaml").is_file():
+        if (place / "Snakefile").is_file() and (place / "experiments" / "demo.yaml").is_file():
             return place
-    raise UserError("no Snakefile and demo.yaml here: the demo is a workflow, which a wheel does not hold; run udd demo in a clone of the repository")
+    raise UserError(
+        "no Snakefile and experiments/demo.yaml here: the demo is a workflow, which a wheel does not hold; run udd demo in a clone of the repository"
+    )
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -37,7 +39,7 @@ def run(argv: list[str] | None = None) -> None:
     root = repository((Path.cwd(), Path(__file__).resolve().parents[1]))
     if importlib.util.find_spec("snakemake") is None:
         raise UserError("no snakemake here; pip install -c constraints.txt -e '.[workflow]' in the repository")
-    words = ["--cores", str(args.cores), "--directory", RESULTS, "--configfile", "demo.yaml"]
+    words = ["--cores", str(args.cores), "--directory", RESULTS, "--configfile", "experiments/demo.yaml"]
     status = subprocess.run([sys.executable, "-m", "snakemake", *others, *words], cwd=root, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}).returncode
     if status:
         sys.exit(1)

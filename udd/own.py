@@ -14,7 +14,7 @@ from udd.files import write_atomic
 from udd.reports.show import png
 from udd.runs.progress import duration
 
-# A schedule for a CPU, as in cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images of CIFAR-10).
+# A schedule for a CPU, as in experiments/cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images of CIFAR-10).
 SHORT: dict[str, Any] = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix", "width": 64}
 
 

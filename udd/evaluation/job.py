@@ -19,6 +19,7 @@ from udd.device import setup
 from udd.errors import UserError
 from udd.evaluation.accuracy import Config, evaluate, trained, training_set
 from udd.files import inputs_digest, lock, read_json, write_json
+from udd.networks import precision
 from udd.networks.architectures import ARCHITECTURES
 from udd.provenance import code_digest, provenance
 
@@ -86,6 +87,7 @@ def record(
     `keep(record)` is called whenever it has grown, so that a job that is cut loses one network. Raises UserError if a network fails, after
     the others.
     """
+    precision.warn(config["evaluate"]["precision"], device)
     work, account = training_set(config, dataset, path)
     made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work)
     made["networks"] = dict(found)

@@ -23,6 +23,7 @@ from udd.data import Dataset, load, read_manifest
 from udd.device import setup
 from udd.errors import Stopped, UserError
 from udd.files import inputs_digest, try_lock, write_json
+from udd.networks import precision
 from udd.provenance import code_digest
 from udd.proxies import cached
 from udd.proxies.fresh import fresh_network
@@ -99,6 +100,7 @@ def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], in
     """Make those of the numbered networks that are absent, beside other processes that do the same: each takes one that nobody is at, and waits for
     the last. Raises UserError as `absent`, or if the disk has no room for them; Stopped as `grow`."""
     members = list(members)
+    precision.warn(config["distill"]["precision"], data.train_images.device)
     each = size(config, data)
     check_disk(folder, each, len(absent(folder, config, members, inputs)))
     while missing := absent(folder, config, members, inputs):

@@ -17,6 +17,7 @@ import torch
 from udd import methods
 from udd.data import Dataset
 from udd.errors import Stopped, UserError
+from udd.networks import precision
 from udd.networks.streams import stream
 from udd.provenance import provenance
 from udd.proxies import cached
@@ -70,6 +71,7 @@ class Run:
         self.method = methods.module(config["method"])
         self.cache, self.trains = cache, self.method.MEETS == methods.PROXIES and cache is None
         options, device = config["distill"], data.train_images.device
+        precision.warn(options["precision"], device)
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
         found, said = memory.chunk(config, data)

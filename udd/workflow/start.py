@@ -36,7 +36,9 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
             read_mapping(file)
         params = check(overlay(config, typed(dict(workflow.config_settings.config))), " + ".join(dict.fromkeys(Path(file).name for file in files)))
         if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
-            raise UserError("results: it is the repository itself, which would be filled; run with --directory (results/demo for demo.yaml)")
+            raise UserError(
+                "results: it is the repository itself, which would be filled; run with --directory (results/demo for experiments/demo.yaml)"
+            )
         return params
     except UserError as error:
         sys.exit(f"error: {error}")
