@@ -12,7 +12,8 @@ from udd.__main__ import VERBS
 PACKAGE = ROOT / "udd"
 ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data", "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "own", "interface", "workflow", "demo", "__main__", "completion"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "own", "interface"),
+    *("foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
 ]  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

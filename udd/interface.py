@@ -17,6 +17,7 @@ from udd.config import plan
 from udd.config.caches import cache_name
 from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
+from udd.data import load as load_pinned
 from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
@@ -38,13 +39,15 @@ Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, 
 
 def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
     """A data set from a folder (train/<class>/*, test/<class>/*), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where
-    absent), or four arrays: training images, labels, test images, labels.
+    absent), a manifest of `udd data` (.json), or four arrays: training images, labels, test images, labels.
 
     keys: `size`, `classes` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
     """
     if not isinstance(source, str | Path):
         return of_arrays(source, name or "arrays", keys.get("classes"))
     path = Path(source)
+    if path.suffix == ".json":
+        return load_pinned(path, root)
     if path.is_dir() or path.suffix == ".npz":
         kind = "folder" if path.is_dir() else "npz"
         config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
@@ -155,11 +158,13 @@ def distill(
 
 
 class Accuracy(NamedTuple):
-    """Test accuracies in %, one a network, after the last epoch; the architecture, and the SGD steps of each network."""
+    """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and the best accuracies of the
+    check-ups on the way, which is what many papers report: chosen on test images, so only for a comparison with theirs."""
 
     values: list[float]
     architecture: str
     steps: int
+    best: list[float]
 
     @property
     def mean(self) -> float:
@@ -182,16 +187,17 @@ def evaluate(
     from udd.networks.training import epochs, steps_an_epoch
 
     place = setup(device, threads)
-    found = made.metadata["config"]
+    own = made.metadata["config"]
     params = parameters.load([DEFAULTS])
     params["datasets"].setdefault(data.name, {"kind": "npz"})
     params["evaluate"] |= keys
     parameters.check(params, "evaluate")
-    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, found["ipc"], "udd")) | keys
+    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd")) | keys
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
     work = Work(images.to(place), labels.to(place), None, len(images))
-    config = {"set": found, "protocol": "python", "architecture": architecture, "evaluate": recipe}
-    values = [accuracy(config | {"network": network}, data.to(place), work, place)["accuracy"] for network in range(networks)]
-    return Accuracy(values, architecture, epochs(recipe, len(images)) * steps_an_epoch(len(images), recipe["batch"]))
+    config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
+    found = [accuracy(config | {"network": network}, data.to(place), work, place) for network in range(networks)]
+    steps = epochs(recipe, len(images)) * steps_an_epoch(len(images), recipe["batch"])
+    return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found])

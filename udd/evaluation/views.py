@@ -14,27 +14,12 @@ from torch import Tensor
 
 from udd.methods import policies
 from udd.networks.architectures import Network
-from udd.synthetic.regions import Windows, crop_resize, windows
+from udd.synthetic.decoding import decoded, every
+from udd.synthetic.regions import Windows, windows
 from udd.synthetic.sets import SyntheticSet
 
 Views = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # a set's images and labels -> what an epoch trains on
 Choose = Callable[[Tensor, Tensor], Tensor]  # images [n, K, H, W], labels [n] -> window numbers int64 [n, P]
-
-
-def decoded(images: Tensor, labels: Tensor, chosen: Tensor, among: Windows) -> tuple[Tensor, Tensor]:
-    """The images (where they are training images themselves) and their chosen windows, enlarged. int64 [n, P] -> [m, K, H, W], [m]."""
-    views = crop_resize(images.repeat_interleave(chosen.shape[1], 0), chosen.flatten(), among)
-    of = labels.repeat_interleave(chosen.shape[1])
-    return (torch.cat([images, views]), torch.cat([labels, of])) if among.whole else (views, of)
-
-
-def every(made: SyntheticSet) -> tuple[Tensor, Tensor]:
-    """The images of a set with all of their candidate windows: [m, K, H, W], [m]. A set without windows (a coreset) is its images."""
-    if not len(made.windows):
-        return made.images, made.labels
-    among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
-    chosen = torch.arange(len(made.windows), device=made.images.device).expand(len(made.images), -1)
-    return decoded(made.images, made.labels, chosen, among)
 
 
 def at_random(selected: int, count: int, generator: torch.Generator) -> Choose:

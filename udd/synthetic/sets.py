@@ -23,8 +23,9 @@ NAMES = ("images", "labels", "windows")
 
 
 class SyntheticSet(NamedTuple):
-    """images float32 [n, K, H, W] in [0, 1]; labels int64 [n]; windows int64 [N, 4] (top, left, height, width), the same for every
-    image; metadata as above, of which `whole` says whether the whole images are training images too."""
+    """images float32 [n, K, H, W] in [0, 1]; labels int64 [n], or soft ones float32 [n, C], whose rows sum to 1; windows int64 [N, 4] (top,
+    left, height, width), the same for every image; metadata as above, of which `whole` says whether the whole images are training images too, and
+    `rate`, where there is one, the learning rate that was learned with them. A class may have any number of images."""
 
     images: Tensor
     labels: Tensor

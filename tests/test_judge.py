@@ -1,0 +1,107 @@
+"""Any set judged by the command: ours, another's, beside random images; and two compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import labels, noise
+
+import udd
+from udd import compare, exporting, importing, judge
+from udd.errors import UserError
+
+QUICK = ["--networks", "2", "--epochs", "2", "--width", "4", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with the data set data.npz and a set of it, ours.safetensors."""
+    folder = tmp_path_factory.mktemp("judge")
+    parts = {
+        "train_images": noise(24, 8, 8, 3),
+        "train_labels": labels(24, 3),
+        "test_images": noise(12, 8, 8, 3, seed=1),
+        "test_labels": labels(12, 3),
+    }
+    np.savez(folder / "data.npz", **parts)
+    data = udd.dataset(folder / "data.npz")
+    udd.distill(data, "udd", 1, checkpoint=folder / "run", outer=1, inner=1, width=4, net_images=4, batch_real=4, scales=["half"], selected=2).save(
+        folder / "ours.safetensors"
+    )
+    return folder
+
+
+def asked(place: Path, *words: str) -> list[str]:
+    return [*words, "--dataset", str(place / "data.npz"), *QUICK]
+
+
+def test_a_set_stands_beside_random_images(place, capsys, tmp_path):
+    judge.run([*asked(place, str(place / "ours.safetensors")), "--json", "--out", str(tmp_path / "a.json")])
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((tmp_path / "a.json").read_text())
+    assert [row["set"] for row in found["rows"]] == ["ours.safetensors", "random, 1 a class", "random, 5 a class"]
+    assert [row["training images"] for row in found["rows"]] == [15, 3, 15] and all(row["n"] == 2 for row in found["rows"])
+    assert [row["steps"] for row in found["rows"]] == [2, 2, 2]
+
+
+def test_best_of_four_is_a_column_of_its_own(place, capsys):
+    judge.run([*asked(place, str(place / "ours.safetensors")), "--alone", "--as-published"])
+    head, _, line = capsys.readouterr().out.splitlines()
+    assert "accuracy, last epoch" in head and "best of 4 (as published)" in head and "ours.safetensors" in line
+
+
+@pytest.mark.parametrize("name", ["idc", "mtt", "ddranking", "folder", "npz"])
+def test_what_is_exported_and_judged_is_what_is_judged_here(place, tmp_path, capsys, name):
+    out = tmp_path / {"idc": "data.pt", "folder": "images", "npz": "a.npz"}.get(name, "images_best.pt")
+    by = ["--normalised", ".5,.5,.5", ".3,.3,.3"] if name in ("mtt", "ddranking") else []
+    exporting.run([str(place / "ours.safetensors"), "--as", name, "--out", str(out), *by])
+    importing.run([str(out), "--as", name, "--dataset", str(place / "data.npz"), "--factor", "1", *by, "--out", str(tmp_path / "again.safetensors")])
+    capsys.readouterr()
+    judge.run([*asked(place, str(out)), "--as", name, "--factor", "1", "--alone", "--json", *by])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    made, data = udd.load(tmp_path / "again.safetensors"), udd.dataset(place / "data.npz")
+    assert row["values"] == udd.evaluate(made, data, 2, epochs=2, width=4, device="cpu", checkups=1).values
+    assert row["training images"] == 15 and made.metadata["config"]["variant"] == out.stem
+
+
+def test_soft_labels_and_a_learned_rate_are_trained_with(place, tmp_path, capsys):
+    made = udd.load(place / "ours.safetensors")
+    soft = made._replace(labels=torch.full((3, 3), 0.1) + 0.7 * torch.eye(3), metadata=made.metadata | {"rate": 0.5})
+    soft.save(path := tmp_path / "soft.safetensors")
+    results = []
+    for more in ([], ["--learned-rate"]):
+        judge.run([*asked(place, str(path)), "--alone", "--json", *more])
+        results.append(json.loads(capsys.readouterr().out)["rows"][0])
+    assert results[0]["set"] == "soft.safetensors (soft labels)" and results[0]["values"] != results[1]["values"]
+    with pytest.raises(UserError, match="--learned-rate: .* holds none"):
+        judge.run([*asked(place, str(place / "ours.safetensors")), "--learned-rate"])
+
+
+def test_two_sets_are_compared_over_the_same_networks(place, capsys):
+    one = str(place / "ours.safetensors")
+    compare.run([*asked(place, one, one), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["a"] == found["b"] and found["mean"] == found["low"] == found["high"] == 0 and found["n"] == 2
+    compare.run(asked(place, one, one))
+    assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["absent.safetensors"], "no such set"),
+        (["data.pt"], "not a .safetensors; say its format"),
+        (["absent.pt", "--as", "idc"], "absent.pt: no such file or folder"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(place, words, said):
+    with pytest.raises(UserError, match=said):
+        judge.run(asked(place, *words))
+
+
+def test_a_whitening_is_refused(place, capsys):
+    with pytest.raises(SystemExit) as error:
+        judge.run([*asked(place, "images_best.pt"), "--as", "mtt", "--normalised", "zca"])
+    assert error.value.code == 2 and "whitening needs statistics" in (said := capsys.readouterr().err) and said.count("\n") == 1

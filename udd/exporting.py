@@ -1,0 +1,38 @@
+"""`udd export SET --as FORMAT --out PATH`: one of our sets in another's format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from udd.command import Parser
+from udd.foreign import convention, normalisation
+from udd.synthetic.formats import FORMATS, Wanted, exported
+from udd.synthetic.sets import load
+
+
+def parser() -> Parser:
+    """The command line."""
+    formats = "; ".join(f"{name}: {each.about}" for name, each in FORMATS.items())
+    made = Parser(prog="udd export", description=f"Write a set in another's format, class by class. Formats: {formats}.")
+    made.add_argument("set", type=Path, help="a set of ours (.safetensors)")
+    made.add_argument("--as", dest="format", choices=list(FORMATS), required=True)
+    made.add_argument(
+        "--normalised", nargs="+", type=convention, metavar="BY", help="as udd import takes it, where it should not be the format's own"
+    )
+    made.add_argument("--out", type=Path, required=True, help="the file or folder to write (mtt, ddranking: the file of images, as images_best.pt)")
+    return made
+
+
+def wanted(args: argparse.Namespace, metadata: dict, channels: int) -> Wanted:
+    """The set's data set, as its metadata says, and the normalisation that the options ask for."""
+    by = normalisation(args.normalised, metadata["dataset"], channels)
+    return Wanted(metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by)
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Export one set."""
+    args = parser().parse_args(argv)
+    made = load(args.set)
+    count = exported(made, args.out, args.format, wanted(args, made.metadata, made.images.shape[1]))
+    print(f"{args.out}: {count} images")

@@ -1,0 +1,84 @@
+"""What a command line says of files in other formats, and these files as sets of ours."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from udd.command import Parser
+from udd.data import Dataset
+from udd.errors import UserError
+from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported
+from udd.synthetic.formats.statistics import CONVENTIONS, Statistics, statistics
+from udd.synthetic.sets import SyntheticSet, load
+
+
+def add_format(made: Parser, needed: bool = False) -> None:
+    """The options that say what a file is, and of which data set."""
+    made.add_argument("--dataset", required=True, help="cifar10, mnist, ...; a folder, an .npz, or a manifest (.json) of udd data")
+    made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
+    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    made.add_argument("--as", dest="format", choices=list(FORMATS), required=needed, help="the format of what is no .safetensors of ours")
+    made.add_argument("--factor", type=int, help="of the grid that each image is (idc: 2 by default, as published; 1: none)")
+    made.add_argument(
+        "--normalised", nargs="+", type=convention, metavar="BY", help="dc, ddranking, none, or the channels' means and deviations: M,M,M S,S,S"
+    )
+    made.add_argument("--anyway", action="store_true", help="take pixels as they are where they seem to be in another convention")
+
+
+def convention(word: str) -> str | list[float]:
+    """A convention's name, or numbers with commas."""
+    if word in (*CONVENTIONS, "none"):
+        return word
+    if word == "zca":
+        raise ArgumentTypeError("zca: whitening needs statistics that no such file holds; undo it first (MTT writes images_zca_best.pt so)")
+    try:
+        return [float(each) for each in word.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"found {word}, expected {', '.join(CONVENTIONS)}, none, or numbers with commas") from None
+
+
+def normalisation(words: Sequence[str | list[float]] | None, dataset: str, channels: int) -> Statistics | None:
+    """Mean and deviation that the options name. Raises UserError where numbers are not two for each channel."""
+    if not words:
+        return None
+    if words[0] == "none":
+        return [0.0] * channels, [1.0] * channels
+    if isinstance(words[0], str):
+        return statistics(words[0], dataset)
+    given = [each for each in words if not isinstance(each, str)]
+    if len(given) != 2 or any(len(each) != channels for each in given) or min(given[1]) <= 0:
+        raise UserError(
+            f"--normalised: expected {channels} means and as many deviations above 0, as {','.join(['.5'] * channels)} {','.join(['.25'] * channels)}"
+        )
+    return given[0], given[1]
+
+
+def wanted(args: Any, data: Dataset) -> Wanted:
+    """What a file should be, as the options and the data set say."""
+    shape = tuple(data.train_images.shape[1:])
+    factor = args.factor or (FACTOR.get(args.format, 1) if args.format else 1)
+    by = normalisation(args.normalised, data.name, shape[0])
+    return Wanted(data.name, list(data.classes), shape, list(data.mean), list(data.std), factor, by)
+
+
+def as_ours(args: Any, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
+    """The data set that the options name, and sets of it. Raises UserError for what is missing, or of another data set."""
+    import udd
+
+    ours = [path for path in paths if path.suffix == ".safetensors"]
+    early = {path: load(path) for path in ours}  # a wrong file is told before data are read
+    for path in paths:
+        if path not in early and not args.format:
+            raise UserError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+    data = udd.dataset(args.dataset, root=args.root, **({"size": args.size} if args.size else {}))
+    sets = [early[path] if path in early else imported(path, args.format, wanted(args, data), args.anyway) for path in paths]
+    for path, made in zip(paths, sets, strict=True):
+        if list(made.metadata["classes"]) != list(data.classes) or made.images.shape[1:] != data.train_images.shape[1:]:
+            found = f"{len(made.metadata['classes'])} classes, images {list(made.images.shape[1:])}"
+            raise UserError(f"{path}: a set of {made.metadata['dataset']} ({found}), not of {data.name}; name its data set, classes in their order")
+    return data, sets

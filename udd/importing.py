@@ -1,0 +1,31 @@
+"""`udd import FILE --as FORMAT --dataset NAME`: another's set as one of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from udd.command import Parser
+from udd.foreign import add_format, as_ours
+from udd.synthetic.formats import FORMATS
+
+
+def parser() -> Parser:
+    """The command line."""
+    formats = "; ".join(f"{name}: {each.about}" for name, each in FORMATS.items())
+    made = Parser(prog="udd import", description=f"Read a synthetic set from another's file. Formats: {formats}.")
+    made.add_argument("file", type=Path, help="the file or folder")
+    add_format(made, needed=True)
+    made.add_argument("--out", type=Path, help="the set to write; by default FILE with .safetensors")
+    made.add_argument("--json", action="store_true", help="print what the set says of itself")
+    return made
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Import one set."""
+    args = parser().parse_args(argv)
+    out = args.out or args.file.with_suffix(".safetensors")
+    _, (made,) = as_ours(args, [args.file])
+    made.save(out)
+    labels = "soft labels" if made.labels.ndim > 1 else "hard labels"
+    print(json.dumps({"set": str(out)} | made.metadata) if args.json else f"{out}: {len(made.images)} images, {labels}, {len(made.windows)} windows")

@@ -1,0 +1,81 @@
+"""Synthetic sets in other people's files: read into ours, and written from it. A file a family, with the source of what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from udd.errors import UserError
+from udd.files import sha256
+from udd.synthetic.decoding import every
+from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt
+from udd.synthetic.formats.content import Found, Wanted, fitting, say
+from udd.synthetic.regions import grid_boxes
+from udd.synthetic.sets import SyntheticSet
+
+
+class Format(NamedTuple):
+    """How a format is read and written, and what it is."""
+
+    read: Callable[[Path, Wanted], Found]
+    write: Callable[[Path, Found, Wanted], None]
+    about: str
+
+
+FORMATS = {
+    "idc": Format(idc.read, idc.write, "data.pt of IDC, Acc-DD, DREAM, DANCE, NCFM: [images, targets], undecoded (--factor)"),
+    "dc": Format(dc.read, dc.write, "res_*.pt of DC, DSA, DM, DC-BENCH"),
+    "mtt": Format(mtt.read, mtt.write, "images_best.pt of MTT, DATM, with labels_best.pt and lr_best.pt beside it"),
+    "frepo": Format(arrays.read, arrays.write, "npz of FRePo: image, label (--normalised)"),
+    "kip": Format(arrays.read, arrays.write_kip, "npz of KIP: images, labels (--normalised)"),
+    "ddranking": Format(ddranking.read, ddranking.write, "images.pt and labels.pt of DD-Ranking, or a folder"),
+    "folder": Format(folder.read, folder.write, "a folder of PNG files a class"),
+    "npz": Format(arrays.read, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
+}
+FACTOR = {"idc": 2}  # as published; others store what networks see
+
+
+def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> SyntheticSet:
+    """A file of a format as a set. Raises UserError if it is another, of another data set, or (but for `anyway`) in another convention."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    found = FORMATS[name].read(path, wanted)
+    images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
+    boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
+    return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
+
+
+def metadata(path: Path, name: str, wanted: Wanted, found: Found) -> dict[str, Any]:
+    """What an imported set says of itself."""
+    hard = found.labels if found.labels.ndim == 1 else found.labels.argmax(1)
+    ipc = int(torch.bincount(hard, minlength=len(wanted.classes)).max())
+    config = {"method": "imported", "variant": path.stem, "ipc": ipc, "seed": 0, "dataset": {"name": wanted.dataset}}
+    origin = {"file": path.name, "format": name} | ({"sha256": sha256(path)} if path.is_file() else {})
+    about = {"dataset": wanted.dataset, "classes": wanted.classes, "mean": wanted.mean, "std": wanted.std, "whole": wanted.factor == 1}
+    return about | {"config": config, "provenance": {"imported": origin}} | ({} if found.rate is None else {"rate": found.rate})
+
+
+def grid_factor(made: SyntheticSet) -> int:
+    """The factor of IDC's grid that a set's windows are; 1 if it has none, 0 if they are others."""
+    if not len(made.windows):
+        return 1
+    factor = round(len(made.windows) ** 0.5)
+    grid = grid_boxes(made.images.shape[-1], factor)
+    return factor if not made.metadata["whole"] and torch.equal(grid, made.windows) else 0
+
+
+def exported(made: SyntheticSet, path: Path, name: str, wanted: Wanted) -> int:
+    """Write a set in a format, decoded where that cannot hold its windows. Returns how many images are written."""
+    factor = grid_factor(made)
+    undecoded = factor == 1 or name == "idc" and factor > 1
+    images, labels = (made.images, made.labels) if undecoded else every(made)
+    if not undecoded:
+        say(f"{path}: {len(made.images)} images are written decoded, as the {len(images)} that networks are trained on")
+    elif factor > 1:
+        say(f"{path}: images are {factor} x {factor} grids; read them with factor {factor}")
+    order = (labels if labels.ndim == 1 else labels.argmax(1)).argsort(stable=True)  # class by class
+    FORMATS[name].write(path, Found(images[order], labels[order], made.metadata.get("rate")), wanted)
+    return len(images)

@@ -1,0 +1,81 @@
+"""NumPy archives: FRePo (`image`, `label`), KIP (`images`, `labels`), channels last; and MedMNIST's layout (`train_images`, `train_labels`).
+
+How FRePo's and KIP's images were normalised (by ZCA, mostly) no file says: the user must. MedMNIST's are bytes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from udd.errors import UserError
+from udd.files import atomic_path
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, say, unnormalised
+
+KEYS = (("image", "label"), ("images", "labels"), ("train_images", "train_labels"))
+
+
+def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels under whichever names. Raises UserError if there are none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for images, labels in KEYS:
+                if images in file and labels in file:
+                    return file[images], file[labels]
+            raise UserError(f"{path}: found {', '.join(file) or 'nothing'}; expected {' or '.join(' and '.join(pair) for pair in KEYS)}")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not an npz of plain arrays ({' '.join(str(error).split())[:100]})") from None
+
+
+def channels_first(images: np.ndarray) -> Tensor:
+    """[n, H, W] or [n, H, W, K] as [n, K, H, W]."""
+    whole = torch.from_numpy(np.ascontiguousarray(images))
+    return whole.unsqueeze(1) if whole.ndim == 3 else whole.movedim(-1, 1) if whole.ndim == 4 else whole
+
+
+def read(path: Path, wanted: Wanted) -> Found:
+    """Images in [0, 1] and labels. Raises UserError if the file is another, or nobody said how floats were normalised."""
+    images, labels = opened(path)
+    pixels = as_images(path, channels_first(images), wanted)
+    if images.dtype != np.uint8 and wanted.normalised is None:
+        raise UserError(
+            f"{path}: {images.dtype} images, and the file does not say how they were normalised; give --normalised none, dc or MEAN,.. STD,.."
+        )
+    if wanted.normalised and images.dtype != np.uint8:
+        pixels = unnormalised(pixels, wanted.normalised)
+    return Found(pixels, targets(path, torch.from_numpy(np.ascontiguousarray(labels)), len(pixels), wanted))
+
+
+def targets(path: Path, labels: Tensor, count: int, wanted: Wanted) -> Tensor:
+    """Labels; of the targets of a regression, as KIP and FRePo learn them, the largest entry."""
+    if labels.ndim == 2 and labels.shape[1] == len(wanted.classes) > 1 and not ((labels >= 0).all() and (labels.sum(1) - 1).abs().max() < 1e-3):
+        say(f"{path}: labels are a regression's targets; the class of the largest is taken")
+        labels = labels.argmax(1)
+    return as_labels(path, labels, count, wanted)
+
+
+def write(path: Path, found: Found, wanted: Wanted, keys: tuple[str, str] = KEYS[0]) -> None:
+    """Write floats, normalised if it was said how, under FRePo's names."""
+    images = normalised(found.images, wanted.normalised) if wanted.normalised else found.images
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        held: dict[str, Any] = {keys[0]: images.movedim(1, -1).numpy(), keys[1]: found.labels.numpy()}
+        np.savez(file, **held)
+
+
+def write_kip(path: Path, found: Found, wanted: Wanted) -> None:
+    """The same under KIP's names."""
+    write(path, found, wanted, KEYS[1])
+
+
+def write_bytes(path: Path, found: Found, _wanted: Wanted) -> None:
+    """MedMNIST's training part: bytes, rounded."""
+    images = (found.images * 255).round().byte().movedim(1, -1).squeeze(-1)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, train_images=images.numpy(), train_labels=found.labels.numpy())

@@ -1,0 +1,126 @@
+"""What any file of a synthetic set holds, and the checks that it is what it was said to be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.errors import UserError
+
+STEP = 0.02  # how far pixels may lie outside [0, 1] and be clamped: optimisers leave them a step beyond
+SPREAD = (0.4, 2.5)  # how the pixels' standard deviation may lie to that of the data, and
+SHIFT = 0.2  # their mean
+
+
+class Wanted(NamedTuple):
+    """The data set that a file should be of: name, classes, shape [K, H, W], its channels' mean and standard deviation in [0, 1]; and what is
+    said of the file: the grid factor of its images (IDC), and by which mean and standard deviation they were normalised (None: not said)."""
+
+    dataset: str
+    classes: list[str]
+    shape: tuple[int, ...]
+    mean: list[float]
+    std: list[float]
+    factor: int = 1
+    normalised: tuple[list[float], list[float]] | None = None
+
+
+class Found(NamedTuple):
+    """Images in [0, 1] float32 [n, K, H, W], labels int64 [n] or soft float32 [n, C], and a learned rate where there is one."""
+
+    images: Tensor
+    labels: Tensor
+    rate: float | None = None
+
+
+def say(line: str) -> None:
+    """What the user should know, beside the result."""
+    print(line, file=sys.stderr)
+
+
+def unnormalised(images: Tensor, by: tuple[list[float], list[float]]) -> Tensor:
+    """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel."""
+    mean, std = (torch.tensor(each).view(-1, 1, 1) for each in by)
+    return images.float() * std + mean
+
+
+def normalised(images: Tensor, by: tuple[list[float], list[float]]) -> Tensor:
+    """The inverse."""
+    mean, std = (torch.tensor(each).view(-1, 1, 1) for each in by)
+    return (images - mean) / std
+
+
+def as_images(path: Path, images: object, wanted: Wanted) -> Tensor:
+    """Images as float32 [n, K, H, W]; whole numbers are bytes. Raises UserError for another type or shape, and for what is no number."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
+        found = f"a tensor of shape {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise UserError(f"{path}: images are {found}, expected a tensor [n, K, H, W]")
+    if tuple(images.shape[1:]) != tuple(wanted.shape):
+        raise UserError(f"{path}: images are {list(images.shape[1:])} [K, H, W], those of {wanted.dataset} {list(wanted.shape)}; name its data set")
+    if not images.is_floating_point():
+        return images.float() / 255
+    if not images.isfinite().all():
+        raise UserError(f"{path}: {int((~images.isfinite()).sum())} pixels are not finite; the run that made it diverged")
+    return images.detach().float()
+
+
+def fitting(path: Path, images: Tensor, wanted: Wanted, anyway: bool = False) -> Tensor:
+    """Pixels clamped to [0, 1]. Raises UserError if they lie too far outside, or if their channels are not like the data's: then they are in
+    another convention than was said (anyway: take them all the same)."""
+    low, high = images.min().item(), images.max().item()
+    strange = max(-low, high - 1) > STEP and not anyway
+    if strange and max(-low, high - 1) > 0.5:
+        raise UserError(f"{path}: pixels run from {low:.2f} to {high:.2f}, expected 0 to 1: it is normalised otherwise; see --as and --normalised")
+    if max(-low, high - 1) > 0:
+        outside = ((images < 0) | (images > 1)).float().mean().item()
+        say(f"{path}: {100 * outside:.2g} % of the pixels lie outside [0, 1] ({low:.3f} to {high:.3f}) and are clamped")
+    images = images.clamp(0, 1)
+    if not anyway:
+        check_channels(path, images, wanted)
+    return images
+
+
+def check_channels(path: Path, images: Tensor, wanted: Wanted) -> None:
+    """Raise UserError unless the channels' means and standard deviations are near the data set's."""
+    mean, std = images.mean((0, 2, 3)), images.std((0, 2, 3))
+    shift, spread = (mean - torch.tensor(wanted.mean)).abs().max().item(), (std / torch.tensor(wanted.std))
+    if shift > SHIFT or spread.min() < SPREAD[0] or spread.max() > SPREAD[1]:
+        found = (
+            f"channels of mean {numbers(mean)} and deviation {numbers(std)}, {wanted.dataset} has {numbers(wanted.mean)} and {numbers(wanted.std)}"
+        )
+        raise UserError(f"{path}: {found}: was it normalised otherwise? see --as and --normalised; --anyway takes it as it is")
+
+
+def numbers(values: Tensor | list[float]) -> str:
+    """A few numbers in words."""
+    return " ".join(f"{value:.2f}" for value in values)
+
+
+def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
+    """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken. Raises UserError otherwise."""
+    classes = len(wanted.classes)
+    if not isinstance(labels, Tensor) or len(labels) != count:
+        raise UserError(f"{path}: found {len(labels) if isinstance(labels, Tensor) else 'no'} labels for {count} images")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and labels.shape[1] == classes and labels.is_floating_point():
+        return soft(path, labels.detach().float())
+    if labels.ndim != 1 or labels.is_floating_point() and not torch.equal(labels, labels.round()):
+        raise UserError(f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}] or [{count}, {classes}]")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(f"{path}: labels run from {int(labels.min())} to {int(labels.max())}, {wanted.dataset} has 0 to {classes - 1}")
+    return labels.long()
+
+
+def soft(path: Path, labels: Tensor) -> Tensor:
+    """Probabilities [n, C]. Raises UserError for what is no number."""
+    if not labels.isfinite().all():
+        raise UserError(f"{path}: labels that are not finite")
+    if (labels >= 0).all() and torch.allclose(labels.sum(1), torch.ones(len(labels)), atol=1e-3):
+        return labels / labels.sum(1, keepdim=True)
+    say(f"{path}: labels are logits; their softmax is taken")
+    return labels.softmax(1)

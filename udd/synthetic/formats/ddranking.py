@@ -1,0 +1,27 @@
+"""DD-Ranking: decoded images and labels as tensors, normalised by CIFAR-10's mean and deviation also for CIFAR-100, or a folder of images.
+
+NUS-HPC-AI-Lab/DD-Ranking: `images.pt` [n, K, H, W] and `labels.pt`, hard [n] or soft [n, C], class by class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from udd.synthetic.formats import folder, mtt
+from udd.synthetic.formats.content import Found, Wanted
+from udd.synthetic.formats.statistics import statistics
+
+
+def by(wanted: Wanted) -> Wanted:
+    """What is wanted, with DD-Ranking's normalisation."""
+    return wanted._replace(normalised=wanted.normalised or statistics("ddranking", wanted.dataset))
+
+
+def read(path: Path, wanted: Wanted) -> Found:
+    """Images in [0, 1] and labels, of a folder or of images.pt. Raises UserError if a file is another."""
+    return folder.read(path, wanted) if path.is_dir() else mtt.read(path, by(wanted))
+
+
+def write(path: Path, found: Found, wanted: Wanted) -> None:
+    """Write images.pt and labels.pt."""
+    mtt.write(path, found._replace(rate=None), by(wanted))

@@ -1,0 +1,73 @@
+"""PNG files by class, 8 bits a channel: what any image viewer, torchvision's ImageFolder and the Hugging Face `imagefolder` read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from udd.errors import UserError
+from udd.synthetic.formats.content import Found, Wanted, as_images
+
+
+def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
+    """The folder of a class: its name, or its number. Raises UserError if there is neither."""
+    number = sorted(path.glob("[0-9]*"))
+    named = [path / wanted.classes[label], *(each for each in number if each.name.isdecimal() and int(each.name) == label)]
+    found = next((each for each in named if each.is_dir()), None)
+    if found is None:
+        raise UserError(f"{path}: no folder {wanted.classes[label]} or {label}; expected one for each of the {len(wanted.classes)} classes")
+    return found
+
+
+def pixels(file: Path, channels: int) -> torch.Tensor:
+    """One image, uint8 [K, H, W]. Raises UserError if it is none."""
+    try:
+        with Image.open(file) as image:
+            found = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"{file}: not an image that can be read ({' '.join(str(error).split())[:100]})") from None
+    return torch.from_numpy(found.copy()).view(*found.shape[:2], channels).movedim(-1, 0)
+
+
+def read(path: Path, wanted: Wanted) -> Found:
+    """The images of all classes. Raises UserError if one is missing, or an image has another size."""
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; expected one with a folder a class")
+    images, labels = [], []
+    for label in range(len(wanted.classes)):
+        folder = class_folder(path, label, wanted)
+        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+        found = [pixels(file, wanted.shape[0]) for file in files]
+        strange = [(file, each) for file, each in zip(files, found, strict=True) if tuple(each.shape) != tuple(wanted.shape)]
+        if strange:
+            raise UserError(f"{strange[0][0]}: {list(strange[0][1].shape)} [K, H, W], those of {wanted.dataset} are {list(wanted.shape)}")
+        images += found
+        labels += [label] * len(found)
+    if not images:
+        raise UserError(f"{path}: no images in its class folders")
+    return Found(as_images(path, torch.stack(images), wanted), torch.tensor(labels))
+
+
+def write(path: Path, found: Found, wanted: Wanted) -> None:
+    """Write PNGs, rounded to 8 bits, into a new folder. Raises UserError if there is something at `path`, or labels are soft."""
+    if path.exists():
+        raise UserError(f"{path}: there already; name a new folder")
+    if found.labels.ndim > 1:
+        raise UserError(f"{path}: a folder holds hard labels, these are soft; export to mtt or frepo")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for number, (image, label) in enumerate(zip((found.images * 255).round().byte(), found.labels.tolist(), strict=True)):
+            folder = part / wanted.classes[label].replace("/", "_")
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(image.movedim(0, -1).squeeze(-1).numpy()).save(folder / f"{number:05d}.png")
+        part.chmod(0o755)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

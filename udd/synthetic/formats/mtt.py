@@ -1,0 +1,42 @@
+"""MTT and DATM: `images_best.pt`, beside it `labels_best.pt` (hard, or logits as DATM learns them) and `lr_best.pt`, a learned rate.
+
+GeorgeCazenavette/mtt-distillation, distill.py: normalised as DC's, unless by ZCA; then `images_zca_best.pt` holds them with the whitening undone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from udd.errors import UserError
+from udd.synthetic.formats import pickles
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, unnormalised
+from udd.synthetic.formats.statistics import statistics
+
+
+def beside(path: Path, what: str) -> Path:
+    """The file of labels or of the rate that belongs to one of images. Raises UserError if its name says none."""
+    if "images" not in path.name:
+        raise UserError(f"{path}: expected a name with `images` in it, as images_best.pt, beside which labels_best.pt lies")
+    return path.with_name(path.name.replace("images_zca", what).replace("images", what))
+
+
+def read(path: Path, wanted: Wanted) -> Found:
+    """The images, in [0, 1], labels and rate. Raises UserError if a file is another."""
+    images = as_images(path, pickles.read(path), wanted)
+    labels = as_labels(beside(path, "labels"), pickles.read(beside(path, "labels")), len(images), wanted)
+    rate = beside(path, "lr")
+    learned = pickles.read(rate) if rate.exists() else None
+    if learned is not None and (not isinstance(learned, Tensor | float) or not float(learned) > 0):
+        raise UserError(f"{rate}: found no rate above 0")
+    return Found(unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)), labels, None if learned is None else float(learned))
+
+
+def write(path: Path, found: Found, wanted: Wanted) -> None:
+    """Write the two or three files; `path` is that of the images."""
+    pickles.write(beside(path, "labels"), found.labels)
+    if found.rate is not None:
+        pickles.write(beside(path, "lr"), torch.tensor(found.rate))
+    pickles.write(path, normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset)))

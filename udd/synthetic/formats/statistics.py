@@ -1,0 +1,29 @@
+"""By which mean and standard deviation the field's codes normalise their images."""
+
+from __future__ import annotations
+
+from udd.errors import UserError
+
+Statistics = tuple[list[float], list[float]]
+
+CIFAR: Statistics = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010])
+# utils.py of VICO-UoE/DatasetCondensation (DC, DSA, DM), and of GeorgeCazenavette/mtt-distillation after it.
+DC: dict[str, Statistics] = {
+    "mnist": ([0.1307], [0.3081]),
+    "fashionmnist": ([0.2861], [0.3530]),
+    "svhn": ([0.4377, 0.4438, 0.4728], [0.1980, 0.2010, 0.1970]),
+    "cifar10": CIFAR,
+    "cifar100": ([0.5071, 0.4866, 0.4409], [0.2673, 0.2564, 0.2762]),
+    "imagenet": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+}
+DD_RANKING = DC | {"cifar100": CIFAR}  # NUS-HPC-AI-Lab/DD-Ranking
+CONVENTIONS = {"dc": DC, "ddranking": DD_RANKING}
+
+
+def statistics(convention: str, dataset: str, table: dict[str, dict[str, Statistics]] = CONVENTIONS) -> Statistics:
+    """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises UserError if none is known."""
+    known = table[convention]
+    kind = max((name for name in known if dataset.lower().replace("-", "").startswith(name)), key=len, default=None)
+    if kind is None:
+        raise UserError(f"{convention}: no mean and deviation known for {dataset}; give them: --normalised MEAN,.. STD,..")
+    return known[kind]
