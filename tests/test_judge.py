@@ -25,7 +25,7 @@ def place(tmp_path_factory) -> Path:
         "test_images": noise(12, 8, 8, 3, seed=1),
         "test_labels": labels(12, 3),
     }
-    np.savez(folder / "data.npz", **parts)
+    np.savez(folder / "data.npz", **parts)  # type: ignore[arg-type]
     data = udd.dataset(folder / "data.npz")
     udd.distill(data, "udd", 1, checkpoint=folder / "run", outer=1, inner=1, width=4, net_images=4, batch_real=4, scales=["half"], selected=2).save(
         folder / "ours.safetensors"

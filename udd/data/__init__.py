@@ -35,6 +35,7 @@ Any kind takes `size`. Every class needs training and test images; mean and stan
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,7 +124,9 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
 
 def parser() -> Parser:
     """The command line of `udd data`."""
-    made = Parser(prog="udd data", description="Pack a data set and write its manifest.")
+    made = Parser(
+        prog="udd data", description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own images first."
+    )
     made.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--dataset", help="without --config: the data set's name in params.yaml")
@@ -135,10 +138,15 @@ def parser() -> Parser:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Prepare one data set and write its manifest."""
+    """Prepare one data set and write its manifest; or check one's own images."""
     from udd.data.packing import prepare
 
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["check"]:
+        from udd.data.checking import run as check
+
+        return check(words[1:])
+    args = parser().parse_args(words)
     config, root, out = resolve(args.config, args.params, args.dataset, args.root, args.out)
     if stands(config, root, out):
         say, manifest = kept, read_json(out)

@@ -1,0 +1,93 @@
+"""What `udd data check` says of one's own images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import noise
+from PIL import Image
+
+from udd.data import run
+from udd.data.checking import side
+from udd.errors import UserError
+
+COUNTS = {"train": {"cat": 22, "dog": 2}, "test": {"cat": 2, "dog": 2}}
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """A folder with classes of 22 and 2 training images of 20 x 24 pixels."""
+    number = 0
+    for part, classes in COUNTS.items():
+        for name, count in classes.items():
+            (tmp_path / "pets" / part / name).mkdir(parents=True)
+            for each in range(count):
+                Image.fromarray(noise(1, 20, 24, 3, seed=(number := number + 1))[0]).save(tmp_path / "pets" / part / name / f"{each}.png")
+    return tmp_path / "pets"
+
+
+def told(source: Path, capsys, *words: str) -> dict[str, Any]:
+    run(["check", str(source), "--json", *words])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_counts_sizes_and_a_beginning(pets: Path, capsys) -> None:
+    found = told(pets, capsys)
+    assert found["counts"] == COUNTS and found["sizes"] == {"different": 1, "smallest side": 20, "largest side": 24} and found["modes"] == {"RGB": 28}
+    assert found["suggested"]["options"] == ["--ipc", "2", "--size", "16"] and not found["problems"]
+    assert [line.split(":")[0].split(";")[0] for line in found["remarks"]] == [
+        "the largest class has 22 training images, the smallest 2",
+        "fewer than 10 training images",
+    ]
+    run(["check", str(pets)])
+    assert f"udd distill {pets} --ipc 2 --size 16" in capsys.readouterr().out
+
+
+def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
+    for source, target in (("train/cat/0", "train/cat/a"), ("train/cat/1", "test/cat/b"), ("train/cat/2", "train/dog/c")):
+        Image.open(pets / f"{source}.png").save(pets / f"{target}.bmp")  # the same pixels in another file
+    (pets / "train" / "cat" / "notes.txt").write_text("x")
+    found = told(pets, capsys, "--ipc", "2")
+    assert found["duplicates"] == [
+        ["train/cat/0.png", "train/cat/a.bmp"],
+        ["train/cat/1.png", "test/cat/b.bmp"],
+        ["train/cat/2.png", "train/dog/c.bmp"],
+    ]
+    assert found["in_train_and_test"] == [["train/cat/1.png", "test/cat/b.bmp"]] and found["two_classes"] == [["train/cat/2.png", "train/dog/c.bmp"]]
+    assert found["left_out"] == {".txt": 1} and len(found["remarks"]) == 4
+
+
+def test_what_cannot_be_read_is_a_problem(pets: Path, capsys) -> None:
+    (pets / "train" / "dog" / "0.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="1 images cannot be read: train/dog/0.png"):
+        run(["check", str(pets), "--json"])
+    assert list(json.loads(capsys.readouterr().out)["unreadable"]) == ["train/dog/0.png"]
+    (pets / "train" / "dog" / "1.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="class dog has no train image"):
+        run(["check", str(pets)])
+
+
+def test_an_npz(tmp_path: Path, capsys) -> None:
+    images = noise(6, 8, 8)
+    arrays: dict[str, Any] = {"train_images": images, "train_labels": np.arange(6) % 3, "test_images": images[:3], "test_labels": np.arange(3)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    found = told(tmp_path / "a.npz", capsys)
+    assert found["counts"]["train"] == {"0": 2, "1": 2, "2": 2} and found["modes"] == {"L": 9} and len(found["in_train_and_test"]) == 3
+    assert found["suggested"]["options"] == ["--ipc", "2"]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder or file"):
+        run(["check", str(tmp_path / "absent")])
+
+
+def test_a_side_that_most_images_have() -> None:
+    from udd.data.checking import Seen
+
+    assert [side([Seen("train", "a", "", (size, 2 * size), "RGB", "") for size in sizes]) for sizes in ([70, 70, 90, 20], [5], [500, 500])] == [
+        64,
+        16,
+        224,
+    ]
