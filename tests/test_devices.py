@@ -85,7 +85,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
         return run.state
 
 
-@pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "gradient", "activation", "vote", "random", "all")] + [
+@pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "jitter_map", "gradient", "activation", "vote", "random", "all")] + [
     {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"method": "idc"}, {"decode": "windows", "cfc": False},
     {"max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
 ])  # fmt: skip

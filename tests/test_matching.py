@@ -82,7 +82,7 @@ def agrees(problem: Problem) -> None:
         close(got.features[label], feature)
 
 
-@pytest.mark.parametrize("policy", ["jitter", "gradient", "activation", "vote", "random", "all"])
+@pytest.mark.parametrize("policy", ["jitter", "jitter_map", "gradient", "activation", "vote", "random", "all"])
 @pytest.mark.parametrize("cfc", [True, False])
 def test_every_policy_with_and_without_cfc(policy, cfc):
     agrees(Problem(policy=policy, cfc=cfc))

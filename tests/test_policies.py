@@ -90,6 +90,19 @@ def test_jitter_is_the_change_of_a_windows_mean_under_noise(images, kind):
     close(policies.jitter(model, images, boxes, MEAN, STD, kind, 0.05, 3, generator()), expected)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "uniform", "salt_and_pepper"])
+def test_a_jitter_map_is_the_mean_of_every_places_change(images, kind):
+    side = images.shape[-1]
+    model, boxes, source = network(side=side), corner_boxes(side, ALL), generator()
+    copies = [policies.jittered(images, kind, 0.05, source) for _ in range(3)]
+    expected = []
+    for i, image in enumerate(images):
+        before, *after = (model.features(normalised(each))[0][0].mean(0).detach() for each in (image, *(copy[i] for copy in copies)))
+        changed = (before - sum(after) / 3).abs()
+        expected.append(torch.tensor(means(changed, boxes, side), dtype=torch.float64))
+    close(policies.jitter_map(model, images, boxes, MEAN, STD, kind, 0.05, 3, generator()), expected)
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "uniform"])
 def test_additive_noise_has_mean_0_and_deviation_sigma(kind):
     image = noise(8, 3, 60, 60)

@@ -79,7 +79,7 @@ def search(own: Section, network: Model, images: int) -> Steps:
         "activation": batched("forward", network, images, each),
         "gradient": batched("saliency", network, images, each),  # at most: from a block's map there is less to go back
     }
-    return together(*policies.values()) if own["policy"] == "vote" else policies.get(own["policy"], {})
+    return together(*policies.values()) if own["policy"] == "vote" else policies.get(own["policy"].removesuffix("_map"), {})
 
 
 def own_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:

@@ -27,10 +27,15 @@ def window_means(maps: Tensor, boxes: Tensor, side: int, grow: int = 0) -> Tenso
 
 
 @torch.no_grad()
+def activation_maps(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
+    """The activation maps of many images, a few at a time. [B, h, w]."""
+    return torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(portion(images.shape[-1]))])
+
+
+@torch.no_grad()
 def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """Lambda_n: the mean activation in the window (Eq. 1). [B, N]."""
-    maps = torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(portion(images.shape[-1]))])
-    return window_means(maps, boxes, images.shape[-1], network.grow)
+    return window_means(activation_maps(network, images, mean, std, layer), boxes, images.shape[-1], network.grow)
 
 
 def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
@@ -79,6 +84,29 @@ def jitter(
     batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])  # [(1 + M) B, K, H, W]
     responses = activation(network, batch, boxes, mean, std, layer).unflatten(0, (1 + copies, -1))  # [1 + M, B, N]
     return (responses[0] - responses[1:].mean(0)).abs()
+
+
+@torch.no_grad()
+def jitter_map(
+    network: Network,
+    images: Tensor,
+    boxes: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    kind: str,
+    sigma: float,
+    copies: int,
+    generator: torch.Generator,
+    layer: int = -1,
+) -> Tensor:
+    """Eqs. 2 to 4 read place by place: the window's mean of |A - mean of A over jittered copies|, A the activation map. [B, N].
+
+    As printed, changes of opposite sign cancel in a window's mean before the absolute value is taken, so that mostly noise is left, and less of it
+    the larger the window is.
+    """
+    batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])  # [(1 + M) B, K, H, W]
+    maps = activation_maps(network, batch, mean, std, layer).unflatten(0, (1 + copies, -1))  # [1 + M, B, h, w]
+    return window_means((maps[0] - maps[1:].mean(0)).abs(), boxes, images.shape[-1], network.grow)
 
 
 def ranks(scores: Tensor) -> Tensor:
@@ -145,11 +173,13 @@ def scores(
         return reranked(gradient(network, images, labels, boxes, mean, std, at), own["ranking"])
     if policy == "jitter":
         return reranked(jitter(network, images, boxes, mean, std, *noise, layer), own["ranking"])
+    if policy == "jitter_map":
+        return reranked(jitter_map(network, images, boxes, mean, std, *noise, layer), own["ranking"])
     if policy == "vote":
         each = ("jitter", "gradient", "activation")
         found = [scores(network, images, labels, boxes, mean, std, own | {"policy": name}, generator) for name in each]
         return vote(found, own["selected"])
-    raise ValueError(f"policy {policy}: expected jitter, gradient, activation, vote or random")
+    raise ValueError(f"policy {policy}: expected jitter, jitter_map, gradient, activation, vote or random")
 
 
 def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, own: dict, generator: torch.Generator) -> Tensor:
