@@ -15,14 +15,20 @@ from udd.reports.figures.style import save, start
 NAMES = ["$5_to_$10", "under $5 or $3", "$x^2$", "x^2 & y_1%", "a\\$b", "\\frac", "猫", "한국어", "Ünïcode", "😀 cat", "a\nb\tc", "{}"]
 
 
+def forget() -> None:
+    """What was found among other fonts, here and by matplotlib."""
+    lettering.other_font.cache_clear()
+    type(font_manager.fontManager)._findfont_cached.cache_clear()  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def no_other_font(monkeypatch):
     """A machine with the default font alone."""
     default = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [font for font in font_manager.fontManager.ttflist if font.fname == default])
-    lettering.other_font.cache_clear()
+    forget()
     yield
-    lettering.other_font.cache_clear()
+    forget()
 
 
 def drawn(name: str) -> str:

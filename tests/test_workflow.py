@@ -89,10 +89,8 @@ def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(wor
     job = workspace.path / "udd/evaluation/job.py"
     whole = job.read_text()
     workspace.edit(seeds={"evaluate": [0, 1, 2]})
-    failing = 'def attempted(configs, *rest):\n    if configs[0]["network"] == 2:\n        raise UserError("no third network")\n'
-    workspace.replace(
-        "udd/evaluation/job.py", "def record(", f"whole_attempt = attempted\n\n\n{failing}    return whole_attempt(configs, *rest)\n\n\ndef record("
-    )
+    failing = 'def evaluate(config, *rest):\n    if config["network"] == 2:\n        raise UserError("no third network")\n'
+    workspace.replace("udd/evaluation/job.py", "def record(", f"whole = evaluate\n\n\n{failing}    return whole(config, *rest)\n\n\ndef record(")
     assert "no third network" in workspace.run("snakemake", "--cores", "1", target, fails=True)
     assert not record.exists()  # or it would pass for finished
     job.write_text(whole)
