@@ -26,7 +26,7 @@ def no_other_font(monkeypatch):
     """A machine with the default font alone."""
     default = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [font for font in font_manager.fontManager.ttflist if font.fname == default])
-    forget()
+    lettering.other_font.cache_clear()
     yield
     forget()
 
