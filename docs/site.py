@@ -7,7 +7,7 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parent.parent
 OUT = re.compile(r"(!?)\[([^\]]*)\]\(\.\./([^)#]+)[^)]*\)")
-PICTURES = ("results/cpu/figures", "results/cpu-ipc10/figures")
+PICTURES = ("results/cpu/figures", "results/cpu-long/figures")
 
 
 def on_files(files, config):
