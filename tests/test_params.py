@@ -204,6 +204,6 @@ def test_numbers_that_are_not_finite_are_refused(value):
     assert f"datasets.svhn.evaluate.decay_at.1: found {value}, expected" in refused({"datasets": {"svhn": {"evaluate": {"decay_at": [0.5, value]}}}})
 
 
-@pytest.mark.parametrize("over", [["experiments/demo.yaml"], ["experiments/cpu.yaml"], ["experiments/cpu.yaml", "experiments/cpu-ipc10.yaml"], ["experiments/cpu.yaml", "experiments/cpu-long.yaml"]])
+@pytest.mark.parametrize("over", [["demo"], ["cpu"], ["cpu", "cpu-ipc10"], ["cpu", "cpu-long"]])
 def test_the_files_that_are_laid_over_are_sound(over):
-    assert load([ROOT / name for name in ["params.yaml", *over]])["tables"]["main"]
+    assert load([ROOT / "params.yaml", *(ROOT / "experiments" / f"{name}.yaml" for name in over)])["tables"]["main"]
