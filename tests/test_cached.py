@@ -19,8 +19,8 @@ from torch import Tensor
 from udd.config.caches import cache_config, meets_cache
 from udd.config.params import overlay
 from udd.config.plan import Cell, canonical, set_config
-from udd.config.sections import METHODS, distils
-from udd.methods import PROXIES, module
+from udd.config.sections import CACHED_ONLY, METHODS, distils
+from udd.methods import EXPERTS, OWN, module
 from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.networks.streams import stream
@@ -291,7 +291,8 @@ def test_an_edit_of_the_cache_concerns_no_set_that_meets_fresh_networks():
 
 @pytest.mark.parametrize("method", [name for name in METHODS if distils(name)])
 def test_whether_a_method_meets_a_cache_is_what_its_module_says(method):
-    assert meets_cache({"method": method, "distill": CACHE}) == (module(method).MEETS == PROXIES)
+    assert meets_cache({"method": method, "distill": CACHE}) == (module(method).MEETS != OWN)
+    assert (method in CACHED_ONLY) == (module(method).MEETS == EXPERTS)
     assert not meets_cache({"method": method, "distill": CACHE | {"networks": "fresh"}})
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from udd import methods
 from udd.evaluation.views import every
 from udd.methods import descent
-from udd.methods.descent import learning_rate
 from udd.methods.udd import begin
+from udd.methods.updates import learning_rate
 from udd.objectives.matching import Matched, matching_step, mean_features
 from udd.synthetic import initial
 from udd.synthetic.regions import corner_boxes, grid_boxes
@@ -72,7 +72,7 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
 @pytest.mark.parametrize("ipc", [1, 10, 50])
 def test_the_rate_is_halved_thrice_and_scaled_by_ipc(outer, factor, ipc):
     schedule = options(image_lr_decay_at=[0.6, 0.8, 0.9], outer=2000)
-    assert learning_rate(schedule, ipc, outer) == pytest.approx(0.005 * ipc / 10 * factor)
+    assert learning_rate(schedule, outer) == pytest.approx(0.005 * factor)
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ CASES: dict[str, dict[str, Any]] = {
     "random": config(policy="random", ipc=1),
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),
+    "dance": of_method("dance"),
+    "ncfm": of_method("ncfm"),
+    "udd-features": of_method("udd-features"),
 }
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import network as tiny_network
-from tiny import noise
+from tiny import noise, params
 from torch import nn
 from torch.nn import functional as F
 
@@ -169,9 +169,9 @@ def test_batches_are_as_few_as_hold_all_images_and_nearly_of_one_size(count, siz
 @given(st.integers(1, 5000), st.integers(1, 500), st.integers(1, 100))
 def test_steps_become_the_nearest_whole_epochs(steps, count, batch):
     recipe = {"epochs": 7, "steps": steps, "batch": batch}
-    found, each = module.epochs(recipe, count), module.steps_an_epoch(count, batch)
+    found, each = module.epochs(recipe, count, 10), module.steps_an_epoch(count, batch)
     assert found >= 1 and (found == 1 or abs(found * each - steps) <= each / 2)
-    assert module.epochs(recipe | {"steps": 0}, count) == module.epochs({"epochs": 7, "batch": batch}, count) == 7
+    assert module.epochs(recipe | {"steps": 0}, count, 10) == module.epochs({"epochs": 7, "batch": batch}, count, 10) == 7
 
 
 def test_views_are_asked_for_each_epoch_and_are_what_it_trains_on():
@@ -243,3 +243,11 @@ def test_a_gpu_passes_fewer_large_images_at_once_and_a_cpu_always_as_many():
     gpu = torch.device("cuda")
     assert [module.forward_batch(gpu, side) for side in (8, 28, 32, 64, 224, 5000)] == [1000, 1000, 1000, 250, 20, 1]
     assert {module.forward_batch(torch.device("cpu"), side) for side in (8, 32, 224)} == {50}
+
+
+@pytest.mark.parametrize(("each", "lasting"), [(1, 3000), (2, 2000), (10, 2000), (11, 1500), (90, 1000), (501, 300)])
+def test_epochs_may_follow_from_the_images_a_class(each, lasting):
+    """IDC's rule for ImageNet, as params.yaml has it."""
+    recipe = params()["datasets"]["imagenet10"]["evaluate"] | {"batch": 64}
+    assert module.epochs(recipe, 10 * each, 10) == lasting
+    assert module.epochs(recipe | {"steps": 40}, 10 * each, 10) != lasting

@@ -19,6 +19,7 @@ from udd.networks.streams import stream
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "image_lr_decay_at": [0.5]}
+SMALL |= {"cache_networks": 2, "cache_ages": 3, "cache_spacing": 1}
 
 
 @cache

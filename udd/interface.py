@@ -14,7 +14,7 @@ import torch
 
 from udd.config import params as parameters
 from udd.config import plan
-from udd.config.caches import cache_name
+from udd.config.caches import cache_name, check_networks
 from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
 from udd.data import load as load_pinned
@@ -143,6 +143,7 @@ def distill(
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
     data = data.to(place)
+    check_networks(config)
     if not distils(config["method"]):
         return coresets.as_set(coresets.coreset(config, data, place), data, config, provenance("udd.methods.coresets", place))
     smallest = min(torch.bincount(data.train_labels, minlength=len(data.classes)).tolist())
@@ -199,5 +200,5 @@ def evaluate(
     work = Work(images.to(place), labels.to(place), None, len(images))
     config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
     found = [accuracy(config | {"network": network}, data.to(place), work, place) for network in range(networks)]
-    steps = epochs(recipe, len(images)) * steps_an_epoch(len(images), recipe["batch"])
+    steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
     return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found])

@@ -6,7 +6,8 @@ import hashlib
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
-from udd.config.sections import OWN_NETWORKS, distils
+from udd.config.sections import CACHED_ONLY, OWN_NETWORKS, distils
+from udd.errors import UserError
 
 Config = dict[str, Any]
 KEYS = ("network", "width", "pretrain_epochs", "batch_real", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
@@ -15,6 +16,16 @@ KEYS = ("network", "width", "pretrain_epochs", "batch_real", "matching_augment",
 def meets_cache(config: Config) -> bool:
     """Whether a set of this configuration is made with cached networks."""
     return distils(config["method"]) and config["method"] not in OWN_NETWORKS and config["distill"]["networks"] == "cached"
+
+
+def check_networks(config: Config) -> None:
+    """Raise UserError if a set's method does not meet the networks that its configuration names."""
+    method, distill = config["method"], config.get("distill", {})
+    if method in CACHED_ONLY and distill["networks"] != "cached":
+        found = f"{config['variant']}: found networks: {distill['networks']}"
+        raise UserError(f"{found}; {method} takes weights from trained networks: write networks: cached")
+    if meets_cache(config) and method not in CACHED_ONLY and not distill["cache_draws"]:
+        raise UserError(f"{config['variant']}: found cache_draws: 0, a cache of weights alone; {method} reads what they were shown: 1 or more")
 
 
 def cache_config(config: Config) -> Config:

@@ -17,12 +17,16 @@ METHODS: dict[str, tuple[str, ...]] = {
     "idc": ("distill", "idc"),
     "dm": ("distill",),
     "dsa": ("distill", "dsa"),
+    "dance": ("distill", "dance"),
+    "ncfm": ("distill", "ncfm"),
+    "udd_features": ("distill", "udd", "udd_features"),
     "random": (),
     "herding": ("coreset",),
     "forgetting": ("coreset",),
     "full": (),
 }
 OWN_NETWORKS = ("dsa",)  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
+CACHED_ONLY = ("dance", "ncfm")  # methods that take weights from cached networks
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 
 

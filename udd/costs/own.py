@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from udd import methods
+from udd.config.caches import meets_cache
 from udd.config.plan import canonical
 from udd.costs.flops import flop
 from udd.costs.schedule import Section, Steps, model
@@ -23,6 +24,7 @@ from udd.costs.steps import Step, new_network
 from udd.data import Dataset
 from udd.networks.augment import draw
 from udd.objectives.execution import EAGER
+from udd.objectives.matching import Target
 from udd.proxies.meeting import Meeting
 
 CPU = torch.device("cpu")
@@ -43,7 +45,12 @@ def meeting(config: Section, sizes: Sizes) -> Meeting:
     real = torch.zeros(sizes.classes, distill["batch_real"], sizes.channels, sizes.side, sizes.side, dtype=torch.uint8)
     draws, half = draw(distill["matching_augment"], sizes.classes, sizes.side, random), torch.full((sizes.channels,), 0.5)
     network = new_network(model(distill, sizes), CPU)
-    return Meeting(network, real, draws, half, half, random, random, EAGER, 0, 0, logged=False, anew=True)
+    weights = tuple(weight.detach() for weight in network.parameters())
+    met = Meeting(network, real, draws, half, half, random, random, EAGER, 0, 0, logged=False, anew=True)
+    if methods.module(config["method"]).MEETS == methods.PROXIES and meets_cache(config):
+        embedding = torch.zeros(sizes.classes, network.classifier.in_features)
+        return met._replace(target=Target(tuple(torch.zeros(sizes.classes, *weight.shape) for weight in weights), embedding))
+    return met._replace(expert=lambda age: weights)
 
 
 @cache

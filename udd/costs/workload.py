@@ -105,7 +105,7 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     config = plan.evaluation_config(params, record)
     recipe = config["evaluate"]
     network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["views"], sizes)
-    lasting = epochs(recipe, images)
+    lasting = epochs(recipe, images, sizes.classes)
     compiled = compiles(recipe["compile"], network, lasting * images, device)
     trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
     tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"])))

@@ -89,7 +89,7 @@ class Work(NamedTuple):
 
 def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
     """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %, and the seconds it took."""
-    recipe, begun = recipe_for(config, work.decoded), time.perf_counter()
+    recipe, begun = recipe_for(config, work.decoded, len(dataset.classes)), time.perf_counter()
     network, generator = begin(config, dataset, device)
     trained: Any = compiled(network) if worth_compiling(recipe, network, work.images) else network
     found: list[tuple[int, float]] = []
@@ -104,9 +104,9 @@ def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device)
     return results(found) | {"seconds": round(time.perf_counter() - begun, 3)}
 
 
-def recipe_for(config: Config, images: int) -> Config:
+def recipe_for(config: Config, images: int, classes: int) -> Config:
     """The recipe with the epochs that it comes to for so many images an epoch."""
-    return config["evaluate"] | {"epochs": epochs(config["evaluate"], images)}
+    return config["evaluate"] | {"epochs": epochs(config["evaluate"], images, classes)}
 
 
 def title(config: Config) -> str:
@@ -165,7 +165,7 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[W
     return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
 
 
-def trained(config: Config, work: Work) -> dict[str, int]:
+def trained(config: Config, work: Work, classes: int) -> dict[str, int]:
     """How long each network is trained: epochs, and SGD steps."""
-    recipe = recipe_for(config, work.decoded)
+    recipe = recipe_for(config, work.decoded, classes)
     return {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}

@@ -89,7 +89,7 @@ def record(
     """
     precision.warn(config["evaluate"]["precision"], device)
     work, account = training_set(config, dataset, path)
-    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work)
+    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work, len(dataset.classes))
     made["networks"] = dict(found)
     failures = []
     for network in (each for each in networks if str(each) not in found):

@@ -3,7 +3,7 @@ a file of its keys in udd.config.sections.
 
 A method's module has, with plain tensors (udd.methods.udd is the model):
 
-    MEETS = PROXIES                                  or OWN: the networks that its steps meet
+    MEETS = PROXIES                                  or OWN, or EXPERTS: the networks that its steps meet
     begin(config, data, generator) -> State          a NamedTuple of tensors (or tuples of tensors), `images` [C, B, K, H, W] among them
     step(state, meeting, config) -> (State, Scalars) one step; Scalars: name -> [C] or [], the columns of the curve and what the log says
     end_network(state, meeting, config) -> State     after the last step on a network
@@ -19,7 +19,7 @@ from typing import Any
 from udd.config.caches import meets_cache
 from udd.config.sections import distils
 
-PROXIES, OWN = "proxies", "own"  # networks trained on real images alone (udd.proxies), or the method's
+PROXIES, OWN, EXPERTS = "proxies", "own", "experts"  # networks trained on real images alone (udd.proxies), the method's, or weights of cached ones
 
 
 def name(method: str) -> str:

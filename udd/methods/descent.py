@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from udd.methods.updates import learning_rate, momentum_step
 from udd.objectives.losses import moving_average
 from udd.objectives.matching import Matched, Work, matching_step, mean_features
 from udd.proxies.meeting import Meeting, Scalars
@@ -39,8 +40,8 @@ def descend(state: State, pairs: Tensor, among: Windows, own: Config, meeting: M
     work = Work(state.images, pairs, among, averages, own)
     given = (meeting.real, meeting.draws, meeting.mean, meeting.std, meeting.logged, meeting.execution)
     got = meeting.execution.play(matching_step, meeting.network, work, *given, meeting.target)  # lines 5, 7
-    velocity = options["image_momentum"] * state.velocity + got.gradient
-    images = state.images - learning_rate(options, config["ipc"], meeting.outer) * velocity
+    rate = learning_rate(options, meeting.outer) * config["ipc"] / 10  # IDC's rule
+    images, velocity = momentum_step(state.images, state.velocity, got.gradient, rate, options["image_momentum"])
     averages = moving_average(averages, got.features, own["cfc_average"])
     return State(images, velocity, averages), scalars(got, own) if meeting.logged else losses(got, own)
 
@@ -62,12 +63,6 @@ def scalars(got: Matched, own: Config) -> Scalars:
     """The losses [C], and the norms over all pixels of each one's gradient []."""
     cfc = torch.zeros_like(got.gradient) if got.gradient_cfc is None else got.gradient_cfc
     return losses(got, own) | {"grad_norm_gradient": (got.gradient - cfc).norm(), "grad_norm_cfc": cfc.norm()}
-
-
-def learning_rate(options: Config, ipc: int, outer: int) -> float:
-    """The pixels' rate: image_lr x IPC/10 (IDC's rule), decayed after the given fractions of the outer iterations (Sec. 3)."""
-    passed = sum(outer >= round(at * options["outer"]) for at in options["image_lr_decay_at"])
-    return options["image_lr"] * ipc / 10 * options["image_lr_decay"] ** passed
 
 
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:

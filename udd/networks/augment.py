@@ -13,9 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from udd.errors import UserError
+
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 CROP, CUTOUT, SCALE, ROTATE = 0.125, 0.5, 1.2, 15.0  # share of the side, share of the side, largest ratio, degrees
 AREA, ASPECT = 0.5, 4 / 3  # of a resized crop: the smallest share of the image, the largest ratio of its sides
+
+JITTER, LUMA = 0.4, (0.299, 0.587, 0.114)
+EIGENVALUES = (0.2175, 0.0188, 0.0045)
+EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))  # in columns
 
 Draws = dict[str, Tensor]
 
@@ -78,6 +84,8 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
 
     draws: Draws = {}
     for op in ops:
+        if op in ON_PIXELS:
+            continue
         if op == "color":
             draws["color"] = uniform(3)
         elif op == "cutout":
@@ -91,6 +99,49 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
             theta = torch.stack([affine(name, u, side) for name in names])[which, torch.arange(n, device=u.device)]  # [n, 3, 3]
             draws["affine"] = draws["affine"] @ theta if "affine" in draws else theta
     return draws
+
+
+def on_pixels(images: Tensor, ops: Sequence[str], generator: torch.Generator) -> Tensor:
+    """Those of the operations that are made for pixels in [0, 1], before they are normalised, with a draw an image. [B, K, H, W].
+
+    Raises UserError where lighting meets images that are not of three channels.
+    """
+    for op in ops:
+        if op in ON_PIXELS:
+            images = ON_PIXELS[op](images, generator)
+    return images
+
+
+def grey(images: Tensor) -> Tensor:
+    """The luma of images of three channels, or the one channel. [B, K, H, W] -> [B, 1, H, W]."""
+    return (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True) if images.shape[1] == 3 else images.mean(1, keepdim=True)
+
+
+def photometric(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and saturation in an order of each image's own, each by up to 0.4 (IDC's evaluation on ImageNet).
+
+    An image is mixed with black, with its mean grey (of the whole image: IDC crops first), or with its grey version, by a share that may be negative.
+    """
+    count, device = len(images), generator.device
+    order = torch.rand(count, 3, generator=generator, device=device).argsort(1)  # [B, 3]: which comes first, second, third
+    share = (2 * torch.rand(count, 3, generator=generator, device=device) - 1).to(images.dtype) * JITTER
+    for place in range(3):
+        at, plain = share[:, place].view(-1, 1, 1, 1), grey(images)
+        others = torch.stack([torch.zeros_like(images), plain.mean((2, 3), keepdim=True).expand_as(images), plain.expand_as(images)])  # [3, B, ...]
+        images = torch.lerp(images, others[order[:, place], torch.arange(count, device=device)], at)
+    return images
+
+
+def lighting(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise along the principal components of ImageNet's colours (Krizhevsky et al. 2012), of deviation 0.1, one an image."""
+    if images.shape[1] != 3:
+        raise UserError(f"augment: lighting: found images of {images.shape[1]} channels, expected three; leave it out")
+    alpha = 0.1 * torch.randn(len(images), 3, generator=generator, device=generator.device).to(images.dtype)
+    colour = (alpha * images.new_tensor(EIGENVALUES)) @ images.new_tensor(EIGENVECTORS).T  # [B, 3]
+    return images + colour.view(-1, 3, 1, 1)
+
+
+ON_PIXELS = {"photometric": photometric, "lighting": lighting}
 
 
 def pick(draws: Draws, index: int) -> Draws:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from udd.errors import UserError
-from udd.networks.augment import as_float, augment, cutmix, normalise
+from udd.networks.augment import as_float, augment, cutmix, normalise, on_pixels
 from udd.networks.precision import Precision, rounded
 from udd.networks.replay import called, player
 
@@ -84,7 +84,8 @@ def sgd_step(
     Of the recipe it reads augment, cutmix_beta and cutmix_p. Returns the loss [] and the logits [B, C] before the step, without a
     graph; they stay on the device.
     """
-    inputs = augment(normalise(as_float(images), mean, std), recipe["augment"], generator, shared=False)
+    pixels = on_pixels(as_float(images), recipe["augment"], generator)
+    inputs = augment(normalise(pixels, mean, std), recipe["augment"], generator, shared=False)
     inputs, first, second, share = cutmix(inputs, labels, recipe["cutmix_beta"], recipe["cutmix_p"], generator)
     loss, logits = loss_of(network, inputs, first, second, share)
     optimizer.step(torch.autograd.grad(loss, optimizer.param_groups[0]["params"]))
@@ -116,11 +117,12 @@ def steps_an_epoch(count: int, size: int) -> int:
     return -(-count // size)
 
 
-def epochs(recipe: Mapping[str, Any], count: int) -> int:
-    """The epochs that a recipe trains on so many images: `epochs`, or the whole epochs nearest to its `steps` where it has them (at least one)."""
-    if not recipe.get("steps"):
-        return recipe["epochs"]
-    return max(1, round(recipe["steps"] / steps_an_epoch(count, recipe["batch"])))
+def epochs(recipe: Mapping[str, Any], count: int, classes: int) -> int:
+    """The epochs that a recipe trains on so many images of so many classes: the whole epochs nearest to its `steps` where it has them (at least
+    one), else those of the first bound in `epochs_by_images` that the images a class do not exceed, else `epochs`."""
+    if recipe.get("steps"):
+        return max(1, round(recipe["steps"] / steps_an_epoch(count, recipe["batch"])))
+    return next((lasting for bound, lasting in recipe.get("epochs_by_images", []) if count <= bound * classes), recipe["epochs"])
 
 
 def train(

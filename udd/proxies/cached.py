@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,19 @@ def recall(path: Path, network: Network, age: int, draw: int) -> tuple[Draws, Ta
         gradients = tuple(whole(f"gradients/{name}", age, draw) for name in weights)
         draws = {name.removeprefix("draws/"): at(name, age, draw) for name in names if name.startswith("draws/")}
         return draws, Target(gradients, whole("features", age, draw))
+
+
+def weights(folder: Path, network: Network, member: int, age: int) -> tuple[Tensor, ...]:
+    """The weights of a cached network at an age, by number, in the order of `network`'s."""
+    with opened(member_path(folder, member), next(network.parameters()).device) as (_, at):
+        names = [f"weights/{name}" for name, _ in network.named_parameters()]
+        return tuple(restored(at(name, age), at(f"scale/{name}", age)) for name in names)
+
+
+def expert(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> Callable[[int], tuple[Tensor, ...]]:
+    """What gives the weights of a random network of the cache, the same at every call, at an age. generator: on the CPU."""
+    member = int(torch.rand((), generator=generator, dtype=torch.float64) * distill["cache_networks"])
+    return partial(weights, folder, network, member)
 
 
 @contextmanager

@@ -97,4 +97,4 @@ def seen(
 
 def stacked(parts: list[Snapshot]) -> Snapshot:
     """Several mappings of the same names as one, with a new first dimension."""
-    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+    return {name: torch.stack([part[name] for part in parts]) for name in (parts[0] if parts else ())}

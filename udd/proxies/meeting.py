@@ -3,6 +3,7 @@ images share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,16 @@ from udd.objectives.execution import Engine
 from udd.objectives.matching import Target
 
 
+def no_expert(age: int) -> tuple[Tensor, ...]:
+    """What a method meets that says nothing of experts."""
+    raise LookupError(f"age {age}: this run has no cache")
+
+
 class Meeting(NamedTuple):
     """real: uint8 [C, R, K, H, W], empty where the target is given; draws: one a class; mean, std [K]; generator: the set's own random stream,
     networks: that of networks a method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are
-    written down; anew: whether the network is another than at the step before; target: of the real batch, where it was computed before."""
+    written down; anew: whether the network is another than at the step before; target: of the real batch, where it was computed before; expert:
+    the weights of a random cached network at an age, for a method that meets EXPERTS."""
 
     network: Network
     real: Tensor
@@ -32,6 +39,7 @@ class Meeting(NamedTuple):
     logged: bool
     anew: bool
     target: Target | None = None
+    expert: Callable[[int], tuple[Tensor, ...]] = no_expert
 
 
 Scalars = dict[str, Tensor]  # name -> [C], one number a class, or []

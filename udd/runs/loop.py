@@ -109,15 +109,16 @@ class Run:
 
     def meeting(self, logged: bool) -> Meeting:
         """What the next step meets."""
-        at, target = self.trajectory, None
-        if self.cache:
+        at, target, experts = self.trajectory, None, self.method.MEETS == methods.EXPERTS
+        which = stream("cpu", "met", self.data.name, self.config["seed"], at.outer, at.inner)  # for all IPC and policies: ablations are paired
+        if self.cache and not experts:
             real = self.data.train_images[:0]
-            which = stream("cpu", "met", self.data.name, self.config["seed"], at.outer, at.inner)  # for all IPC and policies: ablations are paired
             draws, target = cached.meet(self.cache, self.options, at.network, which)
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
-        return Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
+        met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
+        return met._replace(expert=cached.expert(self.cache, self.options, at.network, which)) if self.cache and experts else met
 
     def advance(self, logged: bool) -> Scalars:
         """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from udd.command import Parser, add_common
 from udd.config import files as places
 from udd.config.asked import add_config, asked, named_cell, read_config
-from udd.config.caches import cache_name, meets_cache
+from udd.config.caches import cache_name, check_networks, meets_cache
 from udd.config.params import load as load_params
 from udd.config.plan import canonical, set_config
 from udd.config.sections import METHODS, distils
@@ -75,6 +75,7 @@ def check(config: dict[str, Any]) -> None:
         raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
     if config["method"] not in METHODS or not distils(config["method"]):
         raise UserError(f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets")
+    check_networks(config)
 
 
 def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+Box = tuple[int, int, int, int]
 SCALES = {"third": 1 / 3, "half": 1 / 2, "two_thirds": 2 / 3}
 
 
@@ -27,21 +28,31 @@ class Windows(NamedTuple):
     whole: bool
 
 
-def corner_boxes(side: int, scales: list[str]) -> Tensor:
-    """The candidate windows of an image of `side` pixels: for each scale one in each corner, sides rounded. int64 [4 * len(scales), 4]."""
+def corners(side: int, scales: list[str]) -> list[Box]:
+    """The candidate windows of an image of `side` pixels: for each scale one in each corner, sides rounded."""
     boxes = []
     for scale in scales:
         length = round(side * SCALES[scale])
         end = side - length
         boxes += [(top, left, length, length) for top in (0, end) for left in (0, end)]
-    return torch.tensor(boxes)
+    return boxes
+
+
+def grid(side: int, factor: int) -> list[Box]:
+    """IDC's uniform multi-formation: factor x factor windows that tile the image, edges rounded."""
+    edges = [round(side * i / factor) for i in range(factor + 1)]
+    spans = [(edges[i], edges[i + 1] - edges[i]) for i in range(factor)]
+    return [(top, left, height, width) for top, height in spans for left, width in spans]
+
+
+def corner_boxes(side: int, scales: list[str]) -> Tensor:
+    """UDD's candidates. int64 [4 * len(scales), 4]."""
+    return torch.tensor(corners(side, scales))
 
 
 def grid_boxes(side: int, factor: int) -> Tensor:
-    """IDC's uniform multi-formation: factor x factor windows that tile the image, edges rounded. int64 [factor ** 2, 4]."""
-    edges = [round(side * i / factor) for i in range(factor + 1)]
-    spans = [(edges[i], edges[i + 1] - edges[i]) for i in range(factor)]
-    return torch.tensor([(top, left, height, width) for top, height in spans for left, width in spans])
+    """IDC's windows. int64 [factor ** 2, 4]."""
+    return torch.tensor(grid(side, factor))
 
 
 def resize_matrix(start: int, length: int, side: int) -> Tensor:
@@ -58,22 +69,26 @@ def resize_matrix(start: int, length: int, side: int) -> Tensor:
 
 
 def windows(boxes: Tensor, side: int, whole: bool, like: Tensor) -> Windows:
-    """The windows with their resizing matrices, of the type and on the device of `like`."""
+    """The windows with their resizing matrices, of the type and on the device of `like`. boxes: int64 [N, 4]."""
+    return windows_at([(top, left, height, width) for top, left, height, width in boxes.tolist()], side, whole, like)
+
+
+def windows_at(boxes: list[Box], side: int, whole: bool, like: Tensor) -> Windows:
+    """The same of numbers, so that tensors without memory do as well (udd.costs.own)."""
     identity = torch.eye(side, dtype=torch.float64)
-    spans = boxes.tolist()
-    rows = torch.stack([resize_matrix(top, height, side) for top, _, height, _ in spans] + [identity])
-    columns = torch.stack([resize_matrix(left, width, side) for _, left, _, width in spans] + [identity])
-    return Windows(boxes.to(like.device), rows.to(like), columns.to(like), whole)
+    rows = torch.stack([resize_matrix(top, height, side) for top, _, height, _ in boxes] + [identity])
+    columns = torch.stack([resize_matrix(left, width, side) for _, left, _, width in boxes] + [identity])
+    return Windows(torch.tensor(boxes, dtype=torch.int64, device=like.device).view(-1, 4), rows.to(like), columns.to(like), whole)
 
 
 def corner_windows(side: int, scales: list[str], whole: bool, like: Tensor) -> Windows:
     """UDD's candidates (Sec. 2.2), with the whole image or without."""
-    return windows(corner_boxes(side, scales), side, whole, like)
+    return windows_at(corners(side, scales), side, whole, like)
 
 
 def grid_windows(side: int, factor: int, like: Tensor) -> Windows:
     """IDC's windows, which tile the image."""
-    return windows(grid_boxes(side, factor), side, False, like)
+    return windows_at(grid(side, factor), side, False, like)
 
 
 def all_windows(images: Tensor, among: Windows) -> Tensor:

@@ -1,0 +1,78 @@
+"""DANCE, dual-view distribution alignment (Zhang et al. 2024): first order, on networks between untrained and trained.
+
+Within a class (Sec. 3.2, "pseudo long-term distribution alignment"), the mean embeddings of synthetic and real images are brought together by a
+network whose weights lie between those of a network at its start and at its end. Between classes (Sec. 3.3, "distribution calibration"), the trained
+network is to classify the synthetic images rightly. Images are grids of small ones, as IDC's. The two gradients are added in one step, where
+the authors' code takes one step after the other and goes through the classes in turn; networks come from the cache, so their training is its.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.data import Dataset
+from udd.methods import EXPERTS
+from udd.methods.alignment import alignment, real_embeddings
+from udd.methods.idc import finish
+from udd.methods.updates import learning_rate, momentum_step
+from udd.networks.architectures import Network
+from udd.objectives.features import mean_distance
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic import initial
+from udd.synthetic.regions import all_windows, grid_windows, training_pairs
+
+__all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
+Config = dict[str, Any]
+MEETS = EXPERTS
+
+
+class State(NamedTuple):
+    """Pixels [C, B, K, H, W] and their momentum."""
+
+    images: Tensor
+    velocity: Tensor
+
+
+def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
+    """Grids of down-sized real images (`init: mix`), as published, or the start that the configuration names."""
+    images = initial.start(config, data, generator)
+    return State(images, torch.zeros_like(images))
+
+
+@torch.no_grad()
+def load(network: Network, start: tuple[Tensor, ...], end: tuple[Tensor, ...], share: Tensor | float) -> None:
+    """Give the network the weights share x start + (1 - share) x end (Eq. 3)."""
+    for weight, one, other in zip(network.parameters(), start, end, strict=True):
+        weight.copy_(share * one + (1 - share) * other)
+
+
+def between(meeting: Meeting, config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
+    """The weights of a random expert at its first and at its last age, and a random share [] of the first."""
+    start, end = (meeting.expert(age) for age in (0, config["distill"]["cache_ages"] - 1))
+    return start, end, torch.rand((), generator=meeting.networks, device=meeting.networks.device)
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on the images of all classes."""
+    options, own, network = config["distill"], config["dance"], meeting.network
+    start, end, share = between(meeting, config)
+    images = state.images.clamp(0, 1)
+    among = grid_windows(images.shape[-1], options["factor"], images)
+    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    load(network, start, end, share)
+    target = [real_embeddings(network, meeting).mean(1)]
+    within = alignment(network, images, pairs, among, target, (1.0, 0.0), mean_distance, meeting)
+    load(network, start, end, 0.0)
+    between_classes = alignment(network, images, pairs, among, target, (0.0, own["calibration"]), mean_distance, meeting)
+    rate = learning_rate(options, meeting.outer) * config["ipc"] / 10
+    gradient = within.gradient + between_classes.gradient
+    images, velocity = momentum_step(images, state.velocity, gradient, rate, options["image_momentum"])
+    return State(images, velocity), {"loss": within.distance, "cross_entropy": between_classes.cross_entropy, "grad_norm": gradient.norm()}
+
+
+def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
+    """Pixels are clamped to [0, 1] at every step."""
+    return state._replace(images=state.images.clamp(0, 1))

@@ -1,0 +1,74 @@
+"""NCFM, neural characteristic function matching (Wang et al. 2025): first order, the whole distribution of embeddings instead of its mean.
+
+What is brought together are the empirical characteristic functions of the embeddings of a class's synthetic and real images, at random frequencies
+(Sec. 3.2), by networks and with a calibration as DANCE's. The frequencies are standard normal and new at every step, as where the authors' sampling
+network is off (their CIFAR-10 settings). Pixels follow Adam; the authors halve the rate when the loss stays, here it decays with the schedule.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from udd.data import Dataset
+from udd.methods import EXPERTS
+from udd.methods.alignment import alignment, real_embeddings
+from udd.methods.dance import between, load
+from udd.methods.idc import finish
+from udd.methods.updates import adam_step, learning_rate
+from udd.objectives.features import characteristic, characteristic_distance, mean_distance
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic import initial
+from udd.synthetic.regions import all_windows, grid_windows, training_pairs
+
+__all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
+Config = dict[str, Any]
+MEETS = EXPERTS
+
+
+class State(NamedTuple):
+    """Pixels [C, B, K, H, W] and the running means of their gradient and its square."""
+
+    images: Tensor
+    moments: tuple[Tensor, Tensor]
+
+
+def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
+    """Grids of down-sized real images (`init: mix`), as published, or the start that the configuration names."""
+    images = initial.start(config, data, generator)
+    return State(images, (torch.zeros_like(images), torch.zeros_like(images)))
+
+
+def real_functions(meeting: Meeting, frequencies: Tensor) -> list[Tensor]:
+    """The characteristic functions of every class's real embeddings [C, T], real and imaginary part, and the frequencies [C, T, D]."""
+    embeddings = F.normalize(real_embeddings(meeting.network, meeting), dim=2)
+    real, imaginary = characteristic(embeddings, frequencies)
+    return [real, imaginary, frequencies.expand(len(real), -1, -1)]
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on the images of all classes."""
+    options, own, network = config["distill"], config["ncfm"], meeting.network
+    start, end, share = between(meeting, config)
+    images = state.images.clamp(0, 1)
+    among = grid_windows(images.shape[-1], options["factor"], images)
+    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    shape = (own["frequencies"], network.classifier.in_features)
+    frequencies = torch.randn(shape, generator=meeting.networks, device=images.device)
+    load(network, start, end, share)
+    target = real_functions(meeting, frequencies)
+    within = alignment(network, images, pairs, among, target, (1.0, 0.0), characteristic_distance, meeting)
+    load(network, start, end, 0.0)
+    no_target = [images.new_zeros(len(images), shape[1])]
+    trained = alignment(network, images, pairs, among, no_target, (0.0, own["calibration"]), mean_distance, meeting)
+    gradient, count = within.gradient + trained.gradient, meeting.outer * options["inner"] + meeting.inner + 1
+    images, moments = adam_step(images, state.moments, gradient, learning_rate(options, meeting.outer), count)
+    return State(images, moments), {"loss": within.distance, "cross_entropy": trained.cross_entropy, "grad_norm": gradient.norm()}
+
+
+def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
+    """Pixels are clamped to [0, 1] at every step."""
+    return state._replace(images=state.images.clamp(0, 1))
