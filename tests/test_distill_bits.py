@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 from runs import Run, same, states
-from tiny import config, dataset, of_method
+from tiny import config, dataset, of_method, params
 
 from udd.runs import checkpoint
 
+MTT = params()["mtt"] | {"steps": 3, "batch": 4, "rate_lr": 1e-9}
 CASES: dict[str, dict[str, Any]] = {
     "jitter": config(),
     "vote, pairs drawn": config(policy="vote", max_pairs=4, pretrain_epochs=1),
@@ -16,6 +17,8 @@ CASES: dict[str, dict[str, Any]] = {
     "random": config(policy="random", ipc=1),
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),
+    "dd": of_method("dd"),
+    "mtt": of_method("mtt", cache_ages=4, image_lr=0.1) | {"mtt": MTT},
     "dance": of_method("dance"),
     "ncfm": of_method("ncfm"),
     "udd-features": of_method("udd-features"),

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from udd.command import main
 from udd.config.params import overlay
 from udd.config.plan import Cell
-from udd.costs import calibration, schedule, workload
+from udd.costs import calibration, own, schedule, workload
 from udd.costs.calibration import Pace, kept, pace_key, paces
 from udd.costs.costs import alone, costs
 from udd.costs.flops import counted, flop
@@ -133,11 +133,11 @@ def test_a_distillation_takes_the_operations_that_are_foretold(changes):
     assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
 
 
-@pytest.mark.parametrize("name", ["dm", "dsa", "dc", "dance", "ncfm", "udd-features"])
+@pytest.mark.parametrize("name", ["dm", "dsa", "dc", "dd", "mtt", "dance", "ncfm", "udd-features"])
 def test_the_cost_of_any_method_is_that_of_its_own_steps(name):
     config = tiny.of_method(name, inner=1)
     run = Run(config, tiny.dataset())
-    with FlopCounterMode(display=False) as counter:
+    with own.counter() as counter:
         for _ in range(config["distill"]["outer"]):
             run.advance(False)
     alone, shared = workload.method_steps(config, Sizes(3, 8, 3, 21, 6), False)

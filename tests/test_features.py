@@ -157,7 +157,7 @@ def test_updates_are_those_of_torch():
 def test_an_expert_is_the_stored_network_and_lies_between_its_ages():
     run = Run(small("dance"), dataset())
     met = run.meeting(False)
-    start, end, share = dance.between(met, run.config)
+    (start, end), share = dance.ends(met, run.config), met.share
     dance.load(met.network, start, end, share)
     for weight, one, other in zip(met.network.parameters(), start, end, strict=True):
         assert torch.equal(weight, share * one + (1 - share) * other) and not torch.equal(one, other)
@@ -170,13 +170,11 @@ def test_an_expert_is_the_stored_network_and_lies_between_its_ages():
 
 def test_a_cache_of_weights_alone_holds_them_and_nothing_else(tmp_path):
     data, given = dataset(), {"batch_real": 5}
-    alone, whole = (Run(small("dance", cache_draws=draws, **given), data) for draws in (0, 1))
-    assert alone.cache and whole.cache
-    for run in (alone, whole):
-        assert cached.weights(run.cache, run.trajectory.network, 1, 2)[0].shape == run.trajectory.network.blocks[0][-3].weight.shape
-    for a, b in zip(*(cached.weights(run.cache, run.trajectory.network, 1, 2) for run in (alone, whole)), strict=True):
+    runs = [Run(small("dance", cache_draws=draws, **given), data) for draws in (0, 1)]
+    folders, model = [run.cache for run in runs if run.cache], runs[0].trajectory.network
+    for a, b in zip(*(cached.weights(folder, model, 1, 2) for folder in folders), strict=True):
         assert torch.equal(a, b)
-    sizes = [cached.member_path(run.cache, 0).stat().st_size for run in (alone, whole)]
+    sizes = [cached.member_path(folder, 0).stat().st_size for folder in folders]
     assert sizes[0] < sizes[1] - 2 * 3 * 3 * 500  # three ages of three classes, 500 gradients each
 
 

@@ -132,7 +132,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"udd": {"distance": "cosine"}}, "udd.distance: found 'cosine'; expected one of mse, l1"),
     ({"tables": {"main": {"architectures": ["vgg"]}}}, "tables.main.architectures.0: found 'vgg'; did you mean 'vgg11'?"),
     ({"datasets": {"own": {"kind": "folders"}}}, "datasets.own.kind: found 'folders'; did you mean 'folder'?"),
-    ({"variants": {"own": {"method": "kmeans"}}}, "variants.own.method: found 'kmeans'; expected one of udd, idc, dm"),
+    ({"variants": {"own": {"method": "zzzz"}}}, "variants.own.method: found 'zzzz'; expected one of udd, idc, dm"),
     ({"tables": {"main": {"datasets": ["cifar11"]}}}, "tables.main.datasets: 'cifar11' is not declared under datasets; did you mean 'cifar1"),
     (
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from udd.errors import UserError
+
 FOLDER = Path(__file__).with_name("sections")
 SCHEMA = Path(__file__).with_name("params.schema.yaml")
 
@@ -17,6 +19,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     "idc": ("distill", "idc"),
     "dm": ("distill",),
     "dsa": ("distill", "dsa"),
+    "dd": ("distill", "dd"),
+    "mtt": ("distill", "mtt"),
     "dance": ("distill", "dance"),
     "ncfm": ("distill", "ncfm"),
     "udd_features": ("distill", "udd", "udd_features"),
@@ -25,8 +29,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     "forgetting": ("coreset",),
     "full": (),
 }
-OWN_NETWORKS = ("dsa",)  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
-CACHED_ONLY = ("dance", "ncfm")  # methods that take weights from cached networks
+OWN_NETWORKS = ("dsa", "dd")  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
+CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 
 
@@ -45,7 +49,11 @@ def section(name: str) -> dict[str, Any]:
     """The JSON schema of a section."""
     import yaml
 
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    path = FOLDER / f"{name}.yaml"
+    found = yaml.safe_load(path.read_text()) if path.exists() else None
+    if not isinstance(found, dict) or not all("default" in about for about in found.get("properties", {"": {}}).values()):
+        raise UserError(f"{path}: found no JSON schema with a default for each key, which method {name} reads; write one, as in dsa.yaml")
+    return found
 
 
 def defaults(name: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def real_embeddings(network: Network, meeting: Meeting) -> Tensor:
     model, real = Embedding(network), meeting.real
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     run = meeting.execution.execute(embedded)
-    parts = groups(*real.shape[:2], real.shape[-1])
+    parts = groups(real.shape[0], real.shape[1], real.shape[-1])
     return torch.cat([run(model, weights, augmented(real[part.start : part.stop], meeting, part)) for part in parts])
 
 
@@ -68,7 +68,7 @@ def alignment(
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     of = (images.new_tensor(shares[0]), images.new_tensor(shares[1]))
     gradients, distances, entropies = [], [], []
-    for part in groups(*pairs.shape[:2], images.shape[-1]):
+    for part in groups(len(pairs), pairs.shape[1], images.shape[-1]):
         chosen, labels = slice(part.start, part.stop), torch.arange(part.start, part.stop, device=images.device)
         pixels = images[chosen].detach().requires_grad_()
         views = torch.stack([decode(own, found, among) for own, found in zip(pixels, pairs[chosen], strict=True)])  # [n, Q, K, H, W]

@@ -43,34 +43,33 @@ def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
 
 
 @torch.no_grad()
-def load(network: Network, start: tuple[Tensor, ...], end: tuple[Tensor, ...], share: Tensor | float) -> None:
+def load(network: Network, start: tuple[Tensor, ...], end: tuple[Tensor, ...], share: float) -> None:
     """Give the network the weights share x start + (1 - share) x end (Eq. 3)."""
     for weight, one, other in zip(network.parameters(), start, end, strict=True):
         weight.copy_(share * one + (1 - share) * other)
 
 
-def between(meeting: Meeting, config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
-    """The weights of a random expert at its first and at its last age, and a random share [] of the first."""
-    start, end = (meeting.expert(age) for age in (0, config["distill"]["cache_ages"] - 1))
-    return start, end, torch.rand((), generator=meeting.networks, device=meeting.networks.device)
+def ends(meeting: Meeting, config: Config) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The weights of a random expert at its first and at its last age."""
+    return meeting.expert(0), meeting.expert(config["distill"]["cache_ages"] - 1)
 
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
     """One descent step on the images of all classes."""
     options, own, network = config["distill"], config["dance"], meeting.network
-    start, end, share = between(meeting, config)
+    start, end = ends(meeting, config)
     images = state.images.clamp(0, 1)
     among = grid_windows(images.shape[-1], options["factor"], images)
     pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
-    load(network, start, end, share)
+    load(network, start, end, meeting.share)
     target = [real_embeddings(network, meeting).mean(1)]
     within = alignment(network, images, pairs, among, target, (1.0, 0.0), mean_distance, meeting)
     load(network, start, end, 0.0)
-    between_classes = alignment(network, images, pairs, among, target, (0.0, own["calibration"]), mean_distance, meeting)
+    between = alignment(network, images, pairs, among, target, (0.0, own["calibration"]), mean_distance, meeting)
     rate = learning_rate(options, meeting.outer) * config["ipc"] / 10
-    gradient = within.gradient + between_classes.gradient
+    gradient = within.gradient + between.gradient
     images, velocity = momentum_step(images, state.velocity, gradient, rate, options["image_momentum"])
-    return State(images, velocity), {"loss": within.distance, "cross_entropy": between_classes.cross_entropy, "grad_norm": gradient.norm()}
+    return State(images, velocity), {"loss": within.distance, "cross_entropy": between.cross_entropy, "grad_norm": gradient.norm()}
 
 
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:

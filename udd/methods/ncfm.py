@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from udd.data import Dataset
 from udd.methods import EXPERTS
 from udd.methods.alignment import alignment, real_embeddings
-from udd.methods.dance import between, load
+from udd.methods.dance import ends, load
 from udd.methods.idc import finish
 from udd.methods.updates import adam_step, learning_rate
 from udd.objectives.features import characteristic, characteristic_distance, mean_distance
@@ -52,13 +52,13 @@ def real_functions(meeting: Meeting, frequencies: Tensor) -> list[Tensor]:
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
     """One descent step on the images of all classes."""
     options, own, network = config["distill"], config["ncfm"], meeting.network
-    start, end, share = between(meeting, config)
+    start, end = ends(meeting, config)
     images = state.images.clamp(0, 1)
     among = grid_windows(images.shape[-1], options["factor"], images)
     pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
     shape = (own["frequencies"], network.classifier.in_features)
     frequencies = torch.randn(shape, generator=meeting.networks, device=images.device)
-    load(network, start, end, share)
+    load(network, start, end, meeting.share)
     target = real_functions(meeting, frequencies)
     within = alignment(network, images, pairs, among, target, (1.0, 0.0), characteristic_distance, meeting)
     load(network, start, end, 0.0)

@@ -92,10 +92,16 @@ def weights(folder: Path, network: Network, member: int, age: int) -> tuple[Tens
         return tuple(restored(at(name, age), at(f"scale/{name}", age)) for name in names)
 
 
-def expert(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> Callable[[int], tuple[Tensor, ...]]:
-    """What gives the weights of a random network of the cache, the same at every call, at an age. generator: on the CPU."""
-    member = int(torch.rand((), generator=generator, dtype=torch.float64) * distill["cache_networks"])
-    return partial(weights, folder, network, member)
+Expert = Callable[[int], tuple[Tensor, ...]]
+
+
+def expert(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> tuple[Expert, float]:
+    """What gives the weights of a random network of the cache, the same at every call, at an age; and a random number in [0, 1) beside it.
+
+    generator: on the CPU, so that nothing waits for a device.
+    """
+    which, share = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+    return partial(weights, folder, network, int(which * distill["cache_networks"])), share
 
 
 @contextmanager

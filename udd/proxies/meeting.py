@@ -24,7 +24,7 @@ class Meeting(NamedTuple):
     """real: uint8 [C, R, K, H, W], empty where the target is given; draws: one a class; mean, std [K]; generator: the set's own random stream,
     networks: that of networks a method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are
     written down; anew: whether the network is another than at the step before; target: of the real batch, where it was computed before; expert:
-    the weights of a random cached network at an age, for a method that meets EXPERTS."""
+    the weights of a random cached network at an age, for a method that meets EXPERTS, and share: a random number in [0, 1) beside it."""
 
     network: Network
     real: Tensor
@@ -40,6 +40,7 @@ class Meeting(NamedTuple):
     anew: bool
     target: Target | None = None
     expert: Callable[[int], tuple[Tensor, ...]] = no_expert
+    share: float = 0.0
 
 
 Scalars = dict[str, Tensor]  # name -> [C], one number a class, or []

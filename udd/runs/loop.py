@@ -118,7 +118,10 @@ class Run:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
         met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
-        return met._replace(expert=cached.expert(self.cache, self.options, at.network, which)) if self.cache and experts else met
+        if self.cache and experts:
+            expert, share = cached.expert(self.cache, self.options, at.network, which)
+            return met._replace(expert=expert, share=share)
+        return met
 
     def advance(self, logged: bool) -> Scalars:
         """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""

@@ -1,0 +1,159 @@
+"""Unrolled training: the gradient by images and rate against one graph of the whole unroll in float64; MTT and DD, which live by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs import Run
+from tiny import captured, dataset, network, noise, of_method
+from torch import Tensor
+
+from udd.methods import dd, mtt
+from udd.networks.streams import stream
+from udd.objectives.unrolled import Batch, descended, pulled, pulled_back, unrolled
+
+
+def named(model: Any) -> dict[str, Tensor]:
+    return {name: weight.detach() for name, weight in model.named_parameters()}
+
+
+def squared(one: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor:
+    """The squared distance of two networks' weights."""
+    return torch.stack([(one[name] - other[name]).square().sum() for name in other]).sum()
+
+
+def graph_of_all(model: Any, batches: list[Batch], loss: Any) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """The loss of the last weights, and its derivatives by every batch's images and rate, through one graph."""
+    inputs = [batch.inputs.clone().requires_grad_() for batch in batches]
+    rates = [batch.rate.clone().requires_grad_() for batch in batches]
+    weights = {name: weight.clone().requires_grad_() for name, weight in named(model).items()}
+    for each, rate, batch in zip(inputs, rates, batches, strict=True):
+        entropy = F.cross_entropy(torch.func.functional_call(model, weights, (each,)), batch.labels)
+        found = torch.autograd.grad(entropy, list(weights.values()), create_graph=True)
+        weights = {name: weight - rate * slope for (name, weight), slope in zip(weights.items(), found, strict=True)}
+    value = loss(weights)
+    found = torch.autograd.grad(value, inputs + rates)
+    return value, list(found[: len(inputs)]), list(found[len(inputs) :])
+
+
+def batches_of(steps: int, seed: int = 0) -> list[Batch]:
+    return [Batch(noise(4, 3, 8, 8, seed=seed + i), torch.tensor([0, 1, 2, 0]), torch.tensor(0.1 + 0.1 * i).double()) for i in range(steps)]
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.integers(1, 4), st.integers(0, 1000))
+def test_the_derivatives_are_those_of_the_whole_graph(steps, seed):
+    model, batches, aim = network(), batches_of(steps, seed), named(network(seed=7))
+    value, of_inputs, of_rates = graph_of_all(model, batches, lambda weights: squared(weights, aim))
+    along = unrolled(model, named(model), batches)
+    slopes = {name: 2 * (along[-1][name] - aim[name]) for name in aim}
+    assert squared(along[-1], aim).item() == pytest.approx(value.item(), rel=1e-12)
+    found = pulled_back(model, along, batches, slopes)
+    for ours, expected in zip((*found[0], *found[1]), (*of_inputs, *of_rates), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_step_is_torchs_sgd():
+    model, (batch,) = network(), batches_of(1)
+    found = descended(model, named(model), *batch)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    F.cross_entropy(model(batch.inputs), batch.labels).backward()
+    optimizer.step()
+    torch.testing.assert_close(found, named(model))
+
+
+def test_both_passes_run_captured_whole():
+    model, (batch,) = network(), batches_of(1)
+    slopes = {name: torch.ones_like(weight) for name, weight in named(model).items()}
+    torch.testing.assert_close(captured(descended)(model, named(model), *batch), descended(model, named(model), *batch))
+    torch.testing.assert_close(captured(pulled)(model, named(model), *batch, slopes), pulled(model, named(model), *batch, slopes))
+
+
+# --- MTT ---
+
+
+def test_the_distance_is_a_share_of_the_experts_way():
+    start, end, target = (named(network(seed=seed)) for seed in range(3))
+    value, slopes = mtt.distance(end, target, start)
+    apart = {name: end[name].clone().requires_grad_() for name in target}
+    expected = squared(apart, target) / squared(start, target)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+    found = torch.autograd.grad(expected, list(apart.values()))
+    torch.testing.assert_close(list(slopes.values()), list(found))
+    assert mtt.distance(target, target, start)[0] == 0 and mtt.distance(start, target, start)[0] == 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(0, 8), st.integers(1, 12))
+def test_every_image_trains_before_one_trains_again(count, size, steps):
+    found = mtt.shuffled(count, size, steps, stream("cpu", "order"))
+    assert len(found) == steps and all(0 < len(each) <= (size or count) for each in found)
+    seen = torch.cat(found)[:count].tolist()
+    assert len(set(seen)) == len(seen)
+
+
+def small(name: str, **changes: Any) -> dict[str, Any]:
+    found = of_method(name, **({"batch_real": 5, "inner": 1, "image_lr_decay_at": []} | changes))
+    keys = {"steps": 3, "expert_ages": 1} if name == "mtt" else {"epochs": 2}
+    return found | {name: found[name] | keys}
+
+
+def test_a_student_starts_where_its_expert_was_and_aims_at_where_it_goes():
+    run = Run(small("mtt", cache_ages=4), dataset())
+    starts = set()
+    for run.trajectory.inner in range(20):
+        met = run.meeting(False)
+        start, target = mtt.segment(met, run.config)
+        ages = [[torch.equal(weight, each) for each in start.values()][0] for weight in (met.expert(age)[0] for age in range(4))]
+        starts.add(ages.index(True))
+        assert torch.equal(met.expert(ages.index(True) + 1)[0], next(iter(target.values())))
+    assert starts == {0, 1}  # last_start: 2
+
+
+def test_mtt_lowers_its_loss_and_learns_its_rate():
+    made = small("mtt", matching_augment=[], inner=40, cache_networks=1, cache_ages=2, image_lr=30.0)
+    run = Run(made | {"mtt": made["mtt"] | {"rate": 0.05, "rate_lr": 1e-4, "last_start": 1}}, dataset(side=8, count=3))
+    rows = [run.advance(False) for _ in range(40)]
+    losses = [row["loss"].item() for row in rows]
+    assert sum(losses[-5:]) < 0.97 * sum(losses[:5]) and rows[0]["rate"] != rows[-1]["rate"]
+
+
+def test_dd_descends_on_the_loss_of_the_unrolled_network(monkeypatch):
+    """Images and rates get the derivatives of the real loss through one graph of all steps, each image's turns summed."""
+    run, got = Run(small("dd"), dataset()), []
+    monkeypatch.setattr(dd, "adam_step", lambda images, moments, gradient, *_: (got.append(gradient), (images, moments))[1])
+    met = run.meeting(False)
+    run.method.step(run.state, met._replace(networks=stream("cpu", "one")), run.config)
+    dd.initialise(met.network, stream("cpu", "one"))
+    pixels, raw = (each.clone().requires_grad_() for each in (run.state.images, run.state.rates))
+    weights: dict[str, Tensor] = dict(met.network.named_parameters())
+    for number in range(4):  # two passes over two images a class
+        inputs = (pixels[:, number % 2] - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1)
+        entropy = F.cross_entropy(torch.func.functional_call(met.network, weights, (inputs,)), torch.arange(3))
+        found = torch.autograd.grad(entropy, list(weights.values()), create_graph=True)
+        rate = torch.log1p(raw[number].exp())
+        weights = {name: weight - rate * slope for (name, weight), slope in zip(weights.items(), found, strict=True)}
+    real = (met.real.flatten(0, 1) / 255 - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1)
+    loss = F.cross_entropy(torch.func.functional_call(met.network, weights, (real,)), torch.arange(3).repeat_interleave(5))
+    torch.testing.assert_close(got, list(torch.autograd.grad(loss, (pixels, raw))), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mtt", "dd"])
+def test_the_learned_rate_is_stored_with_the_set(name):
+    run = Run(small(name), dataset())
+    run.advance(False)
+    assert run.finished().metadata["rate"] > 0
+
+
+def test_each_image_has_its_turn():
+    """DD: the gradient of an image comes from its own steps, one a pass over the set."""
+    run = Run(small("dd", image_lr=0.1), dataset())
+    before = run.state.images.clone()
+    assert len(run.state.rates) == 4  # two passes over two images a class
+    run.advance(False)
+    assert ((run.state.images - before).flatten(2).abs().sum(2) > 0).all()

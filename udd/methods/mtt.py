@@ -1,0 +1,96 @@
+"""MTT, matching training trajectories (Cazenavette et al. 2022): a network trained on the set for a few steps is to arrive where an expert, trained
+on real images, arrives after some epochs; the rate of these steps is learned with the images.
+
+Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). The authors normalise with ZCA for some of their figures;
+here pixels are as for every method, and `image_lr` is for normalised pixels, as published.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from udd.data import Dataset
+from udd.methods import EXPERTS
+from udd.methods.updates import momentum_step
+from udd.networks.augment import augment, normalise
+from udd.objectives.unrolled import Batch, Weights, descended, pulled, pulled_back, unrolled
+from udd.proxies.meeting import Meeting, Scalars
+from udd.synthetic import initial
+from udd.synthetic.sets import SyntheticSet
+
+Config = dict[str, Any]
+MEETS = EXPERTS
+
+
+class State(NamedTuple):
+    """Pixels [C, B, K, H, W] and their momentum; the rate [] of the unrolled steps and its momentum."""
+
+    images: Tensor
+    velocity: Tensor
+    rate: Tensor
+    rate_velocity: Tensor
+
+
+def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
+    """Random real images, as published, or the start that the configuration names."""
+    images = initial.start(config, data, generator)
+    rate = images.new_tensor(config["mtt"]["rate"])
+    return State(images, torch.zeros_like(images), rate, torch.zeros_like(rate))
+
+
+def shuffled(count: int, size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """The images of each step: the set in random order, again and again, in batches of at most `size` (0: all)."""
+    found: list[Tensor] = []
+    while len(found) < steps:
+        found += torch.randperm(count, generator=generator, device=generator.device).split(size or count)
+    return found[:steps]
+
+
+def segment(meeting: Meeting, config: Config) -> tuple[Weights, Weights]:
+    """The weights of a random expert at a random age, and `expert_ages` later (Algorithm 1, lines 3 to 5)."""
+    own, names = config["mtt"], [name for name, _ in meeting.network.named_parameters()]
+    start = int(meeting.share * min(own["last_start"], config["distill"]["cache_ages"] - own["expert_ages"]))
+    first, last = (meeting.expert(age) for age in (start, start + own["expert_ages"]))
+    return dict(zip(names, first, strict=True)), dict(zip(names, last, strict=True))
+
+
+def distance(end: Weights, target: Weights, start: Weights) -> tuple[Tensor, Weights]:
+    """How far the student is from the expert's end, as a share of the expert's own way (Eq. 2), squared; and its derivatives by `end`."""
+    whole = torch.stack([(start[name] - target[name]).square().sum() for name in target]).sum()
+    apart = {name: end[name] - target[name] for name in target}
+    loss = torch.stack([each.square().sum() for each in apart.values()]).sum() / whole
+    return loss, {name: 2 * each / whole for name, each in apart.items()}
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on images and rate (Algorithm 1, lines 6 to 15)."""
+    options, own, generator = config["distill"], config["mtt"], meeting.generator
+    pixels = state.images.detach().requires_grad_()
+    flat, labels = pixels.flatten(0, 1), torch.arange(len(pixels), device=pixels.device).repeat_interleave(pixels.shape[1])
+    chosen = shuffled(len(flat), own["batch"], own["steps"], generator)
+    inputs = [augment(normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], generator) for index in chosen]
+    batches = [Batch(each.detach(), labels[index], state.rate) for each, index in zip(inputs, chosen, strict=True)]
+    start, target = segment(meeting, config)
+    run = meeting.execution.execute
+    along = unrolled(meeting.network, start, batches, run(descended))
+    loss, slopes = distance(along[-1], target, start)
+    of_inputs, of_rates = pulled_back(meeting.network, along, batches, slopes, run(pulled))
+    (gradient,) = torch.autograd.grad(inputs, pixels, of_inputs)
+    pixel_rate = initial.normalised_rate(options["image_lr"], meeting.std)
+    images, velocity = momentum_step(state.images, state.velocity, gradient, pixel_rate, options["image_momentum"])
+    rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, torch.stack(of_rates).sum(), own["rate_lr"], options["image_momentum"])
+    return State(images, velocity, rate, rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}
+
+
+def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
+    """Pixels are not clamped until they are stored, as in the authors' code."""
+    return state
+
+
+def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:
+    """The set as it is stored: its images, without windows, and the rate that was learned with them."""
+    made = initial.as_set(state.images, torch.zeros(0, 4, dtype=torch.int64), True, data, config, provenance)
+    return made._replace(metadata=made.metadata | {"rate": float(state.rate)})
