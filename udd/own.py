@@ -14,8 +14,22 @@ from udd.files import write_atomic
 from udd.reports.show import png
 from udd.runs.progress import duration
 
-# A schedule for a CPU, as in experiments/cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images of CIFAR-10).
-SHORT: dict[str, Any] = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix", "width": 64}
+# Schedules for a CPU, by method. Of gradients as in experiments/cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images
+# of CIFAR-10). Of a method that is not here: its variant's own.
+GRADIENTS = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix"}
+CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
+EXPERTS = CACHE | {"cache_draws": 0}
+SHORT: dict[str, dict[str, Any]] = {
+    "udd": GRADIENTS,
+    "idc": GRADIENTS,
+    "dm": {"outer": 500},
+    "dsa": {"outer": 250},
+    "dd": {"outer": 500},
+    "mtt": EXPERTS | {"outer": 500},
+    "dance": EXPERTS | {"outer": 800},
+    "ncfm": EXPERTS | {"outer": 800, "batch_real": 256, "frequencies": 1024},
+    "udd_features": CACHE | {"outer": 800},
+}
 
 
 def parser() -> Parser:
@@ -87,7 +101,14 @@ def run(argv: list[str]) -> None:
 
 def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
     """The keys of a run: the short schedule for what is distilled, and what the user asks for."""
-    return asked if method in ("random", "herding", "forgetting") else SHORT | asked
+    from udd.config.params import load
+    from udd.config.plan import method as method_of
+    from udd.config.sections import distils
+    from udd.interface import DEFAULTS
+
+    params = load([DEFAULTS])
+    how = method_of(params, method) if method in params["variants"] else ""
+    return {"width": 64} | SHORT.get(how, {}) | asked if how and distils(how) else asked
 
 
 def said(result: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ DATASETS = {
 }  # fmt: skip
 METHODS = {
     "random": "Random", "herding": "Herding", "forgetting": "Forgetting", "dd": "DD", "dc": "DC", "dsa": "DSA", "dm": "DM", "cafe": "CAFE",
-    "mtt": "MTT", "kip": "KIP", "kip-1024": "KIP, width 1024", "kip-128": "KIP, width 128", "idc": "IDC", "udd": "UDD", "full": "Full data",
+    "mtt": "MTT", "kip": "KIP", "kip-1024": "KIP, width 1024", "kip-128": "KIP, width 128", "dream": "DREAM",
+    "dance": "DANCE", "ncfm": "NCFM", "udd-features": "UDD-features", "idc": "IDC", "udd": "UDD", "full": "Full data",
 }  # fmt: skip
 ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
 
