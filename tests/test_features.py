@@ -24,7 +24,7 @@ from udd.objectives.execution import EAGER
 from udd.objectives.gradients import Embedding
 from udd.proxies import cached
 from udd.proxies.meeting import Meeting
-from udd.synthetic.regions import all_windows, grid_windows, training_pairs
+from udd.synthetic.regions import all_windows, decode, grid_windows, training_pairs
 
 METHODS = ["dance", "ncfm", "udd-features"]
 
@@ -190,6 +190,55 @@ def test_a_method_lowers_what_it_descends_on(name, scalar):
     assert sum(values[-3:]) < {"loss": 0.7, "cross_entropy": 0.97}[scalar] * sum(values[:3])
 
 
+@pytest.mark.parametrize("name", ["dance", "ncfm"])
+def test_a_step_is_that_of_the_two_views_on_two_networks(name, monkeypatch):
+    """The distance by the network between two ages, the cross-entropy by the last one; images clamped before, and followed at the method's rate."""
+    run, seen = Run(small(name, image_lr=0.3, image_momentum=0.5, image_lr_decay_at=[0.5]), dataset()), []
+    module, original = run.method, alignment.alignment
+
+    def spied(model, images, pairs, among, target, shares, distance, met):
+        seen.append((shares, [weight.clone() for weight in model.parameters()], images.clone()))
+        return original(model, images, pairs, among, target, shares, distance, met)
+
+    monkeypatch.setattr(module, "alignment", spied)
+    run.advance(False)
+    run.state = run.state._replace(images=run.state.images + 2)
+    run.trajectory.outer = 1
+    met, before = run.meeting(False), run.state
+    after, _ = module.step(before, met, run.config)
+    start, end = dance.ends(met, run.config)
+    (first, between, images), (second, last, _) = seen[2:]
+    assert first == (1.0, 0.0) and second == (0.0, 1.0) and images.max() <= 1
+    for weight, one, other, trained in zip(between, start, end, last, strict=True):
+        assert torch.equal(weight, met.share * one + (1 - met.share) * other) and torch.equal(trained, other)
+    moved = after.images - images
+    if name == "dance":  # rate x IPC / 10, halved
+        torch.testing.assert_close(moved, -0.3 * 2 / 10 / 2 * after.velocity, rtol=1e-4, atol=1e-6)
+        assert not torch.equal(after.velocity, before.velocity)
+    else:
+        mean, square = (each / (1 - beta**4) for each, beta in zip(after.moments, (0.9, 0.999), strict=True))  # the fourth step
+        torch.testing.assert_close(moved, -0.15 * mean / (square.sqrt() + 1e-8), rtol=1e-4, atol=1e-5)
+
+
+def test_decoding_all_classes_at_once_is_decoding_each():
+    images, among = noise(3, 2, 3, 8, 8), grid_windows(8, 2, torch.zeros((), dtype=torch.float64))
+    pairs = training_pairs(all_windows(images, among), among, 5, torch.Generator().manual_seed(0))
+    for c in range(3):
+        torch.testing.assert_close(alignment.decoded(images, pairs, among)[c], decode(images[c], pairs[c], among))
+
+
+def test_the_distance_stays_in_float32_where_networks_are_rounded():
+    """NCFM's phases in bfloat16 would set a set apart from itself."""
+    model = Embedding(network(width=16).float())
+    weights, inputs = {name: weight.detach() for name, weight in model.named_parameters()}, noise(2, 4, 3, 8, 8).float()
+    frequencies = torch.randn(64, model.network.classifier.in_features, generator=torch.Generator().manual_seed(0))
+    embeddings = F.normalize(features.embedded(model, weights, inputs, torch.bfloat16), dim=2)
+    target = [*features.characteristic(embeddings, frequencies), frequencies.expand(2, -1, -1)]
+    ones = (torch.ones(()), torch.zeros(()))
+    _, (apart, _) = features.image_gradient(model, weights, inputs, torch.arange(2), target, ones, features.characteristic_distance, torch.bfloat16)
+    assert apart.max() < 0.01
+
+
 def test_udd_features_meets_the_stored_means_of_a_cache():
     run = Run(small("udd-features"), dataset())
     met = run.meeting(False)
@@ -200,7 +249,12 @@ def test_udd_features_meets_the_stored_means_of_a_cache():
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "said"), [("dance", {"networks": "fresh"}, "write networks: cached"), ("udd-features", {"cache_draws": 0}, "1 or more")]
+    ("name", "changes", "said"),
+    [
+        ("dance", {"networks": "fresh"}, "write networks: cached"),
+        ("udd-features", {"cache_draws": 0}, "1 or more"),
+        ("mtt", {"cache_ages": 2}, "expert_ages 2 of cache_ages 2"),
+    ],
 )
 def test_networks_that_a_method_cannot_meet_are_refused(name, changes, said):
     with pytest.raises(UserError, match=said):

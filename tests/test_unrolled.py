@@ -14,6 +14,7 @@ from tiny import captured, dataset, network, noise, of_method
 from torch import Tensor
 
 from udd.methods import dd, mtt
+from udd.networks import augment
 from udd.networks.streams import stream
 from udd.objectives.unrolled import Batch, descended, pulled, pulled_back, unrolled
 
@@ -50,12 +51,11 @@ def batches_of(steps: int, seed: int = 0) -> list[Batch]:
 def test_the_derivatives_are_those_of_the_whole_graph(steps, seed):
     model, batches, aim = network(), batches_of(steps, seed), named(network(seed=7))
     value, of_inputs, of_rates = graph_of_all(model, batches, lambda weights: squared(weights, aim))
-    along = unrolled(model, named(model), batches)
+    along = unrolled(model, named(model), steps, batches.__getitem__)
     slopes = {name: 2 * (along[-1][name] - aim[name]) for name in aim}
     assert squared(along[-1], aim).item() == pytest.approx(value.item(), rel=1e-12)
-    found = pulled_back(model, along, batches, slopes)
-    for ours, expected in zip((*found[0], *found[1]), (*of_inputs, *of_rates), strict=True):
-        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+    for number, by_inputs, by_rate in pulled_back(model, along, batches.__getitem__, slopes):
+        torch.testing.assert_close((by_inputs, by_rate), (of_inputs[number], of_rates[number]), rtol=1e-9, atol=1e-12)
 
 
 def test_a_step_is_torchs_sgd():
@@ -115,12 +115,66 @@ def test_a_student_starts_where_its_expert_was_and_aims_at_where_it_goes():
     assert starts == {0, 1}  # last_start: 2
 
 
-def test_mtt_lowers_its_loss_and_learns_its_rate():
+def test_mtt_descends_on_the_distance_of_the_unrolled_student():
+    """Pixels and rate against one graph of the whole unroll in float64, augmentation included."""
+    made = small("mtt", cache_ages=4, matching_augment=["color", "crop", "cutout"])
+    made = made | {"mtt": made["mtt"] | {"batch": 4, "rate": 0.3}}
+    run = Run(made, dataset())
+    met = run.meeting(False)
+    images = run.state.images.double()
+    state = run.state._replace(images=images, rate=run.state.rate.double())
+    doubled = met._replace(network=met.network.double(), mean=met.mean.double(), std=met.std.double(), share=0.4)
+    doubled = doubled._replace(expert=lambda age: tuple(weight.double() for weight in met.expert(age)), generator=stream("cpu", "one"))
+    loss, gradient, of_rate = mtt.student(state, doubled, made)
+    random = stream("cpu", "one")
+    pixels, rate = images.clone().requires_grad_(), state.rate.clone().requires_grad_()
+    chosen = mtt.shuffled(6, 4, 3, random)
+    start, target = mtt.segment(doubled, made)
+    weights = {name: weight.clone().requires_grad_() for name, weight in start.items()}
+    for index in chosen:
+        draws = augment.draw(["color", "crop", "cutout"], len(index), 8, random, torch.float64)
+        inputs = torch.stack([(pixels[i // 2, i % 2] - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1) for i in index.tolist()])
+        entropy = F.cross_entropy(torch.func.functional_call(doubled.network, weights, (augment.apply(inputs, draws),)), index // 2)
+        found = torch.autograd.grad(entropy, list(weights.values()), create_graph=True)
+        weights = {name: weight - rate * slope for (name, weight), slope in zip(weights.items(), found, strict=True)}
+    expected = squared(weights, target) / squared(start, target)
+    torch.testing.assert_close(loss, expected.detach(), rtol=1e-9, atol=0)
+    torch.testing.assert_close((gradient, of_rate), torch.autograd.grad(expected, (pixels, rate)), rtol=1e-7, atol=1e-9)
+
+
+def test_mtts_step_follows_pixels_and_rate_with_momentum_each_at_its_own_rate():
+    made = small("mtt", cache_ages=4, image_lr=0.7, image_momentum=0.5)
+    run = Run(made | {"mtt": made["mtt"] | {"rate_lr": 1e-3}}, dataset()._replace(std=[0.1, 0.2, 0.4]))
+    met = run.meeting(False)._replace(generator=stream("cpu", "one"))
+    before = run.state._replace(velocity=torch.ones_like(run.state.images), rate_velocity=torch.tensor(2.0))
+    _, gradient, of_rate = mtt.student(before, met, run.config)
+    after, _ = run.method.step(before, met._replace(generator=stream("cpu", "one")), run.config)
+    for k, std in enumerate((0.1, 0.2, 0.4)):
+        torch.testing.assert_close(after.images[:, :, k], before.images[:, :, k] - 0.7 * std**2 * (0.5 + gradient[:, :, k]))
+    torch.testing.assert_close(after.rate, before.rate - 1e-3 * (1.0 + of_rate))
+
+
+def test_mtt_lowers_its_loss_by_the_images_alone():
     made = small("mtt", matching_augment=[], inner=40, cache_networks=1, cache_ages=2, image_lr=30.0)
-    run = Run(made | {"mtt": made["mtt"] | {"rate": 0.05, "rate_lr": 1e-4, "last_start": 1}}, dataset(side=8, count=3))
-    rows = [run.advance(False) for _ in range(40)]
-    losses = [row["loss"].item() for row in rows]
-    assert sum(losses[-5:]) < 0.97 * sum(losses[:5]) and rows[0]["rate"] != rows[-1]["rate"]
+    run = Run(made | {"mtt": made["mtt"] | {"rate": 0.05, "rate_lr": 1e-30, "last_start": 1}}, dataset(side=8, count=3))
+    losses = [run.advance(False)["loss"].item() for _ in range(40)]
+    assert sum(losses[-5:]) < 0.99 * sum(losses[:5])
+
+
+def test_dds_step_is_torchs_adam_on_normalised_pixels_and_raw_rates():
+    run = Run(small("dd", image_lr=0.1, image_lr_decay_at=[0.5], outer=4), dataset()._replace(std=[0.1, 0.2, 0.4]))
+    std, state, random = torch.tensor([0.1, 0.2, 0.4]).view(-1, 1, 1), run.state, torch.Generator().manual_seed(0)
+    theirs = [(state.images / std).requires_grad_(), state.rates.clone().requires_grad_()]
+    optimizer = torch.optim.Adam(theirs, lr=0.1, betas=(0.5, 0.999), eps=1e-8)
+    for count in range(1, 4):
+        gradients = [torch.randn(each.shape, generator=random) for each in theirs]
+        for each, gradient in zip(theirs, gradients, strict=True):
+            each.grad = gradient
+        optimizer.step()
+        state = dd.followed(state, {"images": gradients[0], "rates": gradients[1]}, 0.1, std, count)
+        torch.testing.assert_close((state.images / std, state.rates), (theirs[0].detach(), theirs[1].detach()), rtol=1e-4, atol=1e-5)
+    first = dd.learning_rate(run.options, 0)
+    assert (first, dd.learning_rate(run.options, 2)) == (0.1, 0.05)
 
 
 def test_dd_descends_on_the_loss_of_the_unrolled_network(monkeypatch):
@@ -148,12 +202,3 @@ def test_the_learned_rate_is_stored_with_the_set(name):
     run = Run(small(name), dataset())
     run.advance(False)
     assert run.finished().metadata["rate"] > 0
-
-
-def test_each_image_has_its_turn():
-    """DD: the gradient of an image comes from its own steps, one a pass over the set."""
-    run = Run(small("dd", image_lr=0.1), dataset())
-    before = run.state.images.clone()
-    assert len(run.state.rates) == 4  # two passes over two images a class
-    run.advance(False)
-    assert ((run.state.images - before).flatten(2).abs().sum(2) > 0).all()

@@ -194,6 +194,7 @@ def evaluate(
     params["evaluate"] |= keys
     parameters.check(params, "evaluate")
     recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd")) | keys
+    recipe |= {"epochs_by_images": []} if "epochs" in keys else {}
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)

@@ -24,6 +24,9 @@ def check_networks(config: Config) -> None:
     if method in CACHED_ONLY and distill["networks"] != "cached":
         found = f"{config['variant']}: found networks: {distill['networks']}"
         raise UserError(f"{found}; {method} takes weights from trained networks: write networks: cached")
+    if method == "mtt" and config["mtt"]["expert_ages"] >= distill["cache_ages"]:
+        ages = f"expert_ages {config['mtt']['expert_ages']} of cache_ages {distill['cache_ages']}"
+        raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")
     if meets_cache(config) and method not in CACHED_ONLY and not distill["cache_draws"]:
         raise UserError(f"{config['variant']}: found cache_draws: 0, a cache of weights alone; {method} reads what they were shown: 1 or more")
 

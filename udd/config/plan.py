@@ -145,7 +145,8 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     """The resolved configuration of a record: `evaluate` <- protocol <- data set <- IPC <- variant."""
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
-    recipe = {key: value for key, value in recipe.items() if key != "epochs_by_images" or value}  # a rule that is not asked for
+    asked = params["protocols"][record.protocol]
+    recipe = {key: value for key, value in recipe.items() if key != "epochs_by_images" or (value and "epochs" not in asked)}  # a rule not asked for
     return {
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,

@@ -63,9 +63,9 @@ def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
 
 def images_of_one(config: Section, every: bool = False) -> int:
     """The training images that one stored image of a set gives: IDC's grid, UDD's P windows (or every one) and itself or not, else itself."""
-    if config["method"] == "idc":
+    if config["method"] in ("idc", "dance", "ncfm"):
         return config["distill"]["factor"] ** 2
-    if config["method"] != "udd":
+    if "udd" not in config:
         return 1
     own = config["udd"]
     return (own["decode"] == "regions") + (4 * len(own["scales"]) if every or own["policy"] == "all" else own["selected"])

@@ -16,7 +16,7 @@ from udd.networks.architectures import Network, portion
 from udd.objectives.features import Distance, embedded, image_gradient
 from udd.objectives.gradients import Embedding
 from udd.proxies.meeting import Meeting
-from udd.synthetic.regions import Windows, decode
+from udd.synthetic.regions import Windows, crop_resize
 
 Config = dict[str, Any]
 
@@ -35,6 +35,13 @@ def augmented(images: Tensor, meeting: Meeting, classes: range) -> Tensor:
     draws = {name: values[classes.start : classes.stop].repeat_interleave(count, 0) for name, values in meeting.draws.items()}
     inputs = augment.normalise(augment.as_float(images.flatten(0, 1), meeting.mean.dtype), meeting.mean, meeting.std)
     return augment.apply(inputs, draws).unflatten(0, (-1, count))
+
+
+def decoded(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
+    """The training images of some classes from their (image, window) pairs. [n, B, K, H, W], int64 [n, Q, 2] -> [n, Q, K, H, W]."""
+    first = images.shape[1] * torch.arange(len(images), device=images.device).unsqueeze(1)  # of each class, in the row of all images
+    image = (first + pairs[:, :, 0]).flatten()
+    return crop_resize(images.flatten(0, 1)[image], pairs[:, :, 1].flatten(), among).unflatten(0, pairs.shape[:2])
 
 
 def groups(classes: int, images: int, side: int) -> list[range]:
@@ -71,8 +78,7 @@ def alignment(
     for part in groups(len(pairs), pairs.shape[1], images.shape[-1]):
         chosen, labels = slice(part.start, part.stop), torch.arange(part.start, part.stop, device=images.device)
         pixels = images[chosen].detach().requires_grad_()
-        views = torch.stack([decode(own, found, among) for own, found in zip(pixels, pairs[chosen], strict=True)])  # [n, Q, K, H, W]
-        inputs = augmented(views, meeting, part)
+        inputs = augmented(decoded(pixels, pairs[chosen], among), meeting, part)
         found, (apart, entropy) = run(model, weights, inputs.detach(), labels, [each[chosen] for each in target], of, distance)
         gradients.append(torch.autograd.grad(inputs, pixels, found)[0])
         distances.append(apart)

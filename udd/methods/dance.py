@@ -1,9 +1,10 @@
 """DANCE, dual-view distribution alignment (Zhang et al. 2024): first order, on networks between untrained and trained.
 
 Within a class (Sec. 3.2, "pseudo long-term distribution alignment"), the mean embeddings of synthetic and real images are brought together by a
-network whose weights lie between those of a network at its start and at its end. Between classes (Sec. 3.3, "distribution calibration"), the trained
-network is to classify the synthetic images rightly. Images are grids of small ones, as IDC's. The two gradients are added in one step, where
-the authors' code takes one step after the other and goes through the classes in turn; networks come from the cache, so their training is its.
+network whose weights lie between those of a network at its start and at its end. Between classes (Sec. 3.3, "distribution calibration"), the
+trained network is to classify the synthetic images rightly. Images are grids of small ones, as IDC's. The two gradients are added in one step under
+one draw of the augmentation, where the authors' code takes one step after the other, each with its own draw, and goes through the classes in turn;
+networks come from the cache, so their training is its: at a constant rate, where the authors lower theirs after two thirds and five sixths.
 """
 
 from __future__ import annotations

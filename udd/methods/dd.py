@@ -1,8 +1,9 @@
-"""DD, dataset distillation (Wang et al. 2018): a random network trained on the set for a few steps is to classify real images well; each step's rate
-is learned with the images.
+"""DD, dataset distillation (Wang et al. 2018): a random network trained on the set for a few steps is to classify real images well; each step's
+rate is learned with the images.
 
 One image a class trains in a step, each in its turn, `epochs` times over (Algorithm 1 with several steps and epochs, Sec. 3.4). Pixels and rates
-follow Adam, as in the authors' code, which starts from noise; rates are the softplus of what is learned.
+follow Adam, as in the authors' code, which starts from noise and leaves pixels unbounded; rates are the softplus of what is learned. Real batches
+are not augmented (the authors crop and flip CIFAR's), and networks start as everywhere here (theirs by Xavier's law).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.func import functional_call
 from udd.data import Dataset
 from udd.methods import OWN
 from udd.methods.updates import adam_step, learning_rate
-from udd.networks.architectures import initialise
+from udd.networks.architectures import initialise, portion
 from udd.networks.augment import as_float, normalise
 from udd.objectives.unrolled import Batch, Weights, descended, pulled, pulled_back, unrolled
 from udd.proxies.meeting import Meeting, Scalars
@@ -46,12 +47,18 @@ def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
 
 
 def real_loss(network: torch.nn.Module, weights: Weights, meeting: Meeting) -> tuple[Tensor, Weights]:
-    """The mean cross-entropy of the real batch of every class, and its derivatives by the weights."""
+    """The mean cross-entropy of the real batch of every class, and its derivatives by the weights; a few images at a time."""
     at = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-    inputs = normalise(as_float(meeting.real.flatten(0, 1), meeting.mean.dtype), meeting.mean, meeting.std)
-    labels = torch.arange(len(meeting.real), device=inputs.device).repeat_interleave(meeting.real.shape[1])
-    loss = F.cross_entropy(functional_call(network, at, (inputs,)), labels)
-    return loss.detach(), dict(zip(at, torch.autograd.grad(loss, list(at.values())), strict=True))
+    images, total, slopes = meeting.real.flatten(0, 1), torch.zeros_like(meeting.mean[0]), {name: torch.zeros_like(each) for name, each in at.items()}
+    labels = torch.arange(len(meeting.real), device=images.device).repeat_interleave(meeting.real.shape[1])
+    each = portion(images.shape[-1])
+    for part, own in zip(images.split(each), labels.split(each), strict=True):
+        inputs = normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std)
+        loss = F.cross_entropy(functional_call(network, at, (inputs,)), own, reduction="sum") / len(images)
+        for name, found in zip(at, torch.autograd.grad(loss, list(at.values())), strict=True):
+            slopes[name] += found
+        total += loss.detach()
+    return total, slopes
 
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
@@ -61,13 +68,18 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     inputs, labels = normalise(images.flatten(0, 1), meeting.mean, meeting.std).unflatten(0, images.shape[:2]), torch.arange(len(images))
     labels, rates = labels.to(images.device), F.softplus(state.rates)
-    batches = [Batch(inputs[:, number % images.shape[1]], labels, rate) for number, rate in enumerate(rates)]
+
+    def batch(number: int) -> Batch:
+        return Batch(inputs[:, number % images.shape[1]], labels, rates[number])
+
     run = meeting.execution.execute
-    along = unrolled(network, weights, batches, run(descended))
+    along = unrolled(network, weights, len(rates), batch, run(descended))
     loss, slopes = real_loss(network, along[-1], meeting)
-    of_inputs, of_rates = pulled_back(network, along, batches, slopes, run(pulled))
-    of_images = torch.stack(of_inputs, 1).unflatten(1, (-1, images.shape[1])).sum(1) / meeting.std.view(-1, 1, 1)  # over epochs
-    found = {"images": of_images, "rates": torch.stack(of_rates) * state.rates.sigmoid()}
+    of_images, of_rates = torch.zeros_like(images), torch.zeros_like(rates)
+    for number, of_inputs, of_rate in pulled_back(network, along, batch, slopes, run(pulled)):
+        of_images[:, number % images.shape[1]] += of_inputs / meeting.std.view(-1, 1, 1)
+        of_rates[number] = of_rate
+    found = {"images": of_images, "rates": of_rates * state.rates.sigmoid()}
     count = meeting.outer * options["inner"] + meeting.inner + 1
     made = followed(state, found, learning_rate(options, meeting.outer), meeting.std.view(-1, 1, 1), count)
     return made, {"loss": loss, "rate": rates.mean(), "grad_norm": of_images.norm()}
@@ -81,7 +93,7 @@ def followed(state: State, found: dict[str, Tensor], rate: float, std: Tensor, c
 
 
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are not clamped until they are stored, as in the authors' code."""
+    """Pixels are clamped when they are stored."""
     return state
 
 

@@ -1,8 +1,10 @@
 """MTT, matching training trajectories (Cazenavette et al. 2022): a network trained on the set for a few steps is to arrive where an expert, trained
 on real images, arrives after some epochs; the rate of these steps is learned with the images.
 
-Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). The authors normalise with ZCA for some of their figures;
-here pixels are as for every method, and `image_lr` is for normalised pixels, as published.
+Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). What differs from the authors' code: they normalise with
+ZCA for some of their figures, here pixels are as for every method (`image_lr` is for normalised ones, as published); of DSA's operations they draw
+one a batch, here colour, geometry and cutout come together; they store pixels beyond [0, 1] and evaluate with the learned rate, here pixels are
+clamped when they are stored, and the rate is stored beside them (`udd evaluate FILE --learned-rate`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch import Tensor
 from udd.data import Dataset
 from udd.methods import EXPERTS
 from udd.methods.updates import momentum_step
-from udd.networks.augment import augment, normalise
+from udd.networks.augment import apply, draw, normalise
 from udd.objectives.unrolled import Batch, Weights, descended, pulled, pulled_back, unrolled
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic import initial
@@ -67,26 +69,40 @@ def distance(end: Weights, target: Weights, start: Weights) -> tuple[Tensor, Wei
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
     """One descent step on images and rate (Algorithm 1, lines 6 to 15)."""
-    options, own, generator = config["distill"], config["mtt"], meeting.generator
-    pixels = state.images.detach().requires_grad_()
-    flat, labels = pixels.flatten(0, 1), torch.arange(len(pixels), device=pixels.device).repeat_interleave(pixels.shape[1])
-    chosen = shuffled(len(flat), own["batch"], own["steps"], generator)
-    inputs = [augment(normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], generator) for index in chosen]
-    batches = [Batch(each.detach(), labels[index], state.rate) for each, index in zip(inputs, chosen, strict=True)]
-    start, target = segment(meeting, config)
-    run = meeting.execution.execute
-    along = unrolled(meeting.network, start, batches, run(descended))
-    loss, slopes = distance(along[-1], target, start)
-    of_inputs, of_rates = pulled_back(meeting.network, along, batches, slopes, run(pulled))
-    (gradient,) = torch.autograd.grad(inputs, pixels, of_inputs)
+    options, own = config["distill"], config["mtt"]
+    loss, gradient, of_rate = student(state, meeting, config)
     pixel_rate = initial.normalised_rate(options["image_lr"], meeting.std)
     images, velocity = momentum_step(state.images, state.velocity, gradient, pixel_rate, options["image_momentum"])
-    rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, torch.stack(of_rates).sum(), own["rate_lr"], options["image_momentum"])
+    rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, of_rate, own["rate_lr"], options["image_momentum"])
     return State(images, velocity, rate, rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}
 
 
+def student(state: State, meeting: Meeting, config: Config) -> tuple[Tensor, Tensor, Tensor]:
+    """How far a student on the set is from its expert's end []; the derivatives of that by pixels [C, B, K, H, W] and rate []."""
+    own, ops, images = config["mtt"], config["distill"]["matching_augment"], state.images
+    flat, labels = images.flatten(0, 1), torch.arange(len(images), device=images.device).repeat_interleave(images.shape[1])
+    chosen = shuffled(len(flat), own["batch"], own["steps"], meeting.generator)
+    draws = [draw(ops, len(index), images.shape[-1], meeting.generator, images.dtype) for index in chosen]
+
+    def seen(pixels: Tensor, number: int) -> Tensor:
+        return apply(normalise(pixels, meeting.mean, meeting.std), draws[number])
+
+    def batch(number: int) -> Batch:
+        return Batch(seen(flat[chosen[number]], number), labels[chosen[number]], state.rate)
+
+    (start, target), run = segment(meeting, config), meeting.execution.execute
+    along = unrolled(meeting.network, start, own["steps"], batch, run(descended))
+    loss, slopes = distance(along[-1], target, start)
+    gradient, total = torch.zeros_like(flat), torch.zeros_like(state.rate)
+    for number, of_inputs, of_rate in pulled_back(meeting.network, along, batch, slopes, run(pulled)):
+        pixels = flat[chosen[number]].detach().requires_grad_()
+        gradient.index_add_(0, chosen[number], torch.autograd.grad(seen(pixels, number), pixels, of_inputs)[0])
+        total += of_rate
+    return loss, gradient.unflatten(0, images.shape[:2]), total
+
+
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are not clamped until they are stored, as in the authors' code."""
+    """Pixels are clamped when they are stored."""
     return state
 
 

@@ -1,7 +1,7 @@
 """UDD-features: UDD's windows (Algorithm 1, line 6), matched at first order along the training of a few networks.
 
-In place of gradients (Eq. 9), the mean embeddings of S_c^train and of real images are brought together, at any age of a network; and the same network
-is to classify S_c^train rightly, the more so the older it is. With cached networks the real side is a stored vector, so a step is one forward and one
+In place of gradients (Eq. 9), the mean embeddings of S_c^train and of real images are brought together, at any age of a network; and the same
+network, of whatever age, is to classify S_c^train rightly. With cached networks the real side is a stored vector, so a step is one forward and one
 backward pass of the synthetic images. Our own method: no paper's.
 """
 

@@ -114,7 +114,9 @@ def on_pixels(images: Tensor, ops: Sequence[str], generator: torch.Generator) ->
 
 def grey(images: Tensor) -> Tensor:
     """The luma of images of three channels, or the one channel. [B, K, H, W] -> [B, 1, H, W]."""
-    return (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True) if images.shape[1] == 3 else images.mean(1, keepdim=True)
+    if images.shape[1] != 3:
+        return images.mean(1, keepdim=True)
+    return sum(share * images[:, k : k + 1] for k, share in enumerate(LUMA))  # type: ignore[return-value]  # plain numbers: a GPU waits for no copy
 
 
 def photometric(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -137,8 +139,9 @@ def lighting(images: Tensor, generator: torch.Generator) -> Tensor:
     if images.shape[1] != 3:
         raise UserError(f"augment: lighting: found images of {images.shape[1]} channels, expected three; leave it out")
     alpha = 0.1 * torch.randn(len(images), 3, generator=generator, device=generator.device).to(images.dtype)
-    colour = (alpha * images.new_tensor(EIGENVALUES)) @ images.new_tensor(EIGENVECTORS).T  # [B, 3]
-    return images + colour.view(-1, 3, 1, 1)
+    scaled = [alpha[:, j] * value for j, value in enumerate(EIGENVALUES)]
+    colour = [sum(row[j] * scaled[j] for j in range(3)) for row in EIGENVECTORS]  # three times [B]
+    return images + torch.stack(colour, 1).view(-1, 3, 1, 1)  # type: ignore[arg-type]
 
 
 ON_PIXELS = {"photometric": photometric, "lighting": lighting}

@@ -56,13 +56,13 @@ def image_gradient(
 
     def total(inputs: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         count = inputs.shape[1]
-        logits, embeddings = (each.to(inputs.dtype) for each in functional_call(network, weights, (inputs.flatten(0, 1),)))
+        with rounded(inputs, precision):
+            logits, embeddings = (each.to(inputs.dtype) for each in functional_call(network, weights, (inputs.flatten(0, 1),)))
         found = distance(embeddings.unflatten(0, (-1, count)), *target)
         entropy = F.cross_entropy(logits, labels.repeat_interleave(count), reduction="none").unflatten(0, (-1, count)).mean(1)
         return (shares[0] * found + shares[1] * entropy).sum(), (found, entropy)
 
-    with rounded(inputs, precision):
-        return grad(total, has_aux=True)(inputs)
+    return grad(total, has_aux=True)(inputs)
 
 
 def embedded(network: Embedding, weights: dict[str, Tensor], inputs: Tensor, precision: Precision = None) -> Tensor:

@@ -1,12 +1,13 @@
 """Training unrolled over synthetic images, and a loss of its last weights pulled back to them: exact, in the memory of one step.
 
-Forward, only the weights before each step are kept. Backward, each step's graph is built anew: with v the loss's derivative by the weights after a
-step w' = w - rate g(w, images), the derivatives of <v, w'> by w, images and rate are those of the loss. So memory grows with the weights alone.
+Forward, only the weights before each step are kept. Backward, each step's batch and graph are built anew: with v the loss's derivative by the
+weights after a step w' = w - rate g(w, images), the derivatives of <v, w'> by w, images and rate are those of the loss. So memory grows with the
+weights alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -47,22 +48,20 @@ def pulled(
         return pull(slopes)
 
 
-def unrolled(network: nn.Module, weights: Weights, batches: Sequence[Batch], run: Callable[..., Any] = descended) -> list[Weights]:
-    """The weights before the first step and after each."""
+def unrolled(network: nn.Module, weights: Weights, steps: int, batch: Callable[[int], Batch], run: Callable[..., Any] = descended) -> list[Weights]:
+    """The weights before the first step and after each. batch: of the step of a number; the same at every call."""
     found = [weights]
     with torch.no_grad():
-        for batch in batches:
-            found.append(run(network, found[-1], *batch))
+        for number in range(steps):
+            found.append(run(network, found[-1], *batch(number)))
     return found
 
 
 def pulled_back(
-    network: nn.Module, along: Sequence[Weights], batches: Sequence[Batch], slopes: Weights, run: Callable[..., Any] = pulled
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The derivatives of a loss by each batch's images and rate, given those by the last of the weights `along` (of `unrolled`)."""
-    images, rates = [], []
-    for weights, batch in zip(reversed(along[:-1]), reversed(batches), strict=True):
-        slopes, of_images, of_rate = run(network, weights, *batch, slopes)
-        images.append(of_images)
-        rates.append(of_rate)
-    return images[::-1], rates[::-1]
+    network: nn.Module, along: Sequence[Weights], batch: Callable[[int], Batch], slopes: Weights, run: Callable[..., Any] = pulled
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(number, derivative by its images, by its rate) of each step from the last, given the derivatives of a loss by the last of the weights `along`
+    (of `unrolled`)."""
+    for number in reversed(range(len(along) - 1)):
+        slopes, of_images, of_rate = run(network, along[number], *batch(number), slopes)
+        yield number, of_images, of_rate
