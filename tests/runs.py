@@ -38,7 +38,7 @@ class Run(loop.Run):
     def everything(self) -> Everything:
         """Everything that decides how the run goes on, copied."""
         found = checkpoint.network_state(self.trajectory) | checkpoint.flattened(self.state)
-        found |= {"place": torch.tensor([self.trajectory.outer, self.trajectory.inner]), "broken": self.broken}
+        found |= {"place": torch.tensor([self.trajectory.outer, self.trajectory.inner]), "broken": self.broken, "chosen": self.chosen}
         return {name: value.detach().clone() for name, value in (found | {"random/set": self.generator.get_state()}).items()}
 
 

@@ -9,12 +9,20 @@ from tiny import config, dataset, of_method, params
 
 from udd.runs import checkpoint
 
+
+def with_clusters(made: dict[str, Any]) -> dict[str, Any]:
+    return made | {"distill": made["distill"] | {"real_batch": "clusters", "cluster_every": 2}}
+
+
 MTT = params()["mtt"] | {"steps": 3, "batch": 4, "rate_lr": 1e-9}
 CASES: dict[str, dict[str, Any]] = {
     "jitter": config(),
     "vote, pairs drawn": config(policy="vote", max_pairs=4, pretrain_epochs=1),
     "grid": config(method="idc", init="mix", net_momentum=0.0),
     "random": config(policy="random", ipc=1),
+    "clusters": config(method="idc", real_batch="clusters", cluster_every=2),
+    "clusters, cached": config(method="idc", real_batch="clusters", networks="cached"),
+    "clusters, own networks": with_clusters(of_method("dsa")),
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),
     "dd": of_method("dd"),

@@ -6,11 +6,11 @@ import hashlib
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
-from udd.config.sections import CACHED_ONLY, OWN_NETWORKS, distils
+from udd.config.sections import CACHED_ONLY, NOTHING_REAL, OWN_NETWORKS, distils
 from udd.errors import UserError
 
 Config = dict[str, Any]
-KEYS = ("network", "width", "pretrain_epochs", "batch_real", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
+KEYS = ("network", "width", "pretrain_epochs", "batch_real", "real_batch", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
 
 
 def meets_cache(config: Config) -> bool:
@@ -19,7 +19,7 @@ def meets_cache(config: Config) -> bool:
 
 
 def check_networks(config: Config) -> None:
-    """Raise UserError if a set's method does not meet the networks that its configuration names."""
+    """Raise UserError if a set's method does not meet the networks, or the real batches, that its configuration names."""
     method, distill = config["method"], config.get("distill", {})
     if method in CACHED_ONLY and distill["networks"] != "cached":
         found = f"{config['variant']}: found networks: {distill['networks']}"
@@ -27,6 +27,8 @@ def check_networks(config: Config) -> None:
     if method == "mtt" and config["mtt"]["expert_ages"] >= distill["cache_ages"]:
         ages = f"expert_ages {config['mtt']['expert_ages']} of cache_ages {distill['cache_ages']}"
         raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")
+    if method in NOTHING_REAL and distill.get("real_batch") == "clusters":
+        raise UserError(f"{config['variant']}: found real_batch: clusters; {method} meets no real batch: leave it out")
     if meets_cache(config) and method not in CACHED_ONLY and not distill["cache_draws"]:
         raise UserError(f"{config['variant']}: found cache_draws: 0, a cache of weights alone; {method} reads what they were shown: 1 or more")
 

@@ -120,6 +120,7 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
 
 
+CLUSTERS = ("real_batch", "cluster_every")  # keys of `distill` that say nothing where real batches are random
 DATA_KEYS = ("kind", "path", "size", "classes", "depth", "background")  # of a data set: what decides its pixels
 
 
@@ -137,8 +138,10 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
 
 
 def read_keys(section: dict[str, Any]) -> dict[str, Any]:
-    """A section's keys without those of a cache where networks are fresh: an edit of these is none of such a set's business."""
-    return {key: value for key, value in section.items() if section.get("networks") == "cached" or not key.startswith("cache_")}
+    """A section's keys without those of a cache where networks are fresh, and of clusters where real batches are random: an edit of these is none of
+    such a set's business."""
+    cached, random = section.get("networks") == "cached", section.get("real_batch") == "random"
+    return {key: value for key, value in section.items() if (cached or not key.startswith("cache_")) and not (random and key in CLUSTERS)}
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:

@@ -31,6 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 OWN_NETWORKS = ("dsa", "dd")  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
 CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
+NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 
 

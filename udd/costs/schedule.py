@@ -14,6 +14,7 @@ from udd.costs.steps import Model, Step
 from udd.networks.architectures import portion
 from udd.networks.compilation import pays
 from udd.networks.training import forward_batch
+from udd.proxies.clusters import clustered, due
 
 Steps = dict[Step, int]  # how many of which
 Section = dict[str, Any]  # of a resolved configuration
@@ -106,16 +107,29 @@ def real_steps(distill: Section, sizes: Sizes, compiled: bool, batches: int) -> 
     return {Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches * sizes.classes}
 
 
+def embedding_steps(distill: Section, sizes: Sizes, searches: int) -> Steps:
+    """The embeddings of all real images, for so many searches of representative ones, if any are made. Left out: the products of k-means itself."""
+    each = batched("forward", model(distill, sizes), sizes.train, portion(sizes.side), distill["precision"])
+    return times(each, searches * clustered(distill))
+
+
+def searches(distill: Section) -> int:
+    """How often a distillation chooses representative real images, if it does (udd.proxies.clusters)."""
+    return sum(due(distill, outer, inner) for outer in range(distill["outer"]) for inner in range(distill["inner"])) if clustered(distill) else 0
+
+
 def shared_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a distillation that do not depend on its set, unless a cache has them: real gradients, and training the networks."""
+    """The steps of a distillation that do not depend on its set, unless a cache has them: real batches, their gradients, training the networks."""
     trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
-    return together(real_steps(distill, sizes, compiled, distill["outer"] * distill["inner"]), trained)
+    real = real_steps(distill, sizes, compiled, distill["outer"] * distill["inner"])
+    return together(real, trained, embedding_steps(distill, sizes, searches(distill)))
 
 
 def cache_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
     """The steps of making one cached network: real gradients at each age, and training from one to the next."""
     ages, spacing = distill["cache_ages"], distill["cache_spacing"]
-    real = real_steps(distill, sizes, compiled, ages * distill["cache_draws"])
+    draws = ages * distill["cache_draws"]
+    real = together(real_steps(distill, sizes, compiled, draws), embedding_steps(distill, sizes, draws))
     return together(real, network_steps(distill, sizes, compiled, (ages - 1) * spacing))
 
 

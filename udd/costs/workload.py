@@ -19,11 +19,13 @@ from udd.costs.schedule import (
     cache_steps,
     compiles,
     distillation_compiles,
+    embedding_steps,
     images_of_one,
     model,
     network_steps,
     own_steps,
     passed,
+    searches,
     shared_steps,
     times,
     together,
@@ -66,10 +68,12 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, 
     distill = config["distill"]
     if config["method"] in ("udd", "idc"):
         return own_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
-    if methods.module(config["method"]).MEETS == methods.OWN or meets_cache(config):
-        return own.method_steps(config, sizes), {}
+    meets = methods.module(config["method"]).MEETS
+    chosen = {} if meets == methods.PROXIES and meets_cache(config) else embedding_steps(distill, sizes, searches(distill))
+    if meets == methods.OWN or meets_cache(config):
+        return together(own.method_steps(config, sizes), chosen), {}
     trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
-    return own.method_steps(config, sizes), trained
+    return own.method_steps(config, sizes), together(trained, chosen)
 
 
 def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Job]:

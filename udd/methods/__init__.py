@@ -33,8 +33,9 @@ def module(method: str) -> Any:
 
 
 def modules(config: dict[str, Any]) -> tuple[str, ...]:
-    """The modules whose code counts for a set of this configuration: its method's, and that of the networks that it meets."""
+    """The modules whose code counts for a set of this configuration: its method's, that of the networks that it meets, and of its real batches."""
     own = name(config["method"])
     if not distils(config["method"]):
         return (own,)
-    return (own, "udd.proxies.caching" if meets_cache(config) else "udd.proxies.fresh")
+    chosen = ("udd.proxies.clusters",) if config["distill"].get("real_batch") == "clusters" else ()
+    return (own, "udd.proxies.caching" if meets_cache(config) else "udd.proxies.fresh", *chosen)

@@ -21,7 +21,7 @@ from udd.networks.streams import stream
 from udd.objectives.execution import as_it_is, planned_flop
 from udd.objectives.gradients import Embedding
 from udd.objectives.recomputation import means
-from udd.proxies import fresh
+from udd.proxies import clusters, fresh
 from udd.proxies.cached import halved, restored
 
 Distill = dict[str, Any]
@@ -82,6 +82,9 @@ def seen(
     age = made.inner * distill["cache_spacing"]  # by its true age and number: a smaller cache is a part of a larger one
     made.draws = stream(mean.device, "real", data.name, distill["network"], distill["cache_seed"], made.outer, age, draw)
     real, draws = fresh.real_batches(made, data, index, distill)
+    if clusters.clustered(distill):
+        random = stream(mean.device, "clusters", data.name, distill["network"], distill["cache_seed"], made.outer, age, draw)
+        real = data.train_images[clusters.chosen(twin, data, index, distill, random)]
     model = Embedding(twin)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     gradients, features = [], []

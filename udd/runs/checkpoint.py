@@ -23,7 +23,8 @@ FORMAT = 2
 
 class Kept(NamedTuple):
     """What a run is made of beside its networks: the method's State, the set's random stream, per class the first iteration (from 1) whose
-    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent."""
+    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent, and which real images were last
+    chosen by clusters [C, R] ([C, 0]: none)."""
 
     state: Any
     generator: torch.Generator
@@ -31,6 +32,7 @@ class Kept(NamedTuple):
     curve: Tensor
     columns: list[str]
     seconds: float
+    chosen: Tensor
 
 
 def network_state(trajectory: Trajectory) -> dict[str, Tensor]:
@@ -64,6 +66,7 @@ def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> N
     """Write the state atomically. made_of: a digest to be asked for again."""
     tensors = network_state(trajectory) | flattened(kept.state)
     tensors |= {"random/set": kept.generator.get_state(), "broken": kept.broken, "curve": kept.curve}
+    tensors |= {"chosen": kept.chosen} if kept.chosen.numel() else {}
     metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": kept.seconds}
     metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -105,8 +108,8 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
     trajectory.training.set_state(tensors["random/training"])
     kept.generator.set_state(tensors["random/set"])
     trajectory.outer, trajectory.inner = metadata["outer"], metadata["inner"]
-    state = unflattened(kept.state, on_device)
-    return Kept(state, kept.generator, on_device["broken"], tensors["curve"], metadata["columns"], metadata["seconds"])
+    state, chosen = unflattened(kept.state, on_device), on_device.get("chosen", kept.chosen)
+    return Kept(state, kept.generator, on_device["broken"], tensors["curve"], metadata["columns"], metadata["seconds"], chosen)
 
 
 def restore_network(trajectory: Trajectory, tensors: dict[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ from udd.errors import Stopped, UserError
 from udd.networks import precision
 from udd.networks.streams import stream
 from udd.provenance import provenance
-from udd.proxies import cached
+from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
 from udd.runs import checkpoint, memory, progress
@@ -81,6 +81,7 @@ class Run:
         self.total, self.before = options["outer"] * options["inner"], 0.0
         self.broken = torch.zeros(len(data.classes), dtype=torch.int64, device=device)
         self.curve, self.columns = torch.zeros(0, 0, dtype=torch.float64), [""]
+        self.chosen = torch.zeros(len(data.classes), 0, dtype=torch.int64, device=device)
         if said:
             print(said, file=sys.stderr)
         if path.exists():
@@ -91,11 +92,12 @@ class Run:
         """Take up what the checkpoint kept."""
         kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
         self.state, self.broken, self.curve, self.columns, self.before = kept.state, kept.broken, kept.curve, kept.columns, kept.seconds
+        self.chosen = kept.chosen
         print(f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
 
     def kept(self) -> checkpoint.Kept:
         """What a checkpoint keeps beside the networks."""
-        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds)
+        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds, self.chosen)
 
     @property
     def done(self) -> int:
@@ -116,12 +118,21 @@ class Run:
             draws, target = cached.meet(self.cache, self.options, at.network, which)
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
+            real = self.representative() if clusters.clustered(self.options) else real
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
         met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
         if self.cache and experts:
             expert, share = cached.expert(self.cache, self.options, at.network, which)
             return met._replace(expert=expert, share=share)
         return met
+
+    def representative(self) -> torch.Tensor:
+        """The real batch of every class that is chosen by clusters, by the network as it now is, or as it was when they were last due."""
+        at, seed = self.trajectory, self.config["seed"]
+        if clusters.due(self.options, at.outer, at.inner):
+            random = stream(self.mean.device, "clusters", self.data.name, self.options["network"], seed, at.outer, at.inner)
+            self.chosen = clusters.chosen(at.network, self.data, self.index, self.options, random)
+        return self.data.train_images[self.chosen]
 
     def advance(self, logged: bool) -> Scalars:
         """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""
