@@ -14,6 +14,7 @@ def with_clusters(made: dict[str, Any]) -> dict[str, Any]:
     return made | {"distill": made["distill"] | {"real_batch": "clusters", "cluster_every": 2}}
 
 
+CAFE = params()["cafe"] | {"watched": 4, "net_epochs": 12, "net_batch": 4, "moved": 0.0, "settled": 2.0}  # as quick as may be
 MTT = params()["mtt"] | {"steps": 3, "batch": 4, "rate_lr": 1e-9}
 CASES: dict[str, dict[str, Any]] = {
     "jitter": config(),
@@ -26,6 +27,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),
     "dd": of_method("dd"),
+    "cafe": of_method("cafe", inner=4) | {"cafe": CAFE},
     "mtt": of_method("mtt", cache_ages=4, image_lr=0.1) | {"mtt": MTT},
     "dance": of_method("dance"),
     "ncfm": of_method("ncfm"),
