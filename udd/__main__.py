@@ -14,7 +14,7 @@ VERBS = {
     "demo": ("udd.demo", "The paper in miniature, in a clone of the repository: no download, CPU, minutes."),
     "data": ("udd.data", "Pack a data set and write its manifest."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
-    "show": ("udd.reports.show", "Draw a set's gallery, or print what it says of itself."),
+    "show": ("udd.reports.show", "Draw a set's gallery, write its page, or print what it says of itself."),
     "coresets": ("udd.methods.coresets", "Choose real images instead."),
     "cache": ("udd.runs.cache", "Train networks and keep them with their real gradients, for `networks: cached`."),
     "evaluate": ("udd.judge", "Train fresh networks on any set, ours or another's, beside random images; or a cell of params.yaml."),

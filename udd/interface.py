@@ -22,14 +22,19 @@ from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.accuracy import Config, Work
+from udd.evaluation.accuracy import Config, Rounding, Work
 from udd.evaluation.accuracy import evaluate as accuracy
-from udd.evaluation.views import changes, every
+from udd.evaluation.views import Views, changes, every
 from udd.methods import coresets
+from udd.networks.architectures import Network
+from udd.networks.precision import PRECISIONS
+from udd.networks.training import accuracy as tested
+from udd.networks.training import epochs, steps_an_epoch
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
 from udd.runs.cache import needed
 from udd.runs.loop import Run, complete
+from udd.runs.progress import write_curve
 from udd.synthetic.sets import SyntheticSet, load
 
 __all__ = ["dataset", "distill", "evaluate", "load"]
@@ -132,12 +137,14 @@ def distill(
     minutes: float = float("inf"),
     device: str = "auto",
     threads: int = 0,
+    curve: str | Path | None = None,
     **keys: Any,
 ) -> SyntheticSet:
     """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
 
     checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
     default .NAME-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
+    curve: where the loss curve goes (CSV), if anywhere.
     keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a terminal a bar shows how far it is.
     """
     place = setup(device, threads)
@@ -154,18 +161,22 @@ def distill(
     until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))
     run = Run(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
     complete(run, until=until)
+    if curve:
+        write_curve(Path(curve), run.columns, run.curve)
     path.unlink(missing_ok=True)
     return run.finished()
 
 
 class Accuracy(NamedTuple):
     """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and the best accuracies of the
-    check-ups on the way, which is what many papers report: chosen on test images, so only for a comparison with theirs."""
+    check-ups on the way, which is what many papers report: chosen on test images, so only for a comparison with theirs. by_class: each network's
+    accuracy on the test images of each class, [networks][C]."""
 
     values: list[float]
     architecture: str
     steps: int
     best: list[float]
+    by_class: list[list[float]] = []
 
     @property
     def mean(self) -> float:
@@ -185,8 +196,6 @@ def evaluate(
     made: SyntheticSet, data: Dataset, networks: int = 5, architecture: str = "convnet3", device: str = "auto", threads: int = 0, **keys: Any
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section `evaluate` (`epochs=200`, ...)."""
-    from udd.networks.training import epochs, steps_an_epoch
-
     place = setup(device, threads)
     own = made.metadata["config"]
     params = parameters.load([DEFAULTS])
@@ -198,8 +207,23 @@ def evaluate(
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
-    work = Work(images.to(place), labels.to(place), None, len(images))
+    trained: list[Network] = []
+
+    def keep(network: Network, _generator: torch.Generator) -> Views:
+        trained[:] = [network]
+        return lambda images, labels: (images, labels)  # every epoch the same
+
+    work, data = Work(images.to(place), labels.to(place), keep, len(images)), data.to(place)
     config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
-    found = [accuracy(config | {"network": network}, data.to(place), work, place) for network in range(networks)]
+    found, classes = [], []
+    for network in range(networks):
+        found.append(accuracy(config | {"network": network}, data, work, place))
+        classes.append(by_class(Rounding(trained[0], PRECISIONS[recipe["precision"]]), data))
     steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
-    return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found])
+    return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes)
+
+
+def by_class(network: torch.nn.Module, data: Dataset) -> list[float]:
+    """A network's accuracy on the test images of each class, in %."""
+    parts = (data.test_images[data.test_labels == label] for label in range(len(data.classes)))
+    return [tested(network, part, torch.full((len(part),), label, device=part.device), data.mean, data.std) for label, part in enumerate(parts)]

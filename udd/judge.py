@@ -61,7 +61,7 @@ def row(name: str, images: int, found: Accuracy) -> dict[str, Any]:
     bounds = interval(found.values)
     about = {"set": name, "training images": images, "steps": found.steps, "n": len(found.values)}
     best = sum(found.best) / len(found.best)
-    return about | {"accuracy": found.mean, "std": found.std, "interval": bounds, "best": best, "values": found.values}
+    return about | {"accuracy": found.mean, "std": found.std, "interval": bounds, "best": best, "values": found.values, "by_class": found.by_class}
 
 
 def rows(args: Any, made: SyntheticSet, data: Dataset) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`udd distill SOURCE --ipc 10`: one's own images, or a data set by name, without any params.yaml: a set, its gallery, its accuracy."""
+"""`udd distill SOURCE --ipc 10`: one's own images, or a data set by name, without any params.yaml: a set, its gallery, its accuracy, its page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 from udd.command import Parser
 from udd.files import write_atomic
+from udd.reports import page
+from udd.reports.judged import Judged, architecture, mean_by_class
+from udd.reports.pictures import read_curve
 from udd.reports.show import png
 from udd.runs.progress import duration
 
@@ -86,17 +89,26 @@ def run(argv: list[str]) -> None:
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
-    begun, at = time.monotonic(), {"device": args.device, "threads": args.threads}
-    made = udd.distill(data, args.method, args.ipc, checkpoint=out.with_suffix(".checkpoint"), **at, **chosen)
+    begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
+    made = udd.distill(data, args.method, args.ipc, checkpoint=out.with_suffix(".checkpoint"), curve=curve, **at, **chosen)
     made.save(out)
-    gallery = out.with_suffix(".png")
+    gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
-    result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "seconds": round(time.monotonic() - begun, 1)}
+    result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "page": str(html), "seconds": round(time.monotonic() - begun, 1)}
+    found = None
     if args.networks:
         width = {"width": chosen["width"]} if "width" in chosen else {}
         measured = udd.evaluate(made, data, args.networks, epochs=args.epochs, checkups=1, **width, **at)
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
+        found = judged(measured, args.epochs)
+    page.write(html, made, out.name, found, read_curve(curve) if "distill" in made.metadata["config"] else None)
     print(json.dumps(result) if args.json else said(result))
+
+
+def judged(measured: Any, epochs: int) -> Judged:
+    """What `udd.evaluate` measured, as the page says it."""
+    what = f"{architecture(measured.architecture)}, {epochs} epochs, {measured.steps} SGD steps"
+    return Judged(measured.values, what, mean_by_class(measured.by_class))
 
 
 def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -113,5 +125,5 @@ def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
 
 def said(result: dict[str, Any]) -> str:
     """The result in words."""
-    lines = [f"set: {result['set']}", f"gallery: {result['gallery']}", f"made in {duration(result['seconds'])}"]
+    lines = [f"set: {result['set']}", f"gallery: {result['gallery']}", f"page: {result['page']}", f"made in {duration(result['seconds'])}"]
     return "\n".join([*lines, *([f"test accuracy: {result['said']}"] if "said" in result else [])])

@@ -1,4 +1,4 @@
-"""`udd show SET`: a set's gallery beside it, and what the set says of itself."""
+"""`udd show SET`: a set's gallery beside it, its page, and what the set says of itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from typing import Any
 
 from udd.command import Parser
 from udd.files import write_atomic
+from udd.reports.judged import judged
+from udd.reports.page import hard, write
+from udd.reports.pictures import read_curve
 from udd.synthetic.sets import SyntheticSet, load
 
 
 def parser() -> Parser:
     """The command line of `udd show`."""
-    made = Parser(prog="udd show", description="Draw a set's images into a PNG and say where it is.")
+    made = Parser(prog="udd show", description="Draw a set's images into a PNG, with --html also its page, and say where they are.")
     made.add_argument("set", type=Path, help="a set, as made by udd distill (.safetensors)")
     made.add_argument("--out", type=Path, help="the PNG to write; by default beside the set, under its name")
     made.add_argument("--most", type=int, default=10, help="images of a class")
-    made.add_argument("--open", action="store_true", help="also open it in a viewer")
+    made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
+    made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
+    made.add_argument("--curve", type=Path, help="for the page: its loss curve (CSV)")
+    made.add_argument("--open", action="store_true", help="also open it, or the page, in a viewer")
     made.add_argument("--json", action="store_true", help="print what the set says of itself: classes, sizes, configuration, provenance")
     return made
 
@@ -26,7 +32,7 @@ def parser() -> Parser:
 def png(made: SyntheticSet, most: int) -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
     kept = BytesIO()
-    made.show(most).savefig(kept, format="png", dpi=150)
+    made._replace(labels=hard(made.labels)).show(most).savefig(kept, format="png", dpi=150)
     return kept.getvalue()
 
 
@@ -36,13 +42,25 @@ def about(made: SyntheticSet) -> dict[str, Any]:
     return {"images": count, "shape": shape, "windows": len(made.windows)} | made.metadata
 
 
+def write_page(args: Any, made: SyntheticSet) -> None:
+    """Write the page that the command line asks for."""
+    found = judged(args.record, made.metadata) if args.record else None
+    write(args.html, made, args.set.name, found, read_curve(args.curve) if args.curve else None, args.most)
+
+
 def run(argv: list[str] | None = None) -> None:
     """Draw one set."""
-    args = parser().parse_args(argv)
+    asked = parser()
+    args = asked.parse_args(argv)
+    if (args.record or args.curve) and not args.html:
+        asked.error("--record and --curve are for a page; say where with --html PAGE")
     made, out = load(args.set), args.out or args.set.with_suffix(".png")
+    if args.html:
+        write_page(args, made)
     write_atomic(out, png(made, args.most))
-    print(json.dumps({"gallery": str(out)} | about(made), indent=1) if args.json else out)
+    written = {"gallery": str(out)} | ({"page": str(args.html)} if args.html else {})
+    print(json.dumps(written | about(made), indent=1) if args.json else "\n".join(written.values()))
     if args.open:
         import webbrowser
 
-        webbrowser.open(out.resolve().as_uri())
+        webbrowser.open((args.html or out).resolve().as_uri())

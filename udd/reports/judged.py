@@ -1,0 +1,62 @@
+"""What a file says of a set's accuracy: a record of the workflow (results/accuracy), or what `udd evaluate FILE --out` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from udd.config.compare import difference
+from udd.errors import UserError
+from udd.files import read_json
+from udd.reports.names import ARCHITECTURES
+from udd.reports.statistics import summary
+
+
+class Judged(NamedTuple):
+    """Accuracies in %, one a network; what was trained, in words; the mean accuracy of each class, if known; what was measured beside it, by name."""
+
+    values: list[float]
+    said: str
+    by_class: list[float] = []
+    beside: list[tuple[str, list[float]]] = []
+
+
+def mean_by_class(networks: list[list[float]]) -> list[float]:
+    """Each class's accuracy, averaged over networks. [networks][C] -> [C]."""
+    return [summary(of_class)[0] for of_class in zip(*networks, strict=True)]
+
+
+def architecture(name: str) -> str:
+    """A network as people write it."""
+    return ARCHITECTURES.get(name, name)
+
+
+def of_record(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
+    """What a record of the workflow says. Raises UserError if it is another set's."""
+    if differing := difference(found["config"]["set"], metadata["config"]):
+        raise UserError(f"{path}: a record of another set: {differing.replace('planned', 'but in the set')}; give the record of this one")
+    values = [network["accuracy"] for network in found["networks"].values()]
+    trained, protocol = architecture(found["config"]["architecture"]), found["config"]["protocol"]
+    said = f"{trained}, protocol {protocol}, {found['epochs']} epochs, {found['steps']} SGD steps"
+    return Judged(values, said)
+
+
+def of_judge(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
+    """What `udd evaluate FILE --out` wrote. Raises UserError if it is of another data set."""
+    if found["dataset"] != metadata["dataset"]:
+        raise UserError(f"{path}: accuracies on {found['dataset']}, but the set is of {metadata['dataset']}; give those of this set")
+    own, *others = found["rows"]
+    said = f"{architecture(found['architecture'])}, width {found['width']}, {found['epochs']} epochs, {own['steps']} SGD steps"
+    return Judged(own["values"], said, mean_by_class(own.get("by_class", [])), [(each["set"], each["values"]) for each in others])
+
+
+def judged(path: Path, metadata: dict[str, Any]) -> Judged:
+    """The accuracy of a set with such metadata, from a file. Raises UserError if it says none, or another set's."""
+    found = read_json(path)
+    for key, read in (("networks", of_record), ("rows", of_judge)):
+        if isinstance(found, dict) and found.get(key):
+            try:
+                return read(path, found, metadata)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise UserError(f"{path}: not a whole record ({type(error).__name__}: {error}); write it again with udd evaluate --out") from None
+    raise UserError(f"{path}: found no accuracies, expected a record of results/accuracy or what udd evaluate FILE --out wrote")
