@@ -18,6 +18,7 @@ from udd.config.caches import cache_name, check_networks
 from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
 from udd.data import load as load_pinned
+from udd.data.listing import has_parquet
 from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
@@ -43,8 +44,9 @@ Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, 
 
 
 def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
-    """A data set from a folder (train/<class>/*, test/<class>/*), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where
-    absent), a manifest of `udd data` (.json), or four arrays: training images, labels, test images, labels.
+    """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging Face Hub), an npz file, the
+    name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of `udd data` (.json), or four arrays: training images, labels,
+    test images, labels.
 
     keys: `size`, `classes` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
     """
@@ -54,14 +56,14 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     if path.suffix == ".json":
         return load_pinned(path, root)
     if path.is_dir() or path.suffix == ".npz":
-        kind = "folder" if path.is_dir() else "npz"
+        kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
         config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
         raw = READERS[kind](config, path.resolve().parent, 0)
     elif str(source) in READERS:
         config = {"name": name or str(source), "kind": str(source)} | keys
         raw = READERS[str(source)](config, Path(root), 0)
     else:
-        known = ", ".join(kind for kind in READERS if kind not in ("folder", "npz"))
+        known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
         raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
     check(raw)
     return of_raw(raw, config["name"])

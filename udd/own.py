@@ -39,8 +39,9 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(
         prog="udd distill",
-        description="Distil a folder of class folders (train/CLASS/*, test/CLASS/*), an npz, or a data set by name. Without SOURCE: a cell "
-        "of params.yaml (udd distill --params params.yaml --help says how). A run that was cut goes on by the same command.",
+        description="Distil a folder of class folders (train/CLASS/*, test/CLASS/*) or of parquet files (train-*, test-*), an npz, or a data set by "
+        "name. Without SOURCE: a cell of params.yaml (udd distill --params params.yaml --help says how). A run that was cut goes on by the same "
+        "command.",
     )
     made.add_argument("source", help="a folder, an .npz file, or mnist, fashionmnist, svhn, cifar10, cifar100, digits")
     made.add_argument("--ipc", type=count, default=1, help="images a class")

@@ -24,6 +24,7 @@ Add an entry under `datasets` in params.yaml; from then on its name is used like
         classes: [basophil, eosinophil, erythroblast, granulocytes, lymphocyte, monocyte, neutrophil, platelet]
 
 `folder`: classes are the folders' names, or those that `classes` lists; the images are grey if every one of them is, else RGB.
+`parquet`: `train-*.parquet` and `test-*.parquet` as on the Hugging Face Hub, columns image and label (pip install 'udd[hub]').
 `npz`: images uint8 [n, H, W] or [n, H, W, K], labels [n] or [n, 1], 0 to C-1, named by `classes`; val_* is ignored.
 `imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and val/<wnid>/, RGB, at `size` (224).
 `mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in `path` below it), downloaded where absent.

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,13 +34,12 @@ class Seen(NamedTuple):
     fault: str = ""
 
 
-def look(part: str, label: str, path: Path, base: Path) -> Seen:
-    """One file, decoded as it is."""
+def look(part: str, label: str, name: str, source: Any) -> Seen:
+    """One file, a path or a stream, decoded as it is."""
     from PIL import Image
 
-    name = path.relative_to(base).as_posix()
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             image.load()
             return Seen(part, label, name, image.size, image.mode, hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest())
     except Exception as error:  # decoders raise many kinds, and all mean the same here
@@ -52,10 +52,33 @@ def of_folder(base: Path) -> tuple[list[Seen], dict[str, int]]:
 
     classes, parts, left_out = find_tree(base, "folder", None)
     asked = [
-        (part, classes[label], path, base) for part, found in zip(("train", "test"), parts, strict=True) for path, label in zip(*found, strict=True)
+        (part, classes[label], path.relative_to(base).as_posix(), path)
+        for part, found in zip(("train", "test"), parts, strict=True)
+        for path, label in zip(*found, strict=True)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda each: look(*each), asked)), dict(left_out)
+
+
+def of_parquet(base: Path) -> tuple[list[Seen], dict[str, int]]:
+    """The same of a folder of parquet files. Raises UserError if they are not as the Hub's are."""
+    from udd.data.listing import other_parquet, parquet_files
+    from udd.data.parquet import class_names, mapped, shard
+
+    parts, seen = [[shard(path) for path in paths] for paths in parquet_files(base)], []
+    classes = class_names({}, base, parts)
+    for part, found in zip(("train", "test"), parts, strict=True):
+        labels = [classes[label] for each in found for label in each.labels.tolist()]
+        opened = mapped(found, 0, lambda path, data: look("", "", path.relative_to(base).as_posix(), BytesIO(data)))
+        seen += [each._replace(part=part, label=label) for each, label in zip(opened, labels, strict=True)]
+    return seen, dict(other_parquet(base))
+
+
+def reader(source: Path) -> Callable[[Path], tuple[list[Seen], dict[str, int]]]:
+    """What looks through a source of that kind."""
+    from udd.data.listing import has_parquet
+
+    return (of_parquet if has_parquet(source) else of_folder) if source.is_dir() else of_npz
 
 
 def of_npz(path: Path) -> tuple[list[Seen], dict[str, int]]:
@@ -165,7 +188,8 @@ def text(source: Path, found: dict[str, Any]) -> str:
 def parser() -> Parser:
     """The command line of `udd data check`."""
     made = Parser(
-        prog="udd data check", description="Look through a folder of images (train/CLASS/*, test/CLASS/*) or an npz before anything is spent."
+        prog="udd data check",
+        description="Look through a folder (train/CLASS/*, test/CLASS/*; or train-*.parquet, test-*.parquet) or an npz before anything is spent.",
     )
     made.add_argument("source", type=Path, help="the folder or .npz")
     made.add_argument("--ipc", type=int, default=10, help="images a class that you have in mind")
@@ -178,7 +202,7 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     if not args.source.exists():
         raise UserError(f"{args.source}: no such folder or file")
-    found = report(*(of_folder if args.source.is_dir() else of_npz)(args.source), args.ipc)
+    found = report(*reader(args.source)(args.source), args.ipc)
     print(json.dumps(found) if args.json else text(args.source, found))
     if found["problems"]:
         raise UserError(f"{args.source}: {'; '.join(found['problems'])}")

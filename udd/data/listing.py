@@ -16,6 +16,7 @@ from udd.errors import UserError
 
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
+PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # formats that Pillow names, but cannot decode by itself
 LITTER = {"__MACOSX", "__pycache__"}  # folders that programs leave behind
 
@@ -131,6 +132,28 @@ def aside(base: Path, splits: set[str]) -> Counter[str]:
         elif is_image(entry):
             found["./"] += 1
     return +found
+
+
+def has_parquet(base: Path) -> bool:
+    """Whether a folder is one of the Hub's: parquet files of training images in it, or in its data/."""
+    return any(any(place.glob("train-*.parquet")) for place in (base, base / "data"))
+
+
+def parquet_files(base: Path) -> list[list[Path]]:
+    """The files of training and of test images (test-*, else validation-*), sorted. Raises UserError where there are none."""
+    if not has_parquet(base):
+        raise UserError(f"{base}: no train-*.parquet in it or its data/; name the folder that holds them")
+    place = base if any(base.glob("train-*.parquet")) else base / "data"
+    test = next((found for part in PARTS for found in [sorted(place.glob(f"{part}-*.parquet"))] if found), [])
+    if not test:
+        raise UserError(f"{place}: no test-*.parquet and no validation-*.parquet, expected one beside train-*.parquet; put test images there")
+    return [sorted(place.glob("train-*.parquet")), test]
+
+
+def other_parquet(base: Path) -> Counter[str]:
+    """How many parquet files of a folder are not read."""
+    read = {path for part in parquet_files(base) for path in part}
+    return Counter(f"{path.stem.split('-')[0]}-*.parquet" for path in base.rglob("*.parquet") if path not in read)
 
 
 def told(left_out: Counter[str]) -> str:

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from udd.data.arrays import read_digits, read_npz
 from udd.data.folders import read_folder, read_imagenet
 from udd.data.official import read_cifar, read_idx_set, read_svhn
+from udd.data.parquet import read_parquet
 from udd.data.raw import FORMAT, Raw, check, counts
 from udd.data.sources import OFFICIAL, packed_name
 from udd.errors import UserError
@@ -36,6 +37,7 @@ READERS: dict[str, Callable[..., Raw]] = {
     "digits": read_digits,
     "npz": read_npz,
     "folder": read_folder,
+    "parquet": read_parquet,
     "imagenet10": read_imagenet,
 }
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from udd.data.listing import SPLITS, image_files
+from udd.data.listing import SPLITS, image_files, parquet_files
 from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
 
@@ -43,6 +43,11 @@ def sources(config: dict[str, Any], root: Path) -> dict[str, Path]:
     if kind in SPLITS:
         base = root / (config.get("path") or name)
         return {path.relative_to(base).as_posix(): path for path in image_files(base, kind, config.get("classes"))}
+    if kind == "parquet":
+        base = root / (config.get("path") or name)
+        with suppress(UserError):
+            return {path.relative_to(base).as_posix(): path for part in parquet_files(base) for path in part}
+        return {path.relative_to(base).as_posix(): path for path in base.rglob("*.parquet")}
     if kind == "npz":
         path = root / (config.get("path") or f"{name}.npz")
         return {path.name: path} if path.is_file() else {}
