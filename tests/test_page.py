@@ -160,7 +160,7 @@ def test_a_file_that_is_no_curve_is_refused(tmp_path: Path, lines: list[str], sa
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with grey images of an odd class in flowers/, and what `udd distill` makes of them."""
     folder = tmp_path_factory.mktemp("page")
-    fakes.write_tree(folder / "flowers", (EVIL, "rose"), n=14, mode="L", size=(16, 16))
+    fakes.write_tree(folder / "flowers", (EVIL, "rose"), n=3, mode="L", size=(16, 16))
     own.run([str(folder / "flowers"), "--out", str(folder / "set.safetensors"), *QUICK, "--set", *SMALL])
     return folder
 
@@ -193,7 +193,13 @@ def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.Cap
     judge.run([str(place / "set.safetensors"), "--dataset", str(place / "flowers"), *QUICK, "--width", "4", "--out", str(place / "judged.json")])
     text = shown(place, "--record", str(place / "judged.json"), "--curve", str(place / "set.csv"))
     row = json.loads((place / "judged.json").read_text())["rows"][0]
-    assert "By class" in text and "beside it" in text and "random, 1 a class" in text and str(place / "again.html") in capsys.readouterr().out
+    assert (
+        "By class" in text
+        and "beside it" in text
+        and "random, 1 a class" in text
+        and "random, 13 a class where it has so many" in text
+        and str(place / "again.html") in capsys.readouterr().out
+    )
     assert np.mean(row["by_class"]) == pytest.approx(row["accuracy"])  # the classes have as many test images each
     assert "Accuracy" not in shown(place)
 

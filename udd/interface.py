@@ -36,6 +36,7 @@ from udd.reports.names import ARCHITECTURES
 from udd.runs.cache import needed
 from udd.runs.loop import Run, complete
 from udd.runs.progress import write_curve
+from udd.runs.smaller import chosen, smaller, trimmed
 from udd.synthetic.sets import SyntheticSet, load
 
 __all__ = ["dataset", "distill", "evaluate", "load"]
@@ -140,24 +141,27 @@ def distill(
     device: str = "auto",
     threads: int = 0,
     curve: str | Path | None = None,
+    smaller_classes: bool = False,
     **keys: Any,
 ) -> SyntheticSet:
     """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
 
     checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
     default .NAME-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
-    curve: where the loss curve goes (CSV), if anywhere.
+    curve: where the loss curve goes (CSV), if anywhere. smaller_classes: a class of fewer than `ipc` training images keeps as many as it has
+    (without it such a class is refused): all are distilled alike, the images of such a class starting from its own again, and of the finished set
+    the first so many stay; provenance["smaller_classes"] says which.
     keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a terminal a bar shows how far it is.
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
-    data = data.to(place)
+    data, fewer = data.to(place), smaller(data, ipc)
     check_networks(config)
+    if fewer and not smaller_classes:
+        advice = "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill --smaller-classes)"
+        raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
     if not distils(config["method"]):
-        return coresets.as_set(coresets.coreset(config, data, place), data, config, provenance("udd.methods.coresets", place))
-    smallest = min(torch.bincount(data.train_labels, minlength=len(data.classes)).tolist())
-    if ipc > smallest:
-        raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {smallest} training images; lower ipc")
+        return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance("udd.methods.coresets", place)), fewer)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
     until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))
@@ -166,7 +170,7 @@ def distill(
     if curve:
         write_curve(Path(curve), run.columns, run.curve)
     path.unlink(missing_ok=True)
-    return run.finished()
+    return trimmed(run.finished(), fewer)
 
 
 class Accuracy(NamedTuple):

@@ -76,7 +76,9 @@ def rows(args: Any, made: SyntheticSet, data: Dataset) -> list[dict[str, Any]]:
     found = [row(f"{args.file.name}{' (soft labels)' if made.labels.ndim > 1 else ''}", seen, measured(args, made, data, **keys))]
     each = sorted({max(1, round(count / classes)) for count in (len(made.images), seen)})
     for ipc in each if not args.alone else ():
-        found.append(row(f"random, {ipc} a class", ipc * classes, measured(args, udd.distill(data, "random", ipc), data)))
+        drawn = udd.distill(data, "random", ipc, smaller_classes=True)
+        name = f"random, {ipc} a class" if len(drawn.images) == ipc * classes else f"random, {ipc} a class where it has so many"
+        found.append(row(name, len(drawn.images), measured(args, drawn, data)))
     return found
 
 

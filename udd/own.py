@@ -45,6 +45,7 @@ def parser() -> Parser:
     )
     made.add_argument("source", help="a folder, an .npz file, or mnist, fashionmnist, svhn, cifar10, cifar100, digits")
     made.add_argument("--ipc", type=count, default=1, help="images a class")
+    made.add_argument("--smaller-classes", action="store_true", help="let a class of fewer images than --ipc keep as many as it has")
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
@@ -91,11 +92,14 @@ def run(argv: list[str]) -> None:
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
-    made = udd.distill(data, args.method, args.ipc, checkpoint=out.with_suffix(".checkpoint"), curve=curve, **at, **chosen)
+    asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
+    made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
     made.save(out)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
     result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "page": str(html), "seconds": round(time.monotonic() - begun, 1)}
+    if fewer := made.metadata["provenance"].get("smaller_classes"):
+        result["smaller_classes"] = fewer
     found = None
     if args.networks:
         width = {"width": chosen["width"]} if "width" in chosen else {}
@@ -127,4 +131,5 @@ def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
 def said(result: dict[str, Any]) -> str:
     """The result in words."""
     lines = [f"set: {result['set']}", f"gallery: {result['gallery']}", f"page: {result['page']}", f"made in {duration(result['seconds'])}"]
+    lines += [f"images of class {name}: {count}, as many as it has" for name, count in result.get("smaller_classes", {}).items()]
     return "\n".join([*lines, *([f"test accuracy: {result['said']}"] if "said" in result else [])])

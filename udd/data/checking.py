@@ -159,7 +159,9 @@ def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) 
             f"the largest class has {max(train.values())} training images, the smallest {min(train.values())}; accuracy counts every test image alike"
         )
     if small := [name for name, count in train.items() if count < ipc]:
-        remarks.append(f"fewer than {ipc} training images: class {', '.join(small[:SHOWN])}; lower --ipc to {min(train.values())}")
+        remarks.append(
+            f"fewer than {ipc} training images: class {', '.join(small[:SHOWN])}; lower --ipc to {min(train.values())}, or --smaller-classes"
+        )
     if found["left_out"]:
         remarks.append(f"not read: {', '.join(f'{count} {what}' for what, count in found['left_out'].items())}")
     return {"problems": problems, "remarks": remarks}

@@ -121,7 +121,7 @@ def accuracy(found: Judged, classes: Sequence[str]) -> str:
         f'<p class="big">{percent(found.values)}</p>',
         f"<p>Test accuracy after the last epoch of new networks trained on this set: {plain(found.said)}.",
     ]
-    parts.append(" n counts networks; the interval is over them, and another run of the distillation may differ by more.</p>")
+    parts.append(" n counts networks; the interval is Student's, over them, and another run of the distillation may differ by more.</p>")
     if found.beside:
         parts.append(table(((plain(name), percent(values)) for name, values in found.beside), ["beside it", "test accuracy"]))
     if len(found.by_class) == len(classes):
@@ -146,8 +146,8 @@ def licence(metadata: dict[str, Any]) -> str:
 def loading(name: str) -> str:
     """Five lines of Python that load the set."""
     lines = ["import udd", "from udd.evaluation.views import every", f"made = udd.load({json.dumps(name, ensure_ascii=False)})"]
-    lines += ["images, labels = every(made)  # what networks are trained on: [m, K, H, W] in [0, 1], with the windows"]
-    lines += ['mean, std = made.metadata["mean"], made.metadata["std"]  # of the real images, to normalise by']
+    lines += ["images, labels = every(made)  # to train on: [m, K, H, W] in [0, 1]"]
+    lines += ['mean, std = made.metadata["mean"], made.metadata["std"]  # to normalise by']
     return "<pre><code>" + html.escape("\n".join(lines)) + "</code></pre>"
 
 
