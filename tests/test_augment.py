@@ -269,7 +269,7 @@ def test_lighting_adds_one_colour_an_image():
     alpha = 0.1 * torch.randn(5, 3, generator=generator(1)).double()
     for i in range(5):
         for k in range(3):
-            colour = sum(alpha[i, j] * EIGENVALUES[j] * EIGENVECTORS[k][j] for j in range(3))
+            colour = torch.stack([alpha[i, j] * EIGENVALUES[j] * EIGENVECTORS[k][j] for j in range(3)]).sum()
             torch.testing.assert_close(found[i, k], colour.expand(4, 4), rtol=1e-6, atol=1e-9)
     with pytest.raises(UserError, match="1 channels"):
         on_pixels(noise(2, 1, 4, 4), ["lighting"], generator())
