@@ -29,6 +29,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "dsa": {"outer": 250},
     "dd": {"outer": 500},
     "mtt": EXPERTS | {"outer": 500},
+    "cafe": {"outer": 20, "inner": 10},
     "dance": EXPERTS | {"outer": 800},
     "ncfm": EXPERTS | {"outer": 800, "batch_real": 256, "frequencies": 1024},
     "udd_features": CACHE | {"outer": 800},
