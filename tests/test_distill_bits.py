@@ -15,6 +15,7 @@ def with_clusters(made: dict[str, Any]) -> dict[str, Any]:
 
 
 CAFE = params()["cafe"] | {"watched": 4, "net_epochs": 12, "net_batch": 4, "moved": 0.0, "settled": 2.0}  # as quick as may be
+KIP = params()["kip"] | {"kernel": "convolutional", "learn_labels": True}
 MTT = params()["mtt"] | {"steps": 3, "batch": 4, "rate_lr": 1e-9}
 CASES: dict[str, dict[str, Any]] = {
     "jitter": config(),
@@ -28,6 +29,8 @@ CASES: dict[str, dict[str, Any]] = {
     "dsa": of_method("dsa"),
     "dd": of_method("dd"),
     "cafe": of_method("cafe", inner=4) | {"cafe": CAFE},
+    "kip": of_method("kip"),
+    "kip, convolutional, labels": of_method("kip") | {"kip": KIP},
     "mtt": of_method("mtt", cache_ages=4, image_lr=0.1) | {"mtt": MTT},
     "dance": of_method("dance"),
     "ncfm": of_method("ncfm"),

@@ -28,6 +28,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "dm": {"outer": 500},
     "dsa": {"outer": 250},
     "dd": {"outer": 500},
+    "kip": {"outer": 300, "batch_real": 100},
     "mtt": EXPERTS | {"outer": 500},
     "cafe": {"outer": 20, "inner": 10},
     "dance": EXPERTS | {"outer": 800},

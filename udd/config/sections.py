@@ -21,6 +21,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "dsa": ("distill", "dsa"),
     "dd": ("distill", "dd"),
     "cafe": ("distill", "cafe"),
+    "kip": ("distill", "kip"),
     "mtt": ("distill", "mtt"),
     "dance": ("distill", "dance"),
     "ncfm": ("distill", "ncfm"),
@@ -30,7 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "forgetting": ("coreset",),
     "full": (),
 }
-OWN_NETWORKS = ("dsa", "dd", "cafe")  # methods that train networks of their own on the synthetic set: they meet real images, and no cache
+OWN_NETWORKS = ("dsa", "dd", "cafe", "kip")  # methods that train networks of their own on the synthetic set, or none: no cache, but real images
 CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured

@@ -34,7 +34,10 @@ def trimmed(made: SyntheticSet, fewer: dict[int, int]) -> SyntheticSet:
     """The set with the first so many images of these classes; its provenance says so."""
     if not fewer:
         return made
-    each = ((made.labels == label).nonzero()[:, 0][: fewer.get(label)] for label in range(len(made.metadata["classes"])))
+    labels = made.labels
+    if labels.ndim > 1:  # soft ones need not say whose image it is, but images stand class by class
+        labels = torch.arange(len(made.metadata["classes"])).repeat_interleave(made.metadata["config"]["ipc"])
+    each = ((labels == label).nonzero()[:, 0][: fewer.get(label)] for label in range(len(made.metadata["classes"])))
     kept = torch.cat(list(each))
     said = {"smaller_classes": {made.metadata["classes"][label]: count for label, count in fewer.items()}}
     metadata = made.metadata | {"provenance": made.metadata["provenance"] | said}
