@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +55,18 @@ def test_a_network_cut_after_every_age_has_the_same_bits(bench, capsys):
     assert "goes on from" in capsys.readouterr().err
     assert same_files(bench.folder / "cut/network0.safetensors", bench.folder / "cache/network0.safetensors")
     assert not list((bench.folder / "cut").glob("*.checkpoint"))
+
+
+def test_what_a_network_took_counts_all_of_its_processes_and_stands_beside_its_record(bench, monkeypatch):
+    asked = ["--member", "0", "--record", str(bench.folder / "record/network0.json")]
+    monkeypatch.setattr(time, "monotonic", count(0, 10_000).__next__)  # a slow process, which is cut
+    with pytest.raises(Stopped):
+        bench.cache(CONFIG, "ticked", *asked, "--time-limit", "0")
+    monkeypatch.setattr(time, "monotonic", count(0, 1).__next__)
+    bench.cache(CONFIG, "ticked", *asked)
+    took = [json.loads((bench.folder / place / "network0.cost.json").read_text()) for place in ("ticked", "record")]
+    assert took[0] == took[1] and took[0]["seconds"] > 10_000 and took[0]["peak_bytes"] > 50_000_000
+    assert same_files(bench.folder / "ticked/network0.safetensors", bench.folder / "cache/network0.safetensors")
 
 
 def test_a_checkpoint_of_another_network_is_of_no_use(bench, capsys):

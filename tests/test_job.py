@@ -1,13 +1,17 @@
 """Distillation as a job: what it writes, alone, with snapshots, and by hand."""
 
 import json
+import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from jobs import in_order, refusal
+from jobs import in_order, refusal, same_sets
 from tiny import ROOT, config
 
+from udd.errors import Stopped
+from udd.files import sha256
 from udd.runs import job, request
 from udd.synthetic import sets as synthetic
 
@@ -16,7 +20,7 @@ CONFIG = config()
 
 def test_a_job_writes_set_and_curve_and_removes_its_checkpoint(argv, tmp_path, capsys):
     job.run(argv(CONFIG, "set", "--checkpoint-seconds", "0"))
-    assert in_order(tmp_path) == ["checkpoints", "set.csv", "set.safetensors"]
+    assert in_order(tmp_path) == ["checkpoints", "set.cost.json", "set.csv", "set.safetensors"]
     assert in_order(tmp_path / "checkpoints" / "set") == []
     lines = (tmp_path / "set.csv").read_text().splitlines()
     assert lines[0].startswith("iteration,outer,loss,loss_gradient,loss_cfc,grad_norm_gradient,grad_norm_cfc,steps_per_second,seconds")
@@ -24,11 +28,29 @@ def test_a_job_writes_set_and_curve_and_removes_its_checkpoint(argv, tmp_path, c
     for line in lines[1:]:
         _, _, loss, gradient, cfc, *norms = map(float, line.split(","))
         assert loss == pytest.approx(gradient + cfc) and min(norms) > 0
+    took = json.loads((tmp_path / "set.cost.json").read_text())
+    assert took["seconds"] >= float(lines[-1].split(",")[-1]) > 0 and took["peak_bytes"] > 50_000_000 and took["of"] == sha256(tmp_path / "set.csv")
     stored = synthetic.load(tmp_path / "set.safetensors")
     assert stored.metadata["config"] == CONFIG
     assert stored.metadata["provenance"].keys() == {"module", "code", "git", "versions", "device", "threads", "inputs"}
     log = capsys.readouterr().err.splitlines()
     assert len(log) == 4 and all("steps/s" in line and "to go" in line and "loss_gradient" in line for line in log)
+
+
+def test_a_run_in_slices_took_what_all_of_them_took(argv, tmp_path, monkeypatch):
+    """The seconds of all processes, the highest peak of any; and what it took changes no bit of the set."""
+    monkeypatch.setattr("udd.runs.taken.peak", lambda: 9_000_000_000)
+    monkeypatch.setattr(time, "monotonic", count(0, 10_000).__next__)  # a slow process, which is cut
+    with pytest.raises(Stopped):
+        job.run(argv(CONFIG, "cut", "--time-limit", "0"))
+    monkeypatch.setattr("udd.runs.taken.peak", lambda: 1)
+    monkeypatch.setattr(time, "monotonic", count(0, 1).__next__)
+    job.run(argv(CONFIG, "cut"))
+    monkeypatch.undo()
+    job.run(argv(CONFIG, "whole"))
+    took = json.loads((tmp_path / "cut.cost.json").read_text())
+    assert took["peak_bytes"] == 9_000_000_000 and took["seconds"] > 10_000
+    same_sets(tmp_path, "cut", "whole")
 
 
 def test_a_checkpoint_is_of_one_configuration_one_code_and_one_data_set(made, tmp_path, monkeypatch):

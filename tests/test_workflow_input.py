@@ -71,6 +71,13 @@ def test_a_table_that_nobody_asked_for_does_not_exist(repository: Workspace) -> 
     assert "results/tables/kip.tex" in repository.run("snakemake", "-n", "results/tables/kip.tex", fails=True)
 
 
+def test_the_table_of_cost_is_planned_as_any_other(repository: Workspace) -> None:
+    """Its sets and their evaluations; what jobs note down beside their curves is no file that the workflow asks for."""
+    repository.edit(tables={"cost": {"datasets": ["digits"], "ipc": [1], "variants": ["random", "udd"]}})
+    planned = repository.planned("results/tables/cost.md")
+    assert planned == {"data": 1, "coresets": 1, "distill": 1, "evaluate": 2, "collect_request": 1, "tables": 1}
+
+
 def test_the_linter_finds_nothing(repository: Workspace) -> None:
     """snakemake --lint."""
     assert "Congratulations" in repository.run("snakemake", "--lint")

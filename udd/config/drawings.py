@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from udd.config import caches
 from udd.config.plan import (
     ACCURACY_FIGURES,
     DEFAULT_PROTOCOL,
@@ -24,6 +25,7 @@ from udd.config.plan import (
 )
 
 NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
+COST = "cost"  # the table that is ours
 SPREAD = "spread"  # Fig. 8 needs no data
 WITH_DATA = ("maps", "features", "gallery")
 WITH_PROXIES = ("maps", "features")
@@ -121,9 +123,24 @@ def proxied(params: Params) -> list[str]:
 
 
 def table_config(params: Params, name: str) -> dict[str, Any]:
-    """All that `udd.reports.tables` needs beside accuracy.csv to make a table: its request, and which variants are the full data set."""
+    """All that `udd.reports.tables` needs beside files to make a table: its request, which variants are the full data; what is planned of cost."""
     full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
-    return {"table": name, "request": params["tables"][name], "full": full}
+    config = {"table": name, "request": params["tables"][name], "full": full}
+    return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
+
+
+def timed(params: Params, table: str) -> list[Cell]:
+    """The cells of which a table says what their sets took: of that of cost those that are distilled, of the others none."""
+    return [cell for cell in cells(params, params["tables"][table]) if cell.variant in distilled(params)] if table == COST else []
+
+
+def cost_config(params: Params, cell: Cell) -> dict[str, Any]:
+    """What is planned of a cell that costs something: its steps, where its seeds' curves lie, and which networks of which cache its sets meet."""
+    config = set_config(params, cell, 0)
+    cache, networks = (caches.cache_name(config), caches.networks(config)) if caches.meets_cache(config) else ("", 0)
+    steps = config["distill"]["outer"] * config["distill"]["inner"]
+    place = {"folder": cell.folder, "seeds": seeds(params, cell), "steps": steps, "cache": cache, "networks": networks}
+    return cell._asdict() | place
 
 
 def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:

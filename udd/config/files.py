@@ -36,3 +36,8 @@ def filled(options: Mapping[str, Any], params: Params, **files: str) -> Files:
     """Each of `files` (name: place below results) as the options name it, else in its place; and `root`, else the data root."""
     found: Files = {name: options[name] or Path(params["results"], place) for name, place in files.items()}
     return found | {"root": options["root"] or data_root(params)}
+
+
+def taken_path(made: Path) -> Path:
+    """Where it stands what making a file took: seed0.csv -> seed0.cost.json, beside it. No rule declares it, so it may be absent."""
+    return made.with_suffix(".cost.json")

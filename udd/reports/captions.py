@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from udd.config.drawings import COST
 from udd.config.plan import FULL
+from udd.reports import cost
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS, Table
 from udd.reports.measured import Run
@@ -76,9 +78,9 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
     if table.quoted:
         found.append("† and italics: quoted from the paper, not measured here.")
     checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
-    if checkups > 1:
+    if checkups > 1 and config["table"] != COST:
         found.append(f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published that way.")
-    if not LAYOUTS[config["table"]].methods:
+    if LAYOUTS[config["table"]].heading:
         found.append("Decoded: training images an epoch from each stored one. Steps: SGD steps of a network on them.")
         found.append("Differences are paired, over sets (networks averaged), or over networks where there is one set.")
     return found
@@ -86,10 +88,11 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
-    found = [stored(table), *([decoded(table), steps(table)] if LAYOUTS[config["table"]].methods else [])]
+    found = [stored(table), *([] if LAYOUTS[config["table"]].heading else [decoded(table), steps(table)])]
+    found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []
-    if not table.quoted:
+    if not table.quoted and config["table"] != COST:
         found.append("The paper has no figures of these data sets and IPCs; its own are not shown beside others.")
     texts = notes()
     doubts = list(dict.fromkeys(figure.note for _, figure in table.quoted if figure.note))

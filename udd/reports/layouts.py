@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from udd.reports.cells import Cell, Measured, mark_best
-from udd.reports.measured import Groups, Key, Run, accuracies
+from udd.reports.measured import Cost, Groups, Key, Run, accuracies
 from udd.reports.names import ARCHITECTURES, CFC, JITTER, POLICY, REGIONS, dataset, method_name
 from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, paired, summary
@@ -43,11 +43,12 @@ LAYOUTS = {
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
     "kip": Layout(7, "Compared with KIP, of which only quoted figures exist", ["kip-1024", "kip-128", "udd"]),
     "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", ["random", "dsa", "dm", "idc", "udd", "full"]),
+    "cost": Layout(9, "Accuracy, and what the sets took"),  # ours: the paper has none (udd.reports.cost)
 }
 
 
 class Table(NamedTuple):
-    """Headings, rows of cells, the indices of rows that begin a group, and what was shown: (key, runs) and quoted figures."""
+    """Headings, rows of cells, the indices of rows that begin a group, and what was shown: (key, runs) and quoted figures, differences, costs."""
 
     headings: list[str]
     rows: list[list[Cell]]
@@ -55,6 +56,7 @@ class Table(NamedTuple):
     shown: list[tuple[Key, Sequence[Run]]]
     quoted: list[tuple[QuotedKey, Quoted]]
     differences: dict[Key, tuple[str, Difference]]
+    costs: dict[Key, Cost]
 
 
 class Place(NamedTuple):
@@ -116,7 +118,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     """A table with a column a method."""
     methods, request = columns(layout, config, quoted), config["request"]
     several = varying(request)
-    table = Table(grid_headings(methods, several), [], [], [], [], {})
+    table = Table(grid_headings(methods, several), [], [], [], [], {}, {})
     for place in places(request):
         table.starts.append(len(table.rows))
         asked = {method: key_of(place, method, config) for method in methods if method in request["variants"]}
@@ -167,7 +169,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     variants, several = request["variants"], varying(request)
     figures = {(place, v): quoted[key] for place in places(request) for v in variants if (key := quoted_key(place, v, config["full"])) in quoted}
     times = any(figure.search_time_ms for figure in figures.values())
-    table = Table(ablation_headings(layout, several, bool(figures), times), [], [], [], [], {})
+    table = Table(ablation_headings(layout, several, bool(figures), times), [], [], [], [], {}, {})
     for place in places(request):
         table.starts.append(len(table.rows))
         keys = {variant: key_of(place, variant, config) for variant in variants}

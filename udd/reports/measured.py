@@ -40,6 +40,20 @@ class Run(NamedTuple):
     device: str
 
 
+class Cost(NamedTuple):
+    """What the sets of a cell took: steps on the images; mean seconds of so many sets (None: unknown) and their highest peak in bytes; seconds of
+    so many of its cache's networks, which it meets (0: none); the machines."""
+
+    steps: int
+    seconds: float | None
+    sets: int
+    peak: int | None
+    cache_seconds: float | None
+    cached: int
+    networks: int
+    machines: tuple[str, ...]
+
+
 Groups = Mapping[Key, Sequence[Run]]
 
 

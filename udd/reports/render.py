@@ -12,7 +12,7 @@ from tabulate import DataRow, Line, TableFormat, tabulate
 from udd.reports import cells
 from udd.reports.captions import caption, footnotes
 from udd.reports.layouts import LAYOUTS, Table
-from udd.reports.measured import Key, Run
+from udd.reports.measured import Cost, Key, Run
 from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, summary
 
@@ -21,6 +21,7 @@ SIZES = ((16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsize", 3), (0, "foo
 HEAD = ["source", "dataset", "ipc", "variant", "protocol", "architecture"]
 VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std"]
 VALUES += ["decoded_images", "steps", "stored_images", "stored_bytes", "seconds"]
+COSTS = ["image_steps", "set_seconds", "sets_timed", "peak_bytes", "cache_seconds", "cache_networks_timed", "cache_networks"]
 COMPARISON = ["schedule_percent", "compared_with", "difference", "low", "high", "pairs", "pairs_of", "search_time_ms", "note"]
 
 
@@ -72,9 +73,11 @@ def markdown(config: Mapping[str, Any], table: Table) -> str:
 def to_csv(table: Table) -> str:
     """One line a group of runs or quoted figure, unrounded; what was not run has empty values."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, HEAD + VALUES + COMPARISON, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, HEAD + VALUES + (COSTS if table.costs else COMPARISON), restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(measured_line(key, list(runs)) | compared_line(table.differences.get(key)) for key, runs in dict(table.shown).items())
+    for key, runs in dict(table.shown).items():
+        beside = compared_line(table.differences.get(key)) | cost_line(table.costs.get(key))
+        writer.writerow(measured_line(key, list(runs)) | beside)
     writer.writerows(quoted_line(key, figure) for key, figure in dict(table.quoted).items())
     return text.getvalue()
 
@@ -101,6 +104,15 @@ def compared_line(found: tuple[str, Difference] | None) -> dict[str, Any]:
     low, high = rounded(difference.low), rounded(difference.high)
     numbers = {"difference": rounded(difference.mean), "low": low, "high": high, "pairs": difference.n}
     return {"compared_with": partner} | numbers | {"pairs_of": difference.unit}
+
+
+def cost_line(found: Cost | None) -> dict[str, Any]:
+    """A cost's columns."""
+    if found is None:
+        return {}
+    sets = {"image_steps": found.steps, "set_seconds": rounded(found.seconds), "sets_timed": found.sets, "peak_bytes": found.peak}
+    cache = {"cache_seconds": rounded(found.cache_seconds), "cache_networks_timed": found.cached, "cache_networks": found.networks}
+    return sets | cache
 
 
 def quoted_line(key: QuotedKey, figure: Quoted) -> dict[str, Any]:

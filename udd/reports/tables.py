@@ -1,10 +1,11 @@
-"""accuracy.csv -> the paper's tables in LaTeX (booktabs), Markdown and CSV.
+"""accuracy.csv -> the paper's tables, and one of cost, in LaTeX (booktabs), Markdown and CSV.
 
     udd tables                                   # by hand: all tables of params.yaml, into its results/tables
     udd tables --show main                       # print one in Markdown
     udd tables --config TABLE_JSON --accuracy results/accuracy.csv --out-dir results/tables   # as the workflow does
 
-Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty. TABLE_JSON is udd.config.drawings.table_config of one table.
+Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty; that of cost also what sets took (udd.reports.cost).
+TABLE_JSON is udd.config.drawings.table_config of one table.
 """
 
 from __future__ import annotations
@@ -16,25 +17,26 @@ from typing import Any
 from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import read_config
-from udd.config.drawings import table_config
+from udd.config.drawings import COST, table_config
 from udd.config.params import load as load_params
 from udd.errors import UserError
 from udd.files import write_atomic
-from udd.reports import quoted, render
+from udd.reports import cost, quoted, render
 from udd.reports.layouts import LAYOUTS, Table, build
 from udd.reports.measured import Groups, read
 
 
-def table(config: Mapping[str, Any], groups: Groups) -> Table:
-    """The table of a configuration. Raises UserError for a name that is not a table's."""
+def table(config: Mapping[str, Any], groups: Groups, results: Path = Path()) -> Table:
+    """The table of a configuration; what sets took is read below `results`. Raises UserError for a name that is not a table's."""
     if config["table"] not in LAYOUTS:
         raise UserError(f"table {config['table']!r}: unknown; expected one of {', '.join(LAYOUTS)}")
+    if config["table"] == COST:
+        return cost.table(config, groups, cost.read(config, results))
     return build(config, groups, quoted.read(config["table"]))
 
 
-def write(config: Mapping[str, Any], groups: Groups, folder: Path) -> None:
+def write(config: Mapping[str, Any], made: Table, folder: Path) -> None:
     """Write one table's three files."""
-    made = table(config, groups)
     write_atomic(folder / f"{config['table']}.tex", render.tex(config, made))
     write_atomic(folder / f"{config['table']}.md", render.markdown(config, made))
     write_atomic(folder / f"{config['table']}.csv", render.to_csv(made))
@@ -55,6 +57,7 @@ def parser() -> Parser:
     made.add_argument("--table", help="one table; by default all")
     made.add_argument("--show", metavar="TABLE", help="print a table in Markdown instead of writing files")
     made.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
+    made.add_argument("--results", type=Path, help="the tree of results, where it stands what sets took; by default that of the parameters")
     made.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
     return made
 
@@ -63,11 +66,13 @@ def run(argv: list[str] | None = None) -> None:
     """Write tables, or show one."""
     args = parser().parse_args(argv)
     config = read_config(args.config)
-    params = load_params(args.params) if config is None or args.accuracy is None else {}
-    accuracy = args.accuracy or Path(params["results"], "accuracy.csv")
+    params = load_params(args.params) if config is None or args.accuracy is None else {"results": "."}
+    results = args.results or Path(params["results"])
+    accuracy = args.accuracy or results / "accuracy.csv"
     groups, wanted = read(accuracy), [config] if config else configs(params, args.show or args.table)
     for each in wanted:
+        made = table(each, groups, results)
         if args.show:
-            print(render.markdown(each, table(each, groups)), end="")
+            print(render.markdown(each, made), end="")
         else:
-            write(each, groups, args.out_dir or accuracy.parent / "tables")
+            write(each, made, args.out_dir or accuracy.parent / "tables")

@@ -27,6 +27,7 @@ from udd.networks import precision
 from udd.provenance import code_digest
 from udd.proxies import cached
 from udd.proxies.fresh import fresh_network
+from udd.runs import taken
 from udd.runs.growth import Growth
 from udd.runs.loop import Alarm
 from udd.runs.progress import duration
@@ -93,6 +94,7 @@ def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, un
                 left = duration((ages - done) * (now - begun) / (done - first))
                 print(f"network {member}: age {done} of {ages} | {left} to go", file=sys.stderr)
         growth.write(path, {})
+        taken.note(path, growth.seconds, taken.peak(), data.train_images.device)
         growth.part.unlink(missing_ok=True)
 
 
@@ -174,4 +176,5 @@ def run(argv: list[str] | None = None) -> None:
     fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
         write_json(args.record, cache_config(config) | {"members": list(members), "inputs": inputs, "code": code_digest(MODULE)})
+        taken.note_together(args.record, (cached.member_path(files["out"], member) for member in members))
     print(f"{files['out']}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")

@@ -23,8 +23,8 @@ FORMAT = 2
 
 class Kept(NamedTuple):
     """What a run is made of beside its networks: the method's State, the set's random stream, per class the first iteration (from 1) whose
-    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent, and which real images were last
-    chosen by clusters [C, R] ([C, 0]: none)."""
+    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent, which real images were last chosen
+    by clusters [C, R] ([C, 0]: none), and the most bytes that a process at it had resident."""
 
     state: Any
     generator: torch.Generator
@@ -33,6 +33,7 @@ class Kept(NamedTuple):
     columns: list[str]
     seconds: float
     chosen: Tensor
+    peak: int = 0
 
 
 def network_state(trajectory: Trajectory) -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> N
     tensors |= {"random/set": kept.generator.get_state(), "broken": kept.broken, "curve": kept.curve}
     tensors |= {"chosen": kept.chosen} if kept.chosen.numel() else {}
     metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": kept.seconds}
-    metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns}
+    metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns, "peak": kept.peak}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))
 
@@ -109,7 +110,8 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
     kept.generator.set_state(tensors["random/set"])
     trajectory.outer, trajectory.inner = metadata["outer"], metadata["inner"]
     state, chosen = unflattened(kept.state, on_device), on_device.get("chosen", kept.chosen)
-    return Kept(state, kept.generator, on_device["broken"], tensors["curve"], metadata["columns"], metadata["seconds"], chosen)
+    told = (metadata["columns"], metadata["seconds"], chosen, metadata.get("peak", 0))
+    return Kept(state, kept.generator, on_device["broken"], tensors["curve"], *told)
 
 
 def restore_network(trajectory: Trajectory, tensors: dict[str, Tensor]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Growth:
         self.twin: Network = fresh_network(data, self.distill, torch.Generator(device))
         self.observe, self.index = caching.observer(data, self.distill), class_index(data.train_labels, len(data.classes))
         self.seen: list[caching.Snapshot] = []
+        self.begun, self.before = time.monotonic(), 0.0
         if self.part.exists():
             self.go_on()
 
@@ -48,6 +50,11 @@ class Growth:
         """Whether all ages were seen."""
         return len(self.seen) == self.distill["cache_ages"]
 
+    @property
+    def seconds(self) -> float:
+        """Seconds spent, those before the checkpoint included."""
+        return self.before + time.monotonic() - self.begun
+
     def write(self, path: Path, more: caching.Snapshot) -> None:
         """Write what was seen, [ages, ...], with other tensors, atomically."""
         tensors = {name: value.cpu().contiguous() for name, value in (caching.stacked(self.seen) | more).items()}
@@ -55,7 +62,8 @@ class Growth:
 
     def keep(self) -> None:
         """Write a checkpoint: what was seen, the network's state, its random stream."""
-        self.write(self.part, {f"state/{name}": value for name, value in checkpoint.network_state(self.made).items()})
+        state = checkpoint.network_state(self.made) | {"seconds": torch.tensor(self.seconds, dtype=torch.float64)}
+        self.write(self.part, {f"state/{name}": value for name, value in state.items()})
 
     def go_on(self) -> None:
         """Take up what the checkpoint kept, if it is of the same network, code and place; else it is of no use."""
@@ -68,5 +76,5 @@ class Growth:
         self.seen = [dict(zip(whole, each, strict=True)) for each in zip(*whole.values(), strict=True)]
         checkpoint.restore_network(self.made, state)
         self.made.training.set_state(state["random/training"].cpu())
-        self.made.inner = len(self.seen)
+        self.made.inner, self.before = len(self.seen), float(state.get("seconds", torch.zeros(())))
         print(f"goes on from {self.part}: age {self.made.inner} of {self.distill['cache_ages']}", file=sys.stderr)

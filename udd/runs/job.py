@@ -10,8 +10,8 @@ import torch
 
 from udd.data import load, read_manifest
 from udd.device import setup
-from udd.files import inputs_digest, lock
-from udd.runs import progress
+from udd.files import inputs_digest, lock, sha256
+from udd.runs import progress, taken
 from udd.runs.cache import needed
 from udd.runs.loop import Run, complete
 from udd.runs.request import Task, check_data, checkpoint_path, parser, requested
@@ -29,6 +29,7 @@ def make(task: Task, device: torch.device, until: float, log_every: int, checkpo
         run = Run(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
         complete(run, task.out, until, log_every, checkpoint_seconds, snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
+        taken.note(task.curve, run.seconds, run.peak, device, of=sha256(task.curve))
         sets.save(task.out, run.finished())
         if submitted():
             run.keep()  # if who submitted this job died, another for the same set may follow it: that ends at once

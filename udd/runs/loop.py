@@ -23,7 +23,7 @@ from udd.provenance import provenance
 from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
-from udd.runs import checkpoint, memory, progress
+from udd.runs import checkpoint, memory, progress, taken
 from udd.synthetic import sets
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
@@ -78,7 +78,7 @@ class Run:
         self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)  # it goes on as it began
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
         self.index, self.options = class_index(data.train_labels, len(data.classes)), options
-        self.total, self.before = options["outer"] * options["inner"], 0.0
+        self.total, self.before, self.before_peak = options["outer"] * options["inner"], 0.0, 0
         self.broken = torch.zeros(len(data.classes), dtype=torch.int64, device=device)
         self.curve, self.columns = torch.zeros(0, 0, dtype=torch.float64), [""]
         self.chosen = torch.zeros(len(data.classes), 0, dtype=torch.int64, device=device)
@@ -92,12 +92,12 @@ class Run:
         """Take up what the checkpoint kept."""
         kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
         self.state, self.broken, self.curve, self.columns, self.before = kept.state, kept.broken, kept.curve, kept.columns, kept.seconds
-        self.chosen = kept.chosen
+        self.chosen, self.before_peak = kept.chosen, kept.peak
         print(f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
 
     def kept(self) -> checkpoint.Kept:
         """What a checkpoint keeps beside the networks."""
-        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds, self.chosen)
+        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds, self.chosen, self.peak)
 
     @property
     def done(self) -> int:
@@ -108,6 +108,11 @@ class Run:
     def seconds(self) -> float:
         """Seconds spent, those before the checkpoint included."""
         return self.before + time.monotonic() - self.begun
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that this process, or one before the checkpoint, had resident."""
+        return max(self.before_peak, taken.peak())
 
     def meeting(self, logged: bool) -> Meeting:
         """What the next step meets."""

@@ -16,6 +16,7 @@ from udd.workflow.jobs import (
     reported,
     set_config,
     set_option,
+    timed,
     utilization_config,
 )
 from udd.workflow.paths import COLLECTED, VERSIONED, cell, collected_requests, pick, record, under, wanted

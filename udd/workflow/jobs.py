@@ -96,6 +96,11 @@ def collected(params: Params, request: str) -> list[str]:
     return [f"accuracy/{found.path}" for found in plan.all_records(wanted)] + measured
 
 
+def timed(params: Params, table: str) -> list[str]:
+    """The curves, below results, from which a table says what sets took; what lies beside them is of the same jobs."""
+    return [analysis.shown_file("curves", cell, seed) for cell in analysis.timed(params, table) for seed in plan.seeds(params, cell)]
+
+
 def drawing(params: Params, stem: str) -> analysis.Drawing:
     """The drawing whose files are called `stem`."""
     return next(found for found in analysis.drawings(params) if found.stem == stem)

@@ -59,6 +59,7 @@ rule collect_request:
 rule tables:
     input:
         accuracy=results("collected/{table}/accuracy.csv"),
+        curves=lambda w: [results(path) for path in flow.timed(params, w.table)],
     output:
         tex=report(results("tables/{table}.tex"), **flow.reported("table", "table", "LaTeX")),
         markdown=report(results("tables/{table}.md"), **flow.reported("table", "table", "Markdown")),
@@ -68,6 +69,7 @@ rule tables:
         code=code_digest("udd.reports.tables"),
         quoted=flow.digest(QUOTED),
         folder=subpath(output.tex, parent=True),
+        results=lambda w: params["results"],
     wildcard_constraints:
         table=flow.pick(params["tables"]),
     log:
@@ -75,7 +77,8 @@ rule tables:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd tables --config {params.config:q} --accuracy {input.accuracy:q} --out-dir {params.folder:q} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd tables --config {params.config:q} --accuracy {input.accuracy:q} --results {params.results:q} --out-dir {params.folder:q}"
+        " 2>&1 | (tee -i {log:q} || :)"
 
 
 rule pdf:
