@@ -184,6 +184,12 @@ def test_a_curve_that_is_not_there_or_not_whole_is_one_line(text, message, tmp_p
         curves.read_curve(tmp_path / "curve.csv")
 
 
+def test_a_panel_shows_what_a_method_logs_by_its_own_name(tmp_path):
+    (tmp_path / "curve.csv").write_text("iteration,outer,loss,cross_entropy,grad_norm,seconds\n1,0,3.0,1.0,2.0,1\n2,0,2.0,0.5,1.0,2\n")
+    found = curves.read_curve(tmp_path / "curve.csv")
+    assert [curves.column_of(found, names) for names in curves.PANELS] == ["loss", "cross_entropy", "grad_norm", ""]
+
+
 def test_the_command_draws_one_configuration(params, sources, tmp_path):
     config = figure_config(params, Drawing("curves", "digits", 2))
     run(["--config", json.dumps(config), "--results", str(sources.results), "--out", str(tmp_path / "x.png"), str(tmp_path / "x.pdf")])

@@ -1,4 +1,4 @@
-"""Losses and the norms of their gradients over the iterations of the distillation, as `udd.methods.udd` logs them."""
+"""Losses and the norms of their gradients over the iterations of the distillation, as methods log them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
 
 POINTS = 200  # a curve is averaged over as many spans
-PANELS = (
-    ("loss_gradient", "gradient matching $L_g$"),
-    ("loss_cfc", "contrast $L_c$ (CFC)"),
-    ("grad_norm_gradient", r"$\|\partial L_g/\partial S\|$"),
-    ("grad_norm_cfc", r"$\|\partial L_c/\partial S\|$"),
+PANELS: tuple[dict[str, str], ...] = (  # the columns that each may show, by how they are called: UDD's and IDC's, or another method's
+    {"loss_gradient": "gradient matching $L_g$", "loss": "loss"},
+    {"loss_cfc": "contrast $L_c$ (CFC)", "cross_entropy": "cross-entropy"},
+    {"grad_norm_gradient": r"$\|\partial L_g/\partial S\|$", "grad_norm": r"$\|\partial L/\partial S\|$"},
+    {"grad_norm_cfc": r"$\|\partial L_c/\partial S\|$", "rate": "learned rate"},
 )
 DECADE = 10  # a quantity that varies by more is drawn on a logarithmic scale
 
@@ -27,9 +27,11 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for found in config["sets"]:
         variants.setdefault(found["variant"], []).append(read_curve(set_path(sources, found, "curves", "csv")))
     figure, axes = start(7.2, 4.4, 2, 2, sharex=True)
-    for axis, (column, name) in zip(axes.flat, PANELS, strict=True):
-        shown = [panel(axis, curves, column, variant_name(variant), COLOURS[i]) for i, (variant, curves) in enumerate(variants.items())]
-        axis.set_ylabel(name)
+    for axis, names in zip(axes.flat, PANELS, strict=True):
+        columns = [column_of(curves[0], names) for curves in variants.values()]
+        drawn = zip(variants.items(), columns, COLOURS, strict=False)
+        shown = [bool(column) and panel(axis, curves, column, variant_name(variant), colour) for (variant, curves), column, colour in drawn]
+        axis.set_ylabel(" / ".join(dict.fromkeys(names[column] for column in columns if column)) or next(iter(names.values())))
         if any(shown) and wide(axis):
             axis.set_yscale("log")
         if not any(shown):
@@ -48,10 +50,16 @@ def read_curve(path: Path) -> np.ndarray:
     if not path.exists():
         raise UserError(f"{path}: no such curve; make it with udd distill")
     curve = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
-    missing = [name for name in ("iteration", *(column for column, _ in PANELS)) if name not in (curve.dtype.names or ())]
+    missing = [] if column_of(curve, PANELS[0]) else [next(iter(PANELS[0]))]
+    missing = ["iteration"] if "iteration" not in (curve.dtype.names or ()) else missing
     if missing or not len(curve):
         raise UserError(f"{path}: {f'column {missing[0]} is missing' if missing else 'no rows'}; make it again with udd distill")
     return curve
+
+
+def column_of(curve: np.ndarray, names: dict[str, str]) -> str:
+    """Which of the columns a curve has, the first; an empty text if none."""
+    return next((name for name in names if name in (curve.dtype.names or ())), "")
 
 
 def panel(axis: Any, curves: list[np.ndarray], column: str, name: str, colour: str) -> bool:
