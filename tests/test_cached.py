@@ -10,17 +10,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import Bench
 from references import slow_augment, standardised
 from safetensors.torch import load_file
-from tiny import config, dataset, network, noise, of_method, params
+from tiny import config, dataset, network, noise, of_method
 from torch import Tensor
 
-from udd.config.caches import cache_config, meets_cache
-from udd.config.params import overlay
-from udd.config.plan import Cell, canonical, set_config
-from udd.config.sections import CACHED_ONLY, METHODS, distils
-from udd.methods import EXPERTS, OWN, module
+from udd.config.caches import cache_config
 from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.networks.streams import stream
@@ -30,7 +25,6 @@ from udd.proxies import cached, fresh
 from udd.runs import loop
 from udd.runs.cache import fill
 from udd.synthetic.regions import training_pairs
-from udd.synthetic.sets import load
 
 CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_spacing": 1, "cache_draws": 2, "cache_seed": 0}
 CONFIG = config(**CACHE)
@@ -278,27 +272,3 @@ def step_towards(run: loop.Run, draws: augment.Draws, target: Target) -> Tensor:
     pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
     work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), own)
     return matching_step(run.trajectory.network, work, run.state.images[:0], draws, run.mean, run.std, given=target).gradient
-
-
-def test_an_edit_of_the_cache_concerns_no_set_that_meets_fresh_networks():
-    cell, found = Cell("mnist", 1, "udd"), params()
-    edited = found | {"distill": found["distill"] | {"cache_networks": 99}}
-    assert set_config(found, cell, 0) == set_config(edited, cell, 0)
-    cached_ones = [overlay(each, {"distill": {"networks": "cached"}}) for each in (found, edited)]
-    assert len({canonical(set_config(each, cell, 0)) for each in cached_ones}) == 2
-    assert len({canonical(cache_config(set_config(each, cell, 0))) for each in cached_ones}) == 1
-
-
-@pytest.mark.parametrize("method", [name for name in METHODS if distils(name)])
-def test_whether_a_method_meets_a_cache_is_what_its_module_says(method):
-    assert meets_cache({"method": method, "distill": CACHE}) == (module(method).MEETS != OWN)
-    assert (method in CACHED_ONLY) == (module(method).MEETS == EXPERTS)
-    assert not meets_cache({"method": method, "distill": CACHE | {"networks": "fresh"}})
-
-
-def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
-    """DSA meets real images, and no cache: the same bits, whatever the configuration says of networks."""
-    bench, own = Bench(tmp_path), of_method("dsa")
-    bench.distil(own, "fresh")
-    bench.distil(own | {"distill": own["distill"] | CACHE}, "cached")
-    assert torch.equal(*(load(tmp_path / f"{name}.safetensors").images for name in ("fresh", "cached")))

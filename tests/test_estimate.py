@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from udd.command import main
 from udd.config.params import overlay
 from udd.config.plan import Cell
-from udd.costs import calibration, own, schedule, workload
+from udd.costs import calibration, schedule, workload
 from udd.costs.calibration import Pace, kept, pace_key, paces
 from udd.costs.costs import alone, costs
 from udd.costs.flops import counted, flop
@@ -131,17 +131,6 @@ def test_a_distillation_takes_the_operations_that_are_foretold(changes):
     small = Sizes(3, 8, 3, 21, 6)
     steps = schedule.together(schedule.own_steps(config, small, False), schedule.shared_steps(options, small, False))
     assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
-
-
-@pytest.mark.parametrize("name", ["dm", "dsa", "dc", "dd", "cafe", "kip", "mtt", "dance", "ncfm", "udd-features"])
-def test_the_cost_of_any_method_is_that_of_its_own_steps(name):
-    config = tiny.of_method(name, inner=1, **({"batch_real": 200} if name == "kip" else {}))  # a small kernel is less than one step of training
-    run = Run(config, tiny.dataset())
-    with own.counter() as counter:
-        for _ in range(config["distill"]["outer"]):
-            run.advance(False)
-    alone, shared = workload.method_steps(config, Sizes(3, 8, 3, 21, 6), False)
-    assert total(schedule.together(alone, shared)) == pytest.approx(counter.get_total_flops(), rel=0.04)
 
 
 def total(steps: schedule.Steps) -> int:

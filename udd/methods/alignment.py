@@ -6,7 +6,7 @@ Classes go through the network together, as many at a time as a batch holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,8 +17,6 @@ from udd.objectives.features import Distance, embedded, image_gradient
 from udd.objectives.gradients import Embedding
 from udd.proxies.meeting import Meeting
 from udd.synthetic.regions import Windows, crop_resize
-
-Config = dict[str, Any]
 
 
 class Aligned(NamedTuple):

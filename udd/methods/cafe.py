@@ -198,7 +198,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
 
 
 def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Networks end by the watcher alone; pixels are not clamped until they are stored, as in the authors' code."""
+    """Networks end by the watcher alone; pixels are clamped when they are stored (the authors' never are)."""
     return state
 
 

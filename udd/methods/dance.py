@@ -9,38 +9,25 @@ networks come from the cache, so their training is its: at a constant rate, wher
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from udd.data import Dataset
 from udd.methods import EXPERTS
 from udd.methods.alignment import alignment, real_embeddings
-from udd.methods.idc import finish
+from udd.methods.idc import finish, training_set
+from udd.methods.updates import Momentum as State
+from udd.methods.updates import clamped as end_network
 from udd.methods.updates import learning_rate, momentum_step
+from udd.methods.updates import with_momentum as begin
 from udd.networks.architectures import Network
 from udd.objectives.features import mean_distance
 from udd.proxies.meeting import Meeting, Scalars
-from udd.synthetic import initial
-from udd.synthetic.regions import all_windows, grid_windows, training_pairs
 
 __all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
 Config = dict[str, Any]
 MEETS = EXPERTS
-
-
-class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and their momentum."""
-
-    images: Tensor
-    velocity: Tensor
-
-
-def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """Grids of down-sized real images (`init: mix`), as published, or the start that the configuration names."""
-    images = initial.start(config, data, generator)
-    return State(images, torch.zeros_like(images))
 
 
 @torch.no_grad()
@@ -60,8 +47,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     options, own, network = config["distill"], config["dance"], meeting.network
     start, end = ends(meeting, config)
     images = state.images.clamp(0, 1)
-    among = grid_windows(images.shape[-1], options["factor"], images)
-    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    pairs, among = training_set(images, meeting, config, own)
     load(network, start, end, meeting.share)
     target = [real_embeddings(network, meeting).mean(1)]
     within = alignment(network, images, pairs, among, target, (1.0, 0.0), mean_distance, meeting)
@@ -71,8 +57,3 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     gradient = within.gradient + between.gradient
     images, velocity = momentum_step(images, state.velocity, gradient, rate, options["image_momentum"])
     return State(images, velocity), {"loss": within.distance, "cross_entropy": between.cross_entropy, "grad_norm": gradient.norm()}
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] at every step."""
-    return state._replace(images=state.images.clamp(0, 1))

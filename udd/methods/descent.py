@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from udd.methods.updates import clamped as end_network
 from udd.methods.updates import learning_rate, momentum_step
 from udd.objectives.losses import moving_average
 from udd.objectives.matching import Matched, Work, matching_step, mean_features
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic.regions import Windows
 
+__all__ = ["State", "descend", "end_network", "started"]
 Config = dict[str, Any]
 
 
@@ -63,8 +65,3 @@ def scalars(got: Matched, own: Config) -> Scalars:
     """The losses [C], and the norms over all pixels of each one's gradient []."""
     cfc = torch.zeros_like(got.gradient) if got.gradient_cfc is None else got.gradient_cfc
     return losses(got, own) | {"grad_norm_gradient": (got.gradient - cfc).norm(), "grad_norm_cfc": cfc.norm()}
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] at every outer iteration."""
-    return state._replace(images=state.images.clamp(0, 1))

@@ -6,34 +6,25 @@ normalised pixels.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from udd.data import Dataset
 from udd.methods import PROXIES
+from udd.methods.updates import Momentum as State
+from udd.methods.updates import clamped as end_network
+from udd.methods.updates import with_momentum as begin
 from udd.networks.architectures import Network
 from udd.networks.augment import Draws, apply, as_float, normalise, pick
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic import initial
 from udd.synthetic.sets import SyntheticSet
 
+__all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
 Config = dict[str, Any]
 MEETS = PROXIES
-
-
-class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and their momentum."""
-
-    images: Tensor
-    velocity: Tensor
-
-
-def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """Random real images, as published, or the start that the configuration names."""
-    images = initial.start(config, data, generator)
-    return State(images, torch.zeros_like(images))
 
 
 def mean_feature(network: Network, images: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
@@ -65,11 +56,6 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     velocity = options["image_momentum"] * state.velocity + gradient
     rate = initial.normalised_rate(options["image_lr"], meeting.std)
     return State(state.images - rate * velocity, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] with every new network."""
-    return state._replace(images=state.images.clamp(0, 1))
 
 
 def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from udd.data import Dataset
 from udd.methods import OWN
+from udd.methods.updates import clamped as end_network
 from udd.networks.architectures import Network, initialise
 from udd.networks.augment import Draws, apply, as_float, augment, normalise, pick
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic import initial
 from udd.synthetic.sets import SyntheticSet
 
+__all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
 Config = dict[str, Any]
 MEETS = OWN
 
@@ -103,11 +105,6 @@ def train(network: Network, images: Tensor, meeting: Meeting, config: Config) ->
             with torch.no_grad():
                 for weight, found in zip(network.parameters(), gradients, strict=True):
                     weight.sub_(found, alpha=options["net_lr"])
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] with every new network."""
-    return state._replace(images=state.images.clamp(0, 1))
 
 
 def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:

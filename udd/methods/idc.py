@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from udd.data import Dataset
 from udd.methods import PROXIES
 from udd.methods.descent import State, descend, end_network, started
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic import initial
-from udd.synthetic.regions import all_windows, grid_windows, training_pairs
+from udd.synthetic.regions import Windows, all_windows, grid_windows, training_pairs
 from udd.synthetic.sets import SyntheticSet
 
 __all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
@@ -27,11 +28,16 @@ def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
     return started(initial.start(config, data, generator))
 
 
-def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
-    """One descent step on the images of all classes, each trained on as its small ones (uniform multi-formation)."""
-    own, images = config["idc"], state.images
+def training_set(images: Tensor, meeting: Meeting, config: Config, own: Config) -> tuple[Tensor, Windows]:
+    """Every image's small ones (uniform multi-formation), at most `max_pairs` of a class. int64 [C, Q, 2] (image, window)."""
     among = grid_windows(images.shape[-1], config["distill"]["factor"], images)
-    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    return training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator), among
+
+
+def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
+    """One descent step on the images of all classes, each trained on as its small ones."""
+    own = config["idc"]
+    pairs, among = training_set(state.images, meeting, config, own)
     return descend(state, pairs, among, own, meeting, config)
 
 

@@ -9,39 +9,26 @@ of Adam a class and pass over the whole set, so that at ten classes a pixel move
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from udd.data import Dataset
 from udd.methods import EXPERTS
 from udd.methods.alignment import alignment, real_embeddings
 from udd.methods.dance import ends, load
-from udd.methods.idc import finish
+from udd.methods.idc import finish, training_set
+from udd.methods.updates import Adam as State
 from udd.methods.updates import adam_step, learning_rate
+from udd.methods.updates import clamped as end_network
+from udd.methods.updates import with_adam as begin
 from udd.objectives.features import characteristic, characteristic_distance, mean_distance
 from udd.proxies.meeting import Meeting, Scalars
-from udd.synthetic import initial
-from udd.synthetic.regions import all_windows, grid_windows, training_pairs
 
 __all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
 Config = dict[str, Any]
 MEETS = EXPERTS
-
-
-class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and the running means of their gradient and its square."""
-
-    images: Tensor
-    moments: tuple[Tensor, Tensor]
-
-
-def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """Grids of down-sized real images (`init: mix`), as published, or the start that the configuration names."""
-    images = initial.start(config, data, generator)
-    return State(images, (torch.zeros_like(images), torch.zeros_like(images)))
 
 
 def real_functions(meeting: Meeting, frequencies: Tensor) -> list[Tensor]:
@@ -56,8 +43,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     options, own, network = config["distill"], config["ncfm"], meeting.network
     start, end = ends(meeting, config)
     images = state.images.clamp(0, 1)
-    among = grid_windows(images.shape[-1], options["factor"], images)
-    pairs = training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator)
+    pairs, among = training_set(images, meeting, config, own)
     shape = (own["frequencies"], network.classifier.in_features)
     frequencies = torch.randn(shape, generator=meeting.networks, device=images.device)
     load(network, start, end, meeting.share)
@@ -69,8 +55,3 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     gradient, count = within.gradient + trained.gradient, meeting.outer * options["inner"] + meeting.inner + 1
     images, moments = adam_step(images, state.moments, gradient, learning_rate(options, meeting.outer), count)
     return State(images, moments), {"loss": within.distance, "cross_entropy": trained.cross_entropy, "grad_norm": gradient.norm()}
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] at every step."""
-    return state._replace(images=state.images.clamp(0, 1))

@@ -7,36 +7,21 @@ backward pass of the synthetic images. Our own method: no paper's.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from udd.data import Dataset
 from udd.methods import PROXIES
 from udd.methods.alignment import alignment, real_embeddings
 from udd.methods.udd import finish, training_set
+from udd.methods.updates import Adam as State
 from udd.methods.updates import adam_step, learning_rate
+from udd.methods.updates import clamped as end_network
+from udd.methods.updates import with_adam as begin
 from udd.objectives.features import mean_distance
 from udd.proxies.meeting import Meeting, Scalars
-from udd.synthetic import initial
 
 __all__ = ["MEETS", "State", "begin", "end_network", "finish", "step"]
 Config = dict[str, Any]
 MEETS = PROXIES
-
-
-class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and the running means of their gradient and its square."""
-
-    images: Tensor
-    moments: tuple[Tensor, Tensor]
-
-
-def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """Line 1: random real images, or grids of down-sized ones (Sec. 2.1)."""
-    images = initial.start(config, data, generator)
-    return State(images, (torch.zeros_like(images), torch.zeros_like(images)))
 
 
 def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
@@ -49,8 +34,3 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     count = meeting.outer * options["inner"] + meeting.inner + 1
     images, moments = adam_step(images, state.moments, found.gradient, learning_rate(options, meeting.outer), count)
     return State(images, moments), {"loss": found.distance, "cross_entropy": found.cross_entropy, "grad_norm": found.gradient.norm()}
-
-
-def end_network(state: State, _meeting: Meeting, _config: Config) -> State:
-    """Pixels are clamped to [0, 1] at every step."""
-    return state._replace(images=state.images.clamp(0, 1))

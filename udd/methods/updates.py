@@ -1,17 +1,53 @@
-"""How the pixels follow a gradient: with momentum, as most methods, or by Adam."""
+"""How the pixels follow a gradient: with momentum, as most methods, or by Adam; and the states of methods that keep nothing else."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-Distill = dict[str, Any]
+from udd.data import Dataset
+from udd.proxies.meeting import Meeting
+from udd.synthetic import initial
+
+Config = dict[str, Any]
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam (Kingma & Ba 2015)
 Moments = tuple[Tensor, Tensor]
 
 
-def learning_rate(options: Distill, outer: int) -> float:
+class Momentum(NamedTuple):
+    """Pixels [C, B, K, H, W] and their momentum."""
+
+    images: Tensor
+    velocity: Tensor
+
+
+class Adam(NamedTuple):
+    """Pixels [C, B, K, H, W] and the running means of their gradient and its square."""
+
+    images: Tensor
+    moments: Moments
+
+
+def with_momentum(config: Config, data: Dataset, generator: torch.Generator) -> Momentum:
+    """The start that the configuration names, at rest."""
+    images = initial.start(config, data, generator)
+    return Momentum(images, torch.zeros_like(images))
+
+
+def with_adam(config: Config, data: Dataset, generator: torch.Generator) -> Adam:
+    """The start that the configuration names, before Adam's first step."""
+    images = initial.start(config, data, generator)
+    return Adam(images, (torch.zeros_like(images), torch.zeros_like(images)))
+
+
+def clamped(state: Any, _meeting: Meeting, _config: Config) -> Any:
+    """What most methods do after the last step on a network: pixels go back to [0, 1]."""
+    return state._replace(images=state.images.clamp(0, 1))
+
+
+def learning_rate(options: Config, outer: int) -> float:
     """image_lr, decayed after the given fractions of the outer iterations (Sec. 3)."""
     passed = sum(outer >= round(at * options["outer"]) for at in options["image_lr_decay_at"])
     return options["image_lr"] * options["image_lr_decay"] ** passed

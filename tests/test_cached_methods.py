@@ -1,0 +1,40 @@
+"""Which sets a cache concerns: those of methods that meet cached networks, where they are asked for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from jobs import Bench
+from test_cached import CACHE
+from tiny import of_method, params
+
+from udd.config.caches import cache_config, meets_cache
+from udd.config.params import overlay
+from udd.config.plan import Cell, canonical, set_config
+from udd.config.sections import CACHED_ONLY, METHODS, distils
+from udd.methods import EXPERTS, OWN, module
+from udd.synthetic.sets import load
+
+
+def test_an_edit_of_the_cache_concerns_no_set_that_meets_fresh_networks():
+    cell, found = Cell("mnist", 1, "udd"), params()
+    edited = found | {"distill": found["distill"] | {"cache_networks": 99}}
+    assert set_config(found, cell, 0) == set_config(edited, cell, 0)
+    cached_ones = [overlay(each, {"distill": {"networks": "cached"}}) for each in (found, edited)]
+    assert len({canonical(set_config(each, cell, 0)) for each in cached_ones}) == 2
+    assert len({canonical(cache_config(set_config(each, cell, 0))) for each in cached_ones}) == 1
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if distils(name)])
+def test_whether_a_method_meets_a_cache_is_what_its_module_says(method):
+    assert meets_cache({"method": method, "distill": CACHE}) == (module(method).MEETS != OWN)
+    assert (method in CACHED_ONLY) == (module(method).MEETS == EXPERTS)
+    assert not meets_cache({"method": method, "distill": CACHE | {"networks": "fresh"}})
+
+
+def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
+    """DSA meets real images, and no cache: the same bits, whatever the configuration says of networks."""
+    bench, own = Bench(tmp_path), of_method("dsa")
+    bench.distil(own, "fresh")
+    bench.distil(own | {"distill": own["distill"] | CACHE}, "cached")
+    assert torch.equal(*(load(tmp_path / f"{name}.safetensors").images for name in ("fresh", "cached")))
