@@ -7,19 +7,19 @@ print(udd.evaluate(made, data, networks=5))
 made.save("cifar10-ipc10.safetensors")
 """
 
+import importlib
 import os
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: waiting threads must not spin, jobs share the cores
 
 __version__ = "0.2.0"
-__all__ = ["dataset", "distill", "evaluate", "load"]
+INTERFACE = {"dataset": "interface", "distill": "interface", "evaluate": "interface", "load": "interface", "budget": "minutes"}
+__all__ = ["budget", "dataset", "distill", "evaluate", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """The interface is imported when it is used: `udd --help` needs no torch."""
-    if name not in __all__:
+    if name not in INTERFACE:
         raise AttributeError(f"module 'udd' has no attribute {name!r}")
-    from udd import interface
-
-    return getattr(interface, name)
+    return getattr(importlib.import_module(f"udd.{INTERFACE[name]}"), name)

@@ -10,31 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser
+from udd.config.short import schedule
 from udd.files import write_atomic
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
 from udd.reports.show import png
 from udd.runs.progress import duration
-
-# Schedules for a CPU, by method. Of gradients as in experiments/cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images
-# of CIFAR-10). Of a method that is not here: its variant's own.
-GRADIENTS = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix"}
-CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
-EXPERTS = CACHE | {"cache_draws": 0}
-SHORT: dict[str, dict[str, Any]] = {
-    "udd": GRADIENTS,
-    "idc": GRADIENTS,
-    "dm": {"outer": 500},
-    "dsa": {"outer": 250},
-    "dd": {"outer": 500},
-    "kip": {"outer": 300, "batch_real": 100},
-    "mtt": EXPERTS | {"outer": 500},
-    "cafe": {"outer": 20, "inner": 10},
-    "dance": EXPERTS | {"outer": 800},
-    "ncfm": EXPERTS | {"outer": 800, "batch_real": 256, "frequencies": 1024},
-    "udd_features": CACHE | {"outer": 800},
-}
 
 
 def parser() -> Parser:
@@ -52,6 +34,9 @@ def parser() -> Parser:
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
     made.add_argument("--set", type=pair, nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
+    made.add_argument(
+        "--minutes", type=amount, help="choose steps, cache and rate for so many minutes on this device, by a short trial, and say them"
+    )
     made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
     made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
     made.add_argument("--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here")
@@ -66,6 +51,17 @@ def count(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 1 or more")
     return int(word)
+
+
+def amount(word: str) -> float:
+    """A number above 0."""
+    try:
+        found = float(word)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError(f"found {word}, expected a number above 0")
+    return found
 
 
 def pair(word: str) -> tuple[str, Any]:
@@ -94,6 +90,9 @@ def run(argv: list[str]) -> None:
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
+    if args.minutes:
+        chosen = udd.budget(data, args.method, args.ipc, args.minutes, **at, **dict(args.set))
+        print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
     made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
     made.save(out)
@@ -127,7 +126,7 @@ def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
 
     params = load([DEFAULTS])
     how = method_of(params, method) if method in params["variants"] else ""
-    return {"width": 64} | SHORT.get(how, {}) | asked if how and distils(how) else asked
+    return schedule(how) | asked if how and distils(how) else asked
 
 
 def said(result: dict[str, Any]) -> str:

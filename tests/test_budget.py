@@ -1,0 +1,101 @@
+"""A schedule of so many minutes: what the arithmetic promises, and that a trial's keys make a set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import dataset
+
+import udd
+from udd import own
+from udd.config.short import MOST, rate
+from udd.errors import UserError
+from udd.runs import budget
+from udd.runs.budget import SHARE, SLACK, Trial, fitted, network_seconds
+
+SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device": "cpu"}
+seconds = st.floats(1e-3, 1e2)
+
+
+@given(st.builds(Trial, seconds, seconds, seconds), st.floats(1, 1e6), st.booleans(), st.integers(1, 50), st.integers(2, 40), st.integers(1, 9))
+def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: bool, inner: int, ages: int, spacing: int):
+    distill = {"inner": inner, "cache_networks": 5, "cache_ages": ages, "cache_spacing": spacing}
+    most = 100 * inner
+    try:
+        keys = fitted(distill, found, whole, caches, most)
+    except UserError as error:
+        shortest = network_seconds(distill | {"cache_spacing": 1}, found) if caches else 0.0
+        assert found.step * inner + max(shortest, SHARE * SLACK * whole * caches) > 0.5 * SLACK * whole and "give more" in str(error)
+        return
+    cached = keys.get("cache_networks", 0) * network_seconds(distill | keys, found) if caches else 0.0
+    assert 1 <= keys["outer"] <= 100 and cached + keys["outer"] * inner * found.step <= SLACK * whole * (1 + 1e-9)
+    if caches:
+        assert cached <= SHARE * SLACK * whole * (1 + 1e-9) or (keys["cache_networks"], keys["cache_spacing"]) == (1, 1)
+        assert 1 <= keys["cache_networks"] <= 5 and 1 <= keys.get("cache_spacing", 1) <= spacing
+    else:
+        assert set(keys) == {"outer"}
+
+
+def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():
+    distill = {"inner": 1, "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8}
+    found = [fitted(distill, Trial(0.1, 0.5, 0.25), whole, True, 10**9) for whole in (60, 120, 240, 480, 960)]
+    assert [keys["outer"] for keys in found] == sorted(keys["outer"] for keys in found)
+    assert [keys["cache_networks"] for keys in found] == [1, 1, 3, 5, 5]
+    assert found[-1]["outer"] == int((SLACK * 960 - 5 * (10 * 0.5 + 9 * 8 * 0.25)) / 0.1)
+
+
+def test_a_rate_is_the_published_one_at_the_published_steps_and_never_above_its_most():
+    assert rate(0.005, 200_000, 200_000) == pytest.approx(0.005) and rate(0.005, 200_000, 10) == pytest.approx(MOST * 0.005)
+    taken = [rate(0.005, 200_000, steps) for steps in range(500, 300_000, 500)]
+    assert taken == sorted(taken, reverse=True) and min(taken) == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("method", ["udd", "idc", "dm", "mtt", "dance", "udd-features", "dsa"])
+def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    keys = udd.budget(dataset(side=16), method, 1, 0.5, **SMALL)
+    said = capsys.readouterr().err
+    assert f"{keys['outer']:,} steps" in said and ("cached networks" in said) == (method not in ("dm", "dsa"))
+    few = keys | {"outer": 1} | ({"cache_networks": 1, "cache_spacing": 1, "cache_ages": 4} if "cache_networks" in keys else {})
+    made = udd.distill(dataset(side=16), method, 1, checkpoint=tmp_path / "run", cache=tmp_path, device="cpu", **few)
+    assert made.metadata["config"]["distill"]["width"] == 4 and len(made.images) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "keys", "problem"),
+    [
+        ("idc", {"outer": 3}, "found outer=3 as well; the minutes decide the steps"),
+        ("random", {}, "random chooses real images and takes no steps"),
+        ("idc", {"minuets": 3}, "unknown key 'minuets'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_a_trial(method: str, keys: dict, problem: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(budget, "trial")
+    with pytest.raises(UserError, match=problem):
+        udd.budget(dataset(), method, 1, 5.0, **keys)
+
+
+def test_minutes_that_hold_no_step_are_refused():
+    with pytest.raises(UserError, match=r"minutes: .* are left after the trial, and the shortest schedule takes .*; give more"):
+        udd.budget(dataset(side=16), "dm", 1, 1e-6, **SMALL)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "inf", "nan", "five"])
+def test_minutes_are_a_number_above_0(word: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as left:
+        own.run(["digits", "--minutes", word])
+    assert left.value.code == 2 and f"found {word}, expected a number above 0" in capsys.readouterr().err
+
+
+def test_the_command_says_the_keys_that_make_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    chosen = {"outer": 1, "width": 4, "net_images": 4, "batch_real": 4, "net_batch": 4}
+    monkeypatch.setattr(udd, "dataset", lambda *_, **__: dataset(side=16), raising=False)
+    monkeypatch.setattr(udd, "budget", lambda *_, **__: chosen, raising=False)
+    monkeypatch.chdir(tmp_path)
+    own.run(["digits", "--method", "dm", "--minutes", "2", "--networks", "0", "--json", "--device", "cpu"])
+    found = capsys.readouterr()
+    assert "--set outer=1 width=4 net_images=4 batch_real=4 net_batch=4" in found.err
+    assert udd.load(json.loads(found.out)["set"]).metadata["config"]["distill"]["outer"] == 1

@@ -1,0 +1,50 @@
+"""`udd.budget`: the schedule of a method that takes so many minutes on this device."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from udd.config.caches import meets_cache
+from udd.config.sections import distils
+from udd.config.short import budgeted, rate
+from udd.data import Dataset
+from udd.device import setup
+from udd.errors import UserError
+from udd.interface import configuration
+from udd.runs.budget import Trial, network_seconds
+from udd.runs.budget import budget as afforded
+from udd.runs.progress import duration
+
+
+def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "auto", threads: int = 0, **keys: Any) -> dict[str, Any]:
+    """The keys with which `udd.distill(data, method, ipc, **keys)` takes about so many minutes here, trial and cached networks included: steps, cache
+    and rate, beside the short schedule of the method (udd.config.short) and `keys`, any key of params.yaml that the method reads.
+
+    A trial of the method's own steps measures this device; so another device, or another day, gives other keys: keep them, for the same set again.
+    Raises UserError for a method that is not distilled, a key that is decided here, or minutes that hold not one step.
+    """
+    if "outer" in keys:
+        raise UserError(f"minutes: found outer={keys['outer']} as well; the minutes decide the steps: leave out one of the two")
+    params, published = configuration(data, method, ipc, 0, {})
+    if not distils(published["method"]):
+        raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
+    steps = published["distill"]["outer"] * published["distill"]["inner"]
+    chosen = budgeted(published["method"]) | keys
+    place = setup(device, threads)
+    _, config = configuration(data, method, ipc, 0, chosen)
+    found, measured = afforded(config, data.to(place), minutes, steps)
+    chosen |= found
+    if "image_lr" not in keys and "image_lr" in budgeted(published["method"]):
+        chosen["image_lr"] = rate(published["distill"]["image_lr"], steps, chosen["outer"] * config["distill"]["inner"])
+    print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)
+    return chosen
+
+
+def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
+    """What was chosen, in a line."""
+    distill, cache = config["distill"], ""
+    if meets_cache(config):
+        cache = f"{distill['cache_networks']} cached networks of {duration(network_seconds(distill, found))}, then "
+    steps = distill["outer"] * distill["inner"]
+    return f"{minutes:g} min hold {cache}{steps:,} steps of {found.step:.2g} s; rate {distill['image_lr']:.3g}"

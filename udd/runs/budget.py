@@ -1,0 +1,117 @@
+"""How long a schedule so many minutes hold on this device: steps, the cached networks that they meet, the pixels' rate; by a trial of the method's
+own steps, on the data at hand."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from udd.config.caches import meets_cache
+from udd.data import Dataset
+from udd.errors import UserError
+from udd.proxies import cached, caching
+from udd.runs.growth import Growth
+from udd.runs.loop import Run
+
+Config = dict[str, Any]
+SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
+SHARE = 1 / 3  # of the time is the most that goes into cached networks
+AGES = 4  # of the network of the trial: enough for an expert's way (MTT)
+WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03  # steps that are not counted, the fewest and most that are, the part of the time that they may take
+
+
+class Trial(NamedTuple):
+    """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`."""
+
+    step: float
+    look: float = 0.0
+    train: float = 0.0
+
+
+def clock(device: torch.device) -> float:
+    """Seconds on the clock on the wall, when the device has done all that it was asked: what else the machine does will go on, as likely as not."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def network_seconds(distill: Config, found: Trial) -> float:
+    """The seconds of one cached network."""
+    ages = distill["cache_ages"]
+    return ages * found.look + (ages - 1) * distill["cache_spacing"] * found.train
+
+
+def affordable(distill: Config, found: Trial, seconds: float) -> Config:
+    """As many cached networks as planned, or as so many seconds hold; where they hold not one, one that is trained for less."""
+    count = min(distill["cache_networks"], int(seconds / max(network_seconds(distill, found), 1e-9)))
+    if count:
+        return {"cache_networks": count}
+    training = (seconds - distill["cache_ages"] * found.look) / max((distill["cache_ages"] - 1) * found.train, 1e-9)
+    return {"cache_networks": 1, "cache_spacing": max(1, int(training))}
+
+
+def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int) -> Config:
+    """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they do not hold a single step."""
+    planned = SLACK * seconds
+    cache = affordable(distill, found, SHARE * planned) if caches else {}
+    left = planned - (cache.get("cache_networks", 0) * network_seconds(distill | cache, found) if caches else 0.0)
+    inner = distill["inner"]
+    outer = min(int(left / (found.step * inner)), most // inner)
+    if outer < 1:
+        needed = (seconds - left / SLACK + found.step * inner / SLACK) / 60
+        raise UserError(f"minutes: {seconds / 60:.2g} are left after the trial, and the shortest schedule takes {needed:.2g}; give more")
+    return cache | {"outer": outer}
+
+
+def trial(config: Config, data: Dataset, seconds: float) -> Trial:
+    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, look, train = None, 0.0, 0.0
+        if meets_cache(config):
+            folder = Path(place, "cache")
+            ages = min(AGES, config["distill"]["cache_ages"])
+            config = config | {"distill": config["distill"] | {"cache_networks": 1, "cache_ages": ages, "cache_spacing": 1}}
+            look, train = watched(Growth(cached.member_path(folder, 0), config, data, 0, ""))
+        run = Run(config, data, Path(place, "checkpoint"), folder, "")
+        return Trial(paced(run, seconds), look, train)
+
+
+def watched(growth: Growth) -> tuple[float, float]:
+    """The seconds of a look at a network, and of its training until the next age, by the ages after the first; its file is written."""
+    device, distill = growth.data.train_images.device, growth.distill
+    looks, trainings = [], []
+    while not growth.done:
+        begun = clock(device)
+        growth.seen.append(caching.snapshot(growth.made, growth.twin, growth.data, growth.index, distill, growth.observe))
+        seen = clock(device)
+        caching.grown(growth.made, growth.data, distill)
+        looks.append(seen - begun)
+        trainings.append(clock(device) - seen)
+    growth.path.parent.mkdir(parents=True, exist_ok=True)
+    growth.write(growth.path, {})
+    return statistics.median(looks[1:] or looks), statistics.median(trainings[1:] or trainings)
+
+
+def paced(run: Run, seconds: float) -> float:
+    """The mean seconds of a step, after a few that load or compile what is loaded or compiled once."""
+    device = run.mean.device
+    for _ in range(WARM):
+        run.advance(logged=False)
+    begun, end, done = clock(device), time.monotonic() + seconds, 0
+    while done < FEWEST or (done < MOST and time.monotonic() < end):
+        run.advance(logged=False)
+        done += 1
+    return (clock(device) - begun) / done
+
+
+def budget(config: Config, data: Dataset, minutes: float, most: int) -> tuple[Config, Trial]:
+    """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found."""
+    begun = time.monotonic()
+    found = trial(config, data, 60 * minutes * TRIAL)
+    left = 60 * minutes - (time.monotonic() - begun)
+    return fitted(config["distill"], found, left, meets_cache(config), most), found
