@@ -12,7 +12,7 @@ from udd.__main__ import VERBS
 PACKAGE = ROOT / "udd"
 ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data", "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "own"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "minutes", "own"),
     *("foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
 ]  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
