@@ -90,12 +90,17 @@ def test_minutes_are_a_number_above_0(word: str, capsys: pytest.CaptureFixture):
     assert left.value.code == 2 and f"found {word}, expected a number above 0" in capsys.readouterr().err
 
 
-def test_the_command_says_the_keys_that_make_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    chosen = {"outer": 1, "width": 4, "net_images": 4, "batch_real": 4, "net_batch": 4}
+def test_the_command_keeps_the_keys_and_goes_on_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    """A second trial would find others, and the checkpoint of a run that was cut would be none of theirs."""
+    trials = iter(range(1, 9))
+    found = {"width": 4, "net_images": 4, "batch_real": 4, "net_batch": 4}
     monkeypatch.setattr(udd, "dataset", lambda *_, **__: dataset(side=16), raising=False)
-    monkeypatch.setattr(udd, "budget", lambda *_, **__: chosen, raising=False)
+    monkeypatch.setattr(udd, "budget", lambda *_, **__: found | {"outer": next(trials)}, raising=False)
     monkeypatch.chdir(tmp_path)
-    own.run(["digits", "--method", "dm", "--minutes", "2", "--networks", "0", "--json", "--device", "cpu"])
-    found = capsys.readouterr()
-    assert "--set outer=1 width=4 net_images=4 batch_real=4 net_batch=4" in found.err
-    assert udd.load(json.loads(found.out)["set"]).metadata["config"]["distill"]["outer"] == 1
+    words = ["digits", "--method", "dm", "--networks", "0", "--json", "--device", "cpu", "--minutes"]
+    for minutes, outer, again in (("2", 1, False), ("2", 1, True), ("3", 2, False)):
+        own.run([*words, minutes])
+        said = capsys.readouterr()
+        assert udd.load(json.loads(said.out)["set"]).metadata["config"]["distill"]["outer"] == outer
+        keys = f"--set width=4 net_images=4 batch_real=4 net_batch=4 outer={outer}"
+        assert ("found before; delete it for a new trial" in said.err, keys in said.err) == (again, not again)

@@ -11,7 +11,7 @@ from typing import Any
 
 from udd.command import Parser
 from udd.config.short import schedule
-from udd.files import write_atomic
+from udd.files import read_json, write_atomic, write_json
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
@@ -91,8 +91,7 @@ def run(argv: list[str]) -> None:
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
     if args.minutes:
-        chosen = udd.budget(data, args.method, args.ipc, args.minutes, **at, **dict(args.set))
-        print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
+        chosen = budgeted(args, data, out.with_suffix(".schedule.json"))
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
     made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
     made.save(out)
@@ -109,6 +108,22 @@ def run(argv: list[str]) -> None:
         found = judged(measured, args.epochs)
     page.write(html, made, out.name, found, read_curve(curve) if "distill" in made.metadata["config"] else None)
     print(json.dumps(result) if args.json else said(result))
+
+
+def budgeted(args: argparse.Namespace, data: Any, kept: Path) -> dict[str, Any]:
+    """The keys of a schedule of so many minutes: those that the file beside the set keeps of the same request, so that a run that was cut goes on;
+    else by a trial."""
+    import udd
+
+    asked = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
+    found = read_json(kept) if kept.exists() else {}
+    if isinstance(found, dict) and found.get("asked") == asked:
+        print(f"{kept}: the schedule that was found before; delete it for a new trial", file=sys.stderr)
+        return found["keys"]
+    chosen = udd.budget(data, args.method, args.ipc, args.minutes, args.device, args.threads, **dict(args.set))
+    write_json(kept, {"asked": asked, "keys": chosen})
+    print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
+    return chosen
 
 
 def judged(measured: Any, epochs: int) -> Judged:
