@@ -7,10 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import udd
+from udd import methods
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation.views import every
-from udd.methods import coresets
+from udd.methods import coresets, times
 from udd.networks.streams import stream
 from udd.synthetic.sets import load
 
@@ -97,23 +99,57 @@ def test_ipc_may_be_the_whole_class_and_no_more(method):
         coresets.coreset(config(method, 7), dataset(), torch.device("cpu"))
 
 
+def several(method: str, ipc: int = 1, count: int = 4) -> dict:
+    return config(method, ipc) | {"variant": f"{method}-x{count}", "times": count}
+
+
+@pytest.mark.parametrize("method", ["random", "herding", "forgetting"])
+def test_a_multiple_of_ipc_is_what_the_method_chooses_at_that_many(method):
+    found = times.coreset(several(method), dataset(), torch.device("cpu"))
+    assert torch.equal(found, coresets.coreset(config(method, 4), dataset(), torch.device("cpu")))
+    assert methods.modules(several(method)) == ("udd.methods.times",) and methods.modules(config(method)) == ("udd.methods.coresets",)
+
+
+def test_random_is_part_of_its_multiples():
+    once, often = (times.coreset(asked, dataset(), torch.device("cpu")).tolist() for asked in (config("random", 1), several("random")))
+    assert once == often[::4]
+
+
+def test_a_multiple_that_a_class_cannot_give_is_named():
+    said = (
+        "tiny, class c: it has 6 training images, but variant random-x4 takes 4 x IPC 2 = 8; lower IPC or times, or leave the cell out: datasets.tin"
+    )
+    with pytest.raises(UserError, match=said):
+        times.coreset(several("random", 2), dataset(), torch.device("cpu"))
+
+
+def test_in_python_a_multiple_is_a_variant():
+    made = udd.distill(dataset(), "random-x4", 1, device="cpu")
+    assert made.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4 and made.metadata["provenance"]["module"] == "udd.methods.times"
+    with pytest.raises(UserError, match="ipc 2, 4 times: the smallest class of tiny has 6 training images; lower ipc"):
+        udd.distill(dataset(), "random-x4", 2, device="cpu")
+    assert torch.bincount(udd.distill(dataset(), "random-x4", 2, device="cpu", smaller_classes=True).labels).tolist() == [7, 8, 6]
+
+
 def test_a_distilled_variant_is_refused():
     with pytest.raises(UserError, match="method is distill, expected random"):
         coresets.coreset(config("random") | {"method": "distill"}, dataset(), torch.device("cpu"))
 
 
-def test_the_command_writes_a_set_of_real_images(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("asked", "each"), [(config("random"), 2), (several("random"), 4)])
+def test_the_command_writes_a_set_of_real_images(asked, each, tmp_path, monkeypatch):
     data = dataset()
-    monkeypatch.setattr(coresets, "load", lambda manifest, root: data)
+    for module in (coresets, times):
+        monkeypatch.setattr(module, "load", lambda manifest, root: data)
     out = tmp_path / "set.safetensors"
-    argv = ["--manifest", "m.json", "--root", "r", "--out", str(out), "--device", "cpu", "--config", json.dumps(config("random"))]
-    coresets.run(argv)
+    argv = ["--manifest", "m.json", "--root", "r", "--out", str(out), "--device", "cpu", "--config", json.dumps(asked)]
+    times.run(argv)
     made, first = load(out), out.read_bytes()
     images, labels = every(made)
-    assert labels.tolist() == [0, 0, 1, 1, 2, 2] and images.dtype == torch.float32
+    assert labels.tolist() == [0] * each + [1] * each + [2] * each and images.dtype == torch.float32
     for image, label in zip(images, labels, strict=True):
         match = ((image * 255).round().to(torch.uint8) == data.train_images).all((1, 2, 3))
         assert match.sum() == 1 and data.train_labels[match].item() == label
-    assert made.metadata["config"] == config("random") and made.metadata["classes"] == ["a", "b", "c"]
-    coresets.run(argv)
+    assert made.metadata["config"] == asked and made.metadata["classes"] == ["a", "b", "c"]
+    times.run(argv)
     assert out.read_bytes() == first

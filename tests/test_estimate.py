@@ -156,7 +156,8 @@ def test_an_evaluation_takes_the_operations_that_are_foretold():
 
 
 @pytest.mark.parametrize(
-    ("variant", "regions", "images"), [("udd", "searched", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "all", 24), ("herding", "all", 6)]
+    ("variant", "regions", "images"),
+    [("udd", "searched", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "all", 24), ("herding", "all", 6), ("random-x4", "all", 24)],
 )
 def test_an_evaluation_trains_on_the_windows_too(variant, regions, images):
     config = workload.plan.set_config(params(), Cell("mnist", 2, variant), 0)

@@ -133,7 +133,7 @@ def test_a_new_method_with_a_section_of_its_own_changes_no_other_cell(monkeypatc
 def test_a_cell_holds_nothing_of_other_methods():
     for cell in all_cells(params()):
         found, how = set_config(params(), cell, 0), method(params(), cell.variant)
-        assert found.keys() - {"dataset", "ipc", "variant", "seed", "method"} == set(sections.METHODS[how])
+        assert found.keys() - {"dataset", "ipc", "variant", "seed", "method", "times"} == set(sections.METHODS[how])
 
 
 def test_every_method_that_distils_says_which_networks_it_meets():

@@ -146,6 +146,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # sense
     ({"variants": {"idc": {"udd": {"policy": "all"}}}}, "variants.idc.udd: the method of idc is idc, which reads distill, idc; leave it out"),
     ({"variants": {"random": {"distill": {"outer": 3}}}}, "variants.random.distill: the method of random is random, which reads no section"),
+    (
+        {"variants": {"idc": {"times": 4}}},
+        "variants.idc.times: the method of idc is idc, which takes no multiple of IPC; expected random, herding, f",
+    ),
+    ({"variants": {"random-x4": {"times": 1}}}, "variants.random-x4.times: found 1, expected at least 2"),
+    (
+        {"datasets": {"svhn": {"ipc10": {"without": ["random-x5"]}}}},
+        "datasets.svhn.ipc10.without: 'random-x5' is not declared under variants; did you",
+    ),
     ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
     ({"datasets": {"svhn": {"udd": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),

@@ -13,6 +13,7 @@ from tiny import ROOT, params
 
 from udd.command import main
 from udd.config import asked, plan
+from udd.config import params as parameters
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
 from udd.errors import UserError
@@ -60,6 +61,20 @@ def test_cells_are_the_product_and_the_full_data_set_has_one_a_data_set():
         Cell("mnist", 1, "random"), Cell("mnist", 1, "udd"), Cell("mnist", "all", "full"), Cell("mnist", 10, "random"), Cell("mnist", 10, "udd"),
         Cell("svhn", 1, "random"), Cell("svhn", 1, "udd"), Cell("svhn", "all", "full"), Cell("svhn", 10, "random"), Cell("svhn", 10, "udd"),
     ]  # fmt: skip
+
+
+def test_a_data_set_leaves_out_what_it_has_too_few_images_for():
+    asked = {"datasets": ["cifar10", "cifar100"], "ipc": [10, 50], "variants": ["random", "random-x13"]}
+    cells = plan.cells(params(), asked)
+    assert len(cells) == 7 and Cell("cifar100", 50, "random-x13") not in cells
+    found = small(tables={"kip": {"datasets": ["cifar100"], "ipc": [50], "variants": ["udd"]}})
+    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}  # it names what it leaves out
+
+
+def test_a_multiple_of_ipc_stands_in_the_configuration_of_its_own_sets_alone():
+    once, four = (set_config(params(), Cell("mnist", 2, name), 0) for name in ("random", "random-x4"))
+    assert four == once | {"variant": "random-x4", "times": 4}
+    assert (plan.images_a_class(once), plan.images_a_class(four)) == (2, 8)
 
 
 def test_a_cell_that_two_tables_share_exists_once():

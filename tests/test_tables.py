@@ -97,6 +97,19 @@ def test_footnotes_say_what_a_set_takes():
     assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(config("main"), tables.table(config("main"), sizes))
 
 
+def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
+    made = groups(random=[30], random_x4=[50], idc=[60])
+    made |= {key: [run._replace(stored_images=40, stored_bytes=4000) for run in runs] for key, runs in made.items() if key.variant == "random-x4"}
+    asked = config("main", variants=["random-x4", "random", "idc"]) | {"times": {"random-x4": ["random", 4]}}
+    table = tables.table(asked, made)
+    assert table.headings[4:6] == ["Random", "Random ×4"]
+    said = footnotes(asked, table)
+    assert any(line.startswith("Random ×4: 4 x IPC real images a class: as many as networks see") for line in said)
+    assert "Stored, in kB a set: CIFAR-10 IPC 10 1." in said and r"Random $\times$4" in render.tex(asked, table)
+    assert table_config(load(["params.yaml"]), "imagenet")["times"] == {"random-x9": ["random", 9], "random-x13": ["random", 13]}
+    assert "times" not in table_config(load(["params.yaml"]), "policy")
+
+
 def test_captions_say_how_the_networks_were_trained():
     made = groups(udd=[64])
     assert "Networks trained for 1000 epochs. " in caption(config("main"), tables.table(config("main"), made))

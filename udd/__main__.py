@@ -15,7 +15,7 @@ VERBS = {
     "data": ("udd.data", "Pack a data set and write its manifest."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "show": ("udd.reports.show", "Draw a set's gallery, write its page, or print what it says of itself."),
-    "coresets": ("udd.methods.coresets", "Choose real images instead."),
+    "coresets": ("udd.methods.times", "Choose real images instead."),
     "cache": ("udd.runs.cache", "Train networks and keep them with their real gradients, for `networks: cached`."),
     "evaluate": ("udd.judge", "Train fresh networks on any set, ours or another's, beside random images; or a cell of params.yaml."),
     "compare": ("udd.compare", "The paired difference of two sets over the same networks."),

@@ -26,7 +26,7 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Rounding, Work
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.views import Views, changes, every
-from udd.methods import coresets
+from udd.methods import coresets, modules
 from udd.networks.architectures import Network
 from udd.networks.precision import PRECISIONS
 from udd.networks.training import accuracy as tested
@@ -155,13 +155,14 @@ def distill(
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
-    data, fewer = data.to(place), smaller(data, ipc)
+    data, fewer = data.to(place), smaller(data, plan.images_a_class(config))
     check_networks(config)
     if fewer and not smaller_classes:
         advice = "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill --smaller-classes)"
-        raise UserError(f"ipc {ipc}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
+        asked = f"ipc {ipc}" + (f", {config['times']} times" if "times" in config else "")
+        raise UserError(f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
     if not distils(config["method"]):
-        return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance("udd.methods.coresets", place)), fewer)
+        return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
     until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))

@@ -125,8 +125,14 @@ def proxied(params: Params) -> list[str]:
 def table_config(params: Params, name: str) -> dict[str, Any]:
     """All that `udd.reports.tables` needs beside files to make a table: its request, which variants are the full data; what is planned of cost."""
     full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
-    config = {"table": name, "request": params["tables"][name], "full": full}
+    config = {"table": name, "request": params["tables"][name], "full": full} | multiples(params, params["tables"][name])
     return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
+
+
+def multiples(params: Params, request: dict[str, Any]) -> dict[str, Any]:
+    """Of a request's coresets of more than IPC images a class, where it has any: variant -> (method, how many times IPC)."""
+    found = {name: [method(params, name), times] for name in request["variants"] if (times := params["variants"][name].get("times"))}
+    return {"times": found} if found else {}
 
 
 def timed(params: Params, table: str) -> list[Cell]:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from udd.config.plan import left_out
 from udd.config.reading import expanded, read_mapping
-from udd.config.sections import METHODS, defaults, distils, names, schema
+from udd.config.sections import CORESETS, METHODS, defaults, distils, names, schema
 from udd.errors import UserError
 
 
@@ -124,12 +125,17 @@ def problems(params: dict[str, Any]):
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
         yield from unread_sections(name, methods[name], made)
+        if "times" in made and methods[name] not in CORESETS:
+            yield f"variants.{name}.times", f"the method of {name} is {methods[name]}, which takes no multiple of IPC; expected {', '.join(CORESETS)}"
     for kind in ("tables", "figures"):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
     for name in params["figures"].get("curves", {}).get("variants", []):
         if name not in distilled and params["variants"][name].get("method") != "full":  # the full data set is left out of figures
             yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
+    for key, name in left_out(params["datasets"]):
+        if name not in params["variants"]:
+            yield key, f"'{name}' is not declared under variants; {suggestion(name, list(params['variants']))}"
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"

@@ -64,9 +64,16 @@ def cells(params: Params, request: dict[str, Any]) -> list[Cell]:
     found = {}
     for dataset in request["datasets"]:
         for ipc in request["ipc"]:
-            for variant in request["variants"]:
+            without = params["datasets"][dataset].get(f"ipc{ipc}", {}).get("without", [])
+            for variant in (name for name in request["variants"] if name not in without):
                 found[Cell(dataset, FULL if method(params, variant) == "full" else ipc, variant)] = None
     return list(found)
+
+
+def left_out(datasets: dict[str, Any]) -> list[tuple[str, str]]:
+    """(key, variant) of each cell that data sets leave out at an IPC."""
+    at_ipc = [(f"datasets.{name}.{key}", here) for name, dataset in datasets.items() for key, here in dataset.items() if key.startswith("ipc")]
+    return [(f"{key}.without", variant) for key, here in at_ipc for variant in here.get("without", [])]
 
 
 def seeds(params: Params, cell: Cell) -> list[int]:
@@ -132,9 +139,15 @@ def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
 
 def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set."""
-    how = method(params, cell.variant)
+    how, times = method(params, cell.variant), params["variants"][cell.variant].get("times")
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
+    config |= {"times": times} if times else {}
     return config | {section: read_keys(merged(params, section, cell)) for section in METHODS[how]}
+
+
+def images_a_class(config: dict[str, Any]) -> int:
+    """The images that a set of a resolved configuration stores of each class: IPC, or a coreset's multiple of it."""
+    return config["ipc"] * config.get("times", 1)
 
 
 def read_keys(section: dict[str, Any]) -> dict[str, Any]:
@@ -172,8 +185,8 @@ def only(params: Params, request: str) -> Params:
     """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
     kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
-    wanted = [*asked["variants"], *variants(params, "full")]
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
+    wanted = [*asked["variants"], *variants(params, "full"), *(name for _, name in left_out(datasets))]
     return params | kept | {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
 
 

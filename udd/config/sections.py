@@ -31,6 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "forgetting": ("coreset",),
     "full": (),
 }
+CORESETS = ("random", "herding", "forgetting")  # methods that choose real images, IPC a class or a multiple of it
 OWN_NETWORKS = ("dsa", "dd", "cafe", "kip")  # methods that train networks of their own on the synthetic set, or none: no cache, but real images
 CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did

@@ -101,7 +101,7 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     if config["method"] == "full":
         return sizes.train
     each = 1 if views == "none" else images_of_one(config, every=views == "all")
-    return sizes.classes * config["ipc"] * each
+    return sizes.classes * plan.images_a_class(config) * each
 
 
 def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.device) -> Job:

@@ -10,7 +10,8 @@ A method's module has, with plain tensors (udd.methods.udd is the model):
     finish(state, data, config, provenance) -> SyntheticSet
 
 `config` is the resolved configuration of a set: `distill` holds what methods share, the section of the method's name its own. `meeting` is
-what a step meets (udd.proxies.meeting). Random, herding and forgetting make no images: they choose (udd.methods.coresets).
+what a step meets (udd.proxies.meeting). Random, herding and forgetting make no images: they choose (udd.methods.coresets; of a
+multiple of IPC: udd.methods.times).
 """
 
 import importlib
@@ -36,6 +37,6 @@ def modules(config: dict[str, Any]) -> tuple[str, ...]:
     """The modules whose code counts for a set of this configuration: its method's, that of the networks that it meets, and of its real batches."""
     own = name(config["method"])
     if not distils(config["method"]):
-        return (own,)
+        return ("udd.methods.times" if "times" in config else own,)
     chosen = ("udd.proxies.clusters",) if config["distill"].get("real_batch") == "clusters" else ()
     return (own, "udd.proxies.caching" if meets_cache(config) else "udd.proxies.fresh", *chosen)

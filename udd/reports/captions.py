@@ -9,7 +9,7 @@ from udd.config.drawings import COST
 from udd.config.plan import FULL
 from udd.reports import cost
 from udd.reports.cells import Measured
-from udd.reports.layouts import LAYOUTS, Table
+from udd.reports.layouts import LAYOUTS, Table, heading
 from udd.reports.measured import Run
 from udd.reports.names import ARCHITECTURES, dataset
 from udd.reports.quoted import notes
@@ -88,7 +88,8 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
-    found = [stored(table), *([] if LAYOUTS[config["table"]].heading else [decoded(table), steps(table)])]
+    found = [stored(table, config.get("times", {})), *multiples(config)]
+    found += [] if LAYOUTS[config["table"]].heading else [decoded(table), steps(table)]
     found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []
@@ -100,11 +101,18 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     return [line for line in found if line]
 
 
-def stored(table: Table) -> str:
-    """How large a set is, with labels, for each data set and IPC."""
+def multiples(config: Mapping[str, Any]) -> list[str]:
+    """What the columns of more than IPC real images a class are."""
+    found = [f"{heading(config, name)}: {times} x IPC real images a class" for name, (_, times) in config.get("times", {}).items()]
+    said = "as many as networks see of a set that decodes to as many for each stored one, and so many times its bytes"
+    return [f"{', '.join(found)}: {said}."] if found else []
+
+
+def stored(table: Table, times: Mapping[str, Any]) -> str:
+    """How large a set is, with labels, for each data set and IPC; without those that store more than IPC."""
     found: dict[str, list[int]] = {}
     for key, runs in table.shown:
-        if key.ipc != FULL:
+        if key.ipc != FULL and key.variant not in times:
             found.setdefault(f"{dataset(key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
     ends = {name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float) for name, sizes in found.items() if sizes}
     ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())

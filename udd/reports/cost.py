@@ -16,9 +16,8 @@ from udd.config.files import taken_path
 from udd.errors import UserError
 from udd.files import read_json, sha256
 from udd.reports.cells import Cell, mark_best
-from udd.reports.layouts import Table, counts, head_of, key_of, measured, places, varying
+from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, places, varying
 from udd.reports.measured import Cost, Groups, Key
-from udd.reports.names import method_name
 
 HEADINGS = ["Method", "Steps", "s/step", "Minutes", "Cache min", "Peak MB", "Accuracy", "n"]
 NUMBERS = ("seconds", "peak_bytes")
@@ -110,7 +109,7 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
             made.shown.append((key, runs))
             made.costs.update({key: found} if found else {})
             accuracy = marked.get(key, measured(runs))
-            made.rows.append([*head_of(place, varying(request)), method_name(key.variant), *cost_cells(found), accuracy, counts([runs])])
+            made.rows.append([*head_of(place, varying(request)), heading(config, key.variant), *cost_cells(found), accuracy, counts([runs])])
     return made
 
 

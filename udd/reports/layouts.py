@@ -33,7 +33,8 @@ class Layout(NamedTuple):
 COMPARED = {"idc": "", "idc-cfc": "idc", "udd": "udd-nocfc", "udd-nocfc": ""}  # Table 4 is about the effect of CFC
 for name in ("gradient", "activation", "vote"):
     COMPARED |= {f"udd-{name}": f"udd-{name}-nocfc", f"udd-{name}-nocfc": ""}
-TABLE_1 = ["random", "herding", "forgetting", "dd", "dc", "dsa", "dm", "cafe", "mtt", "idc", "udd", "full"]
+TABLE_1 = ["random", "random-x4", "random-x13", "herding", "forgetting", "dd", "dc", "dsa", "dm", "cafe", "mtt", "idc", "udd", "full"]
+TABLE_8 = ["random", "random-x9", "random-x13", "dsa", "dm", "idc", "udd", "full"]
 LAYOUTS = {
     "main": Layout(1, "Accuracy of networks trained on sets of a few images per class", TABLE_1),
     "policy": Layout(2, "Search policies, and two controls that the paper lacks", labels=POLICY, heading="Policy"),
@@ -42,7 +43,7 @@ LAYOUTS = {
     "regions": Layout(5, "Candidate windows (their number N: their sides)", labels=REGIONS, heading="Windows"),
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
     "kip": Layout(7, "Compared with KIP, of which only quoted figures exist", ["kip-1024", "kip-128", "udd"]),
-    "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", ["random", "dsa", "dm", "idc", "udd", "full"]),
+    "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", TABLE_8),
     "cost": Layout(9, "Accuracy, and what the sets took"),  # ours: the paper has none (udd.reports.cost)
 }
 
@@ -118,7 +119,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     """A table with a column a method."""
     methods, request = columns(layout, config, quoted), config["request"]
     several = varying(request)
-    table = Table(grid_headings(methods, several), [], [], [], [], {}, {})
+    table = Table(grid_headings([heading(config, name) for name in methods], several), [], [], [], [], {}, {})
     for place in places(request):
         table.starts.append(len(table.rows))
         asked = {method: key_of(place, method, config) for method in methods if method in request["variants"]}
@@ -127,14 +128,21 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
         printed = {method: quoted[key] for method in methods if not again and (key := quoted_key(place, method, config["full"])) in quoted}
         table.shown.extend((asked[method], runs[method]) for method in asked)
         table.quoted.extend((quoted_key(place, method, config["full"]), figure) for method, figure in printed.items())
-        ratio = ratio_percent(runs, printed, config["full"])
+        stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
+        ratio = ratio_percent(stored, printed, config["full"])
         table.rows.extend(grid_rows(head_of(place, several, ratio), methods, runs, printed, config["full"]))
     return table
 
 
 def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
     """The headings of a grid."""
-    return ["Data set", "IPC", "Ratio %", *several, "Source", *(method_name(method) for method in methods), "n"]
+    return ["Data set", "IPC", "Ratio %", *several, "Source", *methods, "n"]
+
+
+def heading(config: Mapping[str, Any], variant: str) -> str:
+    """A variant as people write it; a coreset of a multiple of IPC as its method, and how many times."""
+    method, times = config.get("times", {}).get(variant, (variant, 1))
+    return method_name(method) + (f" ×{times}" if times > 1 else "")
 
 
 def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from udd.config.plan import images_a_class
 from udd.data import Dataset
-from udd.methods import coresets
+from udd.methods import coresets, times
 from udd.synthetic.sets import SyntheticSet
 
 
@@ -22,10 +23,10 @@ def smaller(data: Dataset, ipc: int) -> dict[int, int]:
 
 
 def chosen(config: dict[str, Any], data: Dataset, place: torch.device) -> torch.Tensor:
-    """The indices of a coreset: those of udd.methods.coresets, and all images of a class that has fewer."""
-    if not smaller(data, config["ipc"]):
-        return coresets.coreset(config, data, place)
-    choose = coresets.chooser(config, data, place)
+    """The indices of a coreset: those of its method, and all images of a class that has fewer."""
+    if not smaller(data, images_a_class(config)):
+        return times.coreset(config, data, place)
+    choose = coresets.chooser(times.multiplied(config), data, place)
     members = ((data.train_labels == label).nonzero()[:, 0] for label in range(len(data.classes)))
     return torch.cat([choose(each)[: len(each)] for each in members])
 

@@ -8,9 +8,9 @@ rule coresets:
         results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.methods.coresets"),
+        code=lambda w: flow.method_code(params, w),
     wildcard_constraints:
-        variant=flow.pick(plan.variants(params, "random", "herding", "forgetting")),
+        variant=flow.pick(plan.variants(params, *CORESETS)),
     log:
         results("logs/coresets/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
