@@ -25,6 +25,7 @@ from udd.device import setup
 from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Rounding, Work
 from udd.evaluation.accuracy import evaluate as accuracy
+from udd.evaluation.rates import rated
 from udd.evaluation.views import Views, changes, every
 from udd.methods import coresets, modules
 from udd.networks.architectures import Network
@@ -210,7 +211,7 @@ def evaluate(
     params["evaluate"] |= keys
     parameters.check(params, "evaluate")
     recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd")) | keys
-    recipe |= {"epochs_by_images": []} if "epochs" in keys else {}
+    recipe = rated(recipe | ({"epochs_by_images": []} if "epochs" in keys else {}), made.metadata, "the set")
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)

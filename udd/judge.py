@@ -42,7 +42,7 @@ def parser() -> Parser:
     add_format(made)
     add_protocol(made)
     made.add_argument("--as-published", action="store_true", help="also the best of four check-ups, chosen on test images as others do")
-    made.add_argument("--learned-rate", action="store_true", help="train with the rate that was learned with the set, if it has one")
+    made.add_argument("--learned-rate", action="store_true", help="train with the rate that was learned with the set (evaluate.rate: own)")
     made.add_argument("--alone", action="store_true", help="without the random images")
     made.add_argument("--out", type=Path, help="also write the result there (JSON)")
     return made
@@ -69,10 +69,9 @@ def rows(args: Any, made: SyntheticSet, data: Dataset) -> list[dict[str, Any]]:
     import udd
     from udd.synthetic.decoding import every
 
-    rate = made.metadata.get("rate")
-    if args.learned_rate and rate is None:
+    if args.learned_rate and made.metadata.get("rate") is None:
         raise UserError(f"--learned-rate: {args.file} holds none")
-    keys, seen, classes = ({"lr": rate} if args.learned_rate else {}), len(every(made)[0]), len(data.classes)
+    keys, seen, classes = ({"rate": "own"} if args.learned_rate else {}), len(every(made)[0]), len(data.classes)
     found = [row(f"{args.file.name}{' (soft labels)' if made.labels.ndim > 1 else ''}", seen, measured(args, made, data, **keys))]
     each = sorted({max(1, round(count / classes)) for count in (len(made.images), seen)})
     for ipc in each if not args.alone else ():

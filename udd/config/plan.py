@@ -167,8 +167,13 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,
         "architecture": record.architecture,
-        "evaluate": recipe,
+        "evaluate": without_usual_rate(recipe),
     }
+
+
+def without_usual_rate(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe of evaluation whose `rate` is said only where it is a set's own, so that no other record is made again."""
+    return {key: value for key, value in recipe.items() if (key, value) != ("rate", "recipe")}
 
 
 def distilled(params: Params) -> list[str]:
@@ -187,7 +192,8 @@ def only(params: Params, request: str) -> Params:
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
     wanted = [*asked["variants"], *variants(params, "full"), *(name for _, name in left_out(datasets))]
-    return params | kept | {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
+    named = {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
+    return params | kept | named | {"evaluate": without_usual_rate(params["evaluate"])}
 
 
 def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UserError
 from udd.evaluation.accuracy import Config, evaluate, trained, training_set
+from udd.evaluation.rates import rated
 from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks import precision
 from udd.networks.architectures import ARCHITECTURES
 from udd.provenance import code_digest, provenance
+from udd.synthetic.sets import load as load_set
 
 FORMAT = 2
 MODULE = "udd.evaluation.accuracy"
@@ -89,12 +91,14 @@ def record(
     """
     precision.warn(config["evaluate"]["precision"], device)
     work, account = training_set(config, dataset, path)
+    recipe = rated(config["evaluate"], load_set(path).metadata if path else {}, path or "the full data set")
+    account |= {"rate": recipe["lr"]} if recipe.get("rate") == "own" else {}
     made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work, len(dataset.classes))
     made["networks"] = dict(found)
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = evaluate(config | {"network": network}, dataset, work, device)
+            made["networks"][str(network)] = evaluate(config | {"evaluate": recipe, "network": network}, dataset, work, device)
         except UserError as error:
             failures.append(error)
         keep(made)
