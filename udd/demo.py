@@ -12,7 +12,7 @@ from udd.command import Parser
 from udd.errors import UserError
 
 RESULTS = "results/demo"
-FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "tables/tables.pdf")  # what to open first
+FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "tables/tables.pdf", "pages/digits/ipc10/udd/seed0.html")  # what to open first
 
 
 def parser() -> Parser:

@@ -13,6 +13,7 @@ from udd.config.plan import (
     ACCURACY_FIGURES,
     DEFAULT_PROTOCOL,
     FULL,
+    PAGES,
     Cell,
     Params,
     cells,
@@ -75,9 +76,9 @@ def measurement_path(cell: Cell, seed: int) -> str:
 
 
 def drawings(params: Params) -> list[Drawing]:
-    """Every figure that params.yaml asks for: one a data set and IPC, and `spread`, which is always drawn."""
-    asked = [Drawing(name, dataset, ipc) for name, request in params["figures"].items() for dataset in request["datasets"] for ipc in request["ipc"]]
-    return [*asked, Drawing(SPREAD)]
+    """Every figure that params.yaml asks for: one a data set and IPC, and `spread`, which is always drawn. Pages are no drawings."""
+    figures = [(name, request) for name, request in params["figures"].items() if name != PAGES]
+    return [*(Drawing(name, dataset, ipc) for name, request in figures for dataset in request["datasets"] for ipc in request["ipc"]), Drawing(SPREAD)]
 
 
 def drawn_cells(params: Params, drawing: Drawing) -> list[Cell]:

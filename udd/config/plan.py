@@ -19,6 +19,7 @@ from udd.config.sections import METHODS, distils
 Params = dict[str, Any]
 DEFAULT_PROTOCOL = "idc"
 ACCURACY_FIGURES = ("utilization", "schedule")  # those that show evaluations
+PAGES = "pages"  # of figures: a page of each set
 FULL = "all"  # the IPC of the full data set
 
 
@@ -113,11 +114,18 @@ def all_cells(params: Params) -> list[Cell]:
     return unique(cell for request in requests(params).values() for cell in cells(params, request))
 
 
+def pages(params: Params) -> list[Record]:
+    """What the pages of sets show: one evaluation a set, by the first protocol and architecture of their request. The full data set has no page."""
+    request = params["figures"].get(PAGES)
+    first = {key: request[key][:1] for key in ("protocols", "architectures") if key in request} if request else {}
+    return [record for record in records(params, request | first) if record.cell.ipc != FULL] if request else []
+
+
 def all_records(params: Params) -> list[Record]:
-    """Every evaluation that some table, or a figure of accuracies, asks for, once. The other figures look at sets alone."""
+    """Every evaluation that some table, a figure of accuracies or a page asks for, once. The other figures look at sets alone."""
     tables, figures = params["tables"].values(), params["figures"].items()
     asking = [*tables, *(request for name, request in figures if name in ACCURACY_FIGURES)]
-    return unique(record for request in asking for record in records(params, request))
+    return unique([*(record for request in asking for record in records(params, request)), *pages(params)])
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def succeeded(params: Params, workflow: Any) -> str:
     asked = {str(file) for job in workflow.dag.jobs for file in job.output}
     tables = [path for path in (results(f"tables/{name}.md") for name in params["tables"]) if path in asked]
     main = [path for path in tables if path == results("tables/main.md")]
-    places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "logs": "logs"}
+    places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "pages": "pages", "logs": "logs"}
     lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if filled(results(folder))]
     return "\n".join([*(Path(path).read_text() for path in main or tables), *lines])
 

@@ -113,6 +113,20 @@ def drawn_from(params: Params, stem: str) -> list[str]:
     return [f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
 
 
+def page_of(params: Params, wildcards: Any) -> dict[str, str]:
+    """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the usual one), and its losses if it is distilled."""
+    made, seed, results = cell(wildcards), int(wildcards.seed), under(params["results"])
+    asked = (found for found in plan.pages(params) if (found.cell, found.seed) == (made, seed))
+    shown = next(asked, plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
+    files = {"set": results(analysis.shown_file(plan.PAGES, made, seed)), "record": results(f"accuracy/{shown.path}")}
+    return files | ({"curve": results(analysis.shown_file("curves", made, seed))} if made.variant in plan.distilled(params) else {})
+
+
+def page_options(files: Any) -> str:
+    """`--record FILE --curve FILE`, the latter where the rule has one."""
+    return " ".join(f"--{name} {shlex.quote(path)}" for name, path in files.items() if name != "set")
+
+
 def digest(folder: Path) -> str:
     """The digest (16 hexadecimal digits) of the files in a folder: a parameter that changes when one of them does, wherever the folder is."""
     whole = hashlib.sha256()
@@ -124,3 +138,9 @@ def digest(folder: Path) -> str:
 def reported(kind: str, wildcard: str, form: str) -> dict[str, Any]:
     """Where `snakemake --report` shows a rule's output, and its caption. Files with the same labels would hide each other."""
     return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}", "file": form}}
+
+
+def reported_set(form: str) -> dict[str, Any]:
+    """The same for a file about one set."""
+    labels = {"data set": "{dataset}", "IPC": "{ipc}", "variant": "{variant}", "seed": "{seed}", "file": form}
+    return {"caption": "../report/page.rst", "category": "Pages of sets", "labels": labels}

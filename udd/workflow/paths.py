@@ -44,10 +44,11 @@ VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # wha
 
 
 def wanted(params: Params) -> list[str]:
-    """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures."""
+    """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures, pages of sets."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
-    return [*COLLECTED, *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures]
+    pages = [f"pages/{found.cell.folder}/seed{found.seed}.html" for found in plan.pages(params)]
+    return [*COLLECTED, *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures, *pages]
 
 
 def collected_requests(params: Params) -> list[str]:

@@ -1,4 +1,4 @@
-"""Records -> CSV -> tables and one PDF; sets, curves and measurements -> figures."""
+"""Records -> CSV -> tables and one PDF; sets, curves and measurements -> figures; a set, its evaluation and losses -> its page."""
 
 from shutil import which
 
@@ -13,6 +13,7 @@ localrules:  # on a cluster they run where Snakemake does: seconds each
     tables,
     pdf,
     figures,
+    page,
 
 
 rule collect:
@@ -119,3 +120,24 @@ rule figures:
     shell:
         "python -m udd figures --config {params.config:q} --results {params.results:q} --collected {params.collected:q}"
         ' --root "$UDD_DATA" --out {output.png:q} {output.pdf:q} 2>&1 | (tee -i {log:q} || :)'
+
+
+rule page:
+    """Of any set that the parameters can name; `figures.pages` says of which without being asked for each."""
+    input:
+        unpack(lambda w: flow.page_of(params, w)),
+    output:
+        page=report(results("pages/{dataset}/ipc{ipc}/{variant}/seed{seed}.html"), **flow.reported_set("HTML")),
+        gallery=report(results("pages/{dataset}/ipc{ipc}/{variant}/seed{seed}.png"), **flow.reported_set("PNG")),
+    params:
+        code=code_digest("udd.reports.show"),
+        shown=lambda w, input: flow.page_options(input),
+    wildcard_constraints:
+        ipc=r"[1-9]\d*",
+        variant=flow.pick(name for name in params["variants"] if plan.method(params, name) != "full"),
+    log:
+        results("logs/pages/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
+    conda:
+        "../envs/udd.yaml"
+    shell:
+        "python -m udd show {input.set:q} --html {output.page:q} --out {output.gallery:q} {params.shown} 2>&1 | (tee -i {log:q} || :)"

@@ -1,0 +1,44 @@
+"""The pages of sets by the workflow: which there are, what they show, that the report holds them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from test_plan import small
+from test_workflow import built, workspace  # noqa: F401
+from workspace import REQUEST, Workspace, jobs
+
+from udd.config import drawings, plan
+from udd.workflow import wanted
+
+FOLDER = "results/pages/digits/ipc1"
+
+
+def test_a_page_shows_one_evaluation_and_the_full_data_set_has_none() -> None:
+    """The first protocol and architecture that are asked for; its set is evaluated, and it is no drawing."""
+    asked = {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "full"], "architectures": ["vgg11", "convnet3"]}
+    found = small(figures={"pages": asked}, seeds={"distill": [0, 1], "evaluate": [0]})
+    assert [record.path for record in plan.pages(found)] == [f"cifar10/ipc10/idc/seed{seed}/idc/vgg11.json" for seed in (0, 1)]
+    assert plan.all_records(found) == plan.pages(found) and [drawing.stem for drawing in drawings.drawings(found)] == ["spread"]
+    assert {f"pages/cifar10/ipc10/idc/seed{seed}.html" for seed in (0, 1)} <= set(wanted(found))
+    assert plan.pages(small()) == []
+
+
+def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Workspace) -> None:  # noqa: F811
+    """A request for pages makes nothing else again but what is collected of all parameters."""
+    workspace.edit(figures={"pages": REQUEST | {"variants": ["random", "udd"]}})
+    assert jobs(workspace.run("snakemake", "--cores", "1")) == {"page": 2, "collect": 1}
+    page = (workspace.path / FOLDER / "udd/seed0.html").read_text()
+    assert all(word in page for word in ("<h2>Accuracy</h2>", "ConvNet-3, protocol idc, 1 epochs", "<polyline", "UCI", "distill.outer"))
+    assert "<h2>Loss</h2>" not in (workspace.path / FOLDER / "random/seed0.html").read_text()
+    assert not list((workspace.path / "results/synthetic").rglob("*.png")) and workspace.planned() == {}
+    workspace.run("snakemake", "--report", "report.html")
+    assert f"{FOLDER}/udd/seed0.html" in (workspace.path / "report.html").read_text()
+    Path(workspace.path / FOLDER / "udd/seed0.html").unlink()
+    assert "udd/seed0.html is not made yet; run snakemake first" in workspace.run("snakemake", "--report", "no.html", fails=True)
+
+
+def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: Workspace) -> None:  # noqa: F811
+    """By the usual protocol, of any set that the parameters can name."""
+    assert workspace.planned(f"{FOLDER}/udd-nocfc/seed0.html") == {"page": 1}
+    assert workspace.planned(f"{FOLDER}/idc/seed0.html") == {"distill": 1, "evaluate": 1, "page": 1}
