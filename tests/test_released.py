@@ -1,6 +1,7 @@
 """What git holds for DVC: every pipeline has its lock, and all that a lock lists lies in the store that comes with the repository."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def stored(md5: str) -> Path:
     return STORE / md5[:2] / md5[2:]
 
 
+def experiments() -> dict[str, dict[str, str]]:
+    """The released experiments, and what is laid over params.yaml for each."""
+    return yaml.safe_load((ROOT / "experiments" / "dvc.yaml").read_text())["stages"]["released"]["foreach"]
+
+
+def declared(pipeline: str) -> set[str]:
+    """The names of a pipeline's stages, of one for each of several things all of them."""
+    stages = yaml.safe_load((ROOT / pipeline).read_text())["stages"].items()
+    return {full for name, stage in stages for full in ([f"{name}@{key}" for key in stage["foreach"]] if "foreach" in stage else [name])}
+
+
 PIPELINES = tracked("dvc.yaml", "**/dvc.yaml")
 
 
@@ -29,7 +41,7 @@ def test_a_pull_finds_all_that_is_listed(pipeline: str):
     lock = Path(pipeline).with_name("dvc.lock")
     assert str(lock) in tracked("*dvc.lock")
     stages = yaml.safe_load((ROOT / lock).read_text())["stages"]
-    assert stages.keys() == yaml.safe_load((ROOT / pipeline).read_text())["stages"].keys()
+    assert stages.keys() == declared(pipeline)
     for out in (out for stage in stages.values() for out in stage["outs"]):
         entries = json.loads(stored(out["md5"]).read_text())
         missing = [entry["relpath"] for entry in entries if not stored(entry["md5"]).exists()]
@@ -37,9 +49,19 @@ def test_a_pull_finds_all_that_is_listed(pipeline: str):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_every_pipeline_that_has_results_names_its_metrics(pipeline: str):
+def test_every_stage_that_has_results_names_its_metrics(pipeline: str):
     """So that `dvc metrics diff` has something to say in a fresh clone; what was never computed is not in git."""
-    (metrics,) = yaml.safe_load((ROOT / pipeline).read_text())["metrics"]
-    lock = yaml.safe_load((ROOT / pipeline).with_name("dvc.lock").read_text())
-    computed = any(out["nfiles"] for stage in lock["stages"].values() for out in stage["outs"])
-    assert (str(Path(pipeline).parent / metrics) in tracked("*metrics.json")) == computed
+    metrics = yaml.safe_load((ROOT / pipeline).read_text())["metrics"]
+    stages = yaml.safe_load((ROOT / pipeline).with_name("dvc.lock").read_text())["stages"]
+    outs = [stage["outs"] for stage in stages.values()]
+    computed = {str(Path(each[0]["path"]).with_name("metrics.json")): any(out["nfiles"] for out in each) for each in outs}
+    assert computed.keys() == set(metrics)
+    for path, made in computed.items():
+        assert (os.path.normpath(Path(pipeline).parent / path) in tracked("*metrics.json")) == made
+
+
+def test_one_file_serves_all_experiments_that_are_laid_over_cpu_yaml():
+    """A stage each, of the parameters that its command reads; and no pipeline below results."""
+    assert PIPELINES == ["dvc.yaml", "experiments/dvc.yaml"]
+    for name, about in experiments().items():
+        assert set(about["files"].split()) == {"cpu.yaml", about["over"]} and about["over"] == f"{name}.yaml"

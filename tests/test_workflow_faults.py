@@ -109,7 +109,7 @@ def test_git_has_no_results_of_the_paper_before_they_are_computed() -> None:
         assert "deps" not in stage and "params" not in stage, "nothing is computed: git checkout dvc.lock"
 
 
-@pytest.mark.parametrize("pipeline", ["dvc.yaml", "results/cpu/dvc.yaml", "results/cpu-ipc10/dvc.yaml"])
+@pytest.mark.parametrize("pipeline", ["dvc.yaml", "experiments/dvc.yaml"])
 def test_snakemakes_folder_is_not_dvcs(pipeline: str) -> None:
     """A pull would refuse, or delete records, after any job."""
     assert ".snakemake" not in (REPOSITORY / pipeline).read_text()

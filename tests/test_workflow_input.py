@@ -135,14 +135,15 @@ def test_the_data_root_is_no_parameter_of_a_result(monkeypatch: pytest.MonkeyPat
 def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Else `dvc repro` would drop it from dvc.lock; the locks that jobs leave do not count."""
     monkeypatch.chdir(tmp_path)
-    records.run()
+    records.run([])
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "nfiles": 1}]}}}))
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "a.lock").touch()
     with pytest.raises(UserError, match="made has 0 of 1 files"):
-        records.run()
+        records.run([])
+    records.run(["another"])  # of a stage that lists something else
     (tmp_path / "made" / "a").touch()
-    records.run()
+    records.run(["results"])
 
 
 def test_the_conda_environment_and_the_constraints_agree() -> None:
@@ -153,14 +154,15 @@ def test_the_conda_environment_and_the_constraints_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "stage", "below"),
-    [("dvc.yaml", "results", "results/"), ("results/cpu/dvc.yaml", "cpu", ""), ("results/cpu-ipc10/dvc.yaml", "cpu-ipc10", "")],
+    ("file", "stage", "below", "named"),
+    [("dvc.yaml", "results", "results/", ""), ("experiments/dvc.yaml", "released", "../results/${key}/", " released@${key}")],
 )
-def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, below: str) -> None:
+def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, below: str, named: str) -> None:
     """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first asks whether they are here."""
     found = yaml.safe_load((REPOSITORY / file).read_text())["stages"][stage]
+    found = found.get("do", found)
     kept = {name: options for out in found["outs"] for name, options in out.items()}
     assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED}
     assert all(options == {"persist": True} for options in kept.values())  # pushed, too: else a pull would want what nobody has
-    assert found["cmd"][0] == "python -m udd check-lock"
+    assert found["cmd"][0] == f"python -m udd check-lock{named}"
     assert "dvc.yaml" in COPIED

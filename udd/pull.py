@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def listed(lock: Path, store: Path) -> Iterator[tuple[Path, Path]]:
 
     for out in (out for stage in yaml.safe_load(lock.read_text())["stages"].values() for out in stage["outs"]):
         for entry in json.loads(stored(store, out["md5"]).read_text()):
-            yield lock.parent / out["path"] / entry["relpath"], stored(store, entry["md5"])
+            yield Path(os.path.normpath(lock.parent / out["path"] / entry["relpath"])), stored(store, entry["md5"])
 
 
 def stored(store: Path, md5: str) -> Path:

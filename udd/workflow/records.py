@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ def keep_records(params: Params) -> None:
     persistence.keep(records_file(params))
 
 
-def absent(lock: dict[str, Any]) -> list[str]:
-    """The folders of dvc.lock that hold fewer files than it lists, each with both counts."""
+def outs(lock: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """What dvc.lock lists: of the named stages, or of all."""
+    return [out for name, stage in lock["stages"].items() if not names or name in names for out in stage["outs"]]
+
+
+def absent(listed: Iterable[dict[str, Any]]) -> list[str]:
+    """The folders that hold fewer files than dvc.lock lists, each with both counts."""
     lines = []
-    for out in (out for stage in lock["stages"].values() for out in stage["outs"]):
+    for out in listed:
         found = sum(path.is_file() and path.suffix not in (".lock", ".part") for path in Path(out["path"]).rglob("*"))
         if found < out.get("nfiles", 0):
             lines.append(f"{out['path']} has {found} of {out['nfiles']} files")
@@ -42,16 +48,18 @@ def absent(lock: dict[str, Any]) -> list[str]:
 
 def parser() -> Parser:
     """The command line of `udd check-lock`."""
-    return Parser(prog="udd check-lock", description="Ask whether all that dvc.lock lists is here.")
+    made = Parser(prog="udd check-lock", description="Ask whether all that dvc.lock lists is here.")
+    made.add_argument("stages", nargs="*", metavar="STAGE", help="of these stages; by default of all")
+    return made
 
 
 def run(argv: list[str] | None = None) -> None:
     """Raise UserError if something that dvc.lock lists is not here; say so if nothing was evaluated yet."""
     import yaml
 
-    parser().parse_args(argv)
+    names = parser().parse_args(argv).stages
     lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
-    if lines := absent(lock):
+    if lines := absent(listed := outs(lock, names)):
         raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
-    if not any(out.get("nfiles") for stage in lock["stages"].values() for out in stage["outs"]):
+    if not any(out.get("nfiles") for out in listed):
         print("dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what that costs)", flush=True)
