@@ -1,10 +1,12 @@
-"""bfloat16 on a CPU that emulates it is said before work starts."""
+"""bfloat16: what it rounds; that a CPU emulates it is said before work starts."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from test_evaluate import CONFIG, RECIPE, dataset, images
 
+from udd.evaluation import accuracy as evaluate
 from udd.networks import precision
 
 CPU = torch.device("cpu")
@@ -33,3 +35,16 @@ def test_one_line_says_what_it_costs(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.startswith("precision: bfloat16: this CPU emulates it, a convolution takes ") and said.count("\n") == 1
     assert precision.slowdown() > 0
+
+
+def test_bfloat16_rounds_what_convolutions_and_products_take_and_nothing_else():
+    recipe, pixels = RECIPE | {"precision": "bfloat16"}, images(6, 3)[0]
+    rounding, _ = evaluate.begin(CONFIG | {"evaluate": recipe}, dataset(), torch.device("cpu"))
+    plain, _ = evaluate.begin(CONFIG, dataset(), torch.device("cpu"))
+    assert all(torch.equal(*pair) and pair[0].dtype == torch.float32 for pair in zip(rounding.parameters(), plain.parameters(), strict=True))
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = plain.network(pixels).float()
+    found = rounding(pixels)
+    assert found.dtype == torch.float32 and torch.equal(found, expected) and not torch.equal(found, plain(pixels))
+    torch.testing.assert_close(found, plain(pixels), rtol=0.05, atol=0.05)
+    assert torch.equal(plain(pixels), plain.network(pixels))
