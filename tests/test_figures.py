@@ -1,6 +1,7 @@
 """Figures are drawn from finished files, with the same bytes each time; what is missing or unknown is one line."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,12 @@ import torch
 from udd.config.drawings import Drawing, drawings, figure_config, inputs, proxies_config
 from udd.config.params import load
 from udd.config.plan import Cell, set_config
+from udd.config.sections import GRIDS, METHODS, distils
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation.reference import save as save_proxies
 from udd.evaluation.reference import train_proxies
+from udd.methods import idc
 from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
 from udd.reports.figures.draw import run
@@ -142,6 +145,16 @@ def test_only_variants_that_differ_in_p_alone_are_joined(params):
     found = utilization.families(config, mues, groups)
     assert [[point.variant for point in family.points] for family in found] == [["udd-p2", "udd"], ["udd-mix"], ["udd-plus"]]
     assert [utilization.label(family) for family in found] == ["UDD, over P", variant_name("udd-mix"), variant_name("udd-plus")]
+
+
+def test_sets_of_any_grid_are_shown_and_joined_over_the_factor_of_one_method(params):
+    made = {"idc": {"method": "idc"}, "dance": {"method": "dance"}, "dance3": {"method": "dance", "factor": 3}, "ncfm": {"method": "ncfm"}}
+    mues = {("digits", "1", name): [0.5] for name in made}
+    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made}
+    found = utilization.families(sets_of(params, **made), mues, groups)
+    points = [[(point.variant, point.value) for point in family.points] for family in found]
+    assert points == [[("idc", 2)], [("dance", 2), ("dance3", 3)], [("ncfm", 2)]]
+    assert {name for name in METHODS if distils(name) and import_module(f"udd.methods.{name}").finish is idc.finish} == set(GRIDS)
 
 
 @pytest.mark.parametrize("name", ["gallery", "maps", "features"])

@@ -34,6 +34,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 CORESETS = ("random", "herding", "forgetting")  # methods that choose real images, IPC a class or a multiple of it
 OWN_NETWORKS = ("dsa", "dd", "cafe", "kip")  # methods that train networks of their own on the synthetic set, or none: no cache, but real images
 CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
+GRIDS = ("idc", "dance", "ncfm")  # methods whose images are grids of `factor` x `factor` training images
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 

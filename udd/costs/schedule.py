@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from udd.config.caches import meets_cache
+from udd.config.sections import GRIDS
 from udd.costs.flops import flop
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step
@@ -63,8 +64,8 @@ def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
 
 
 def images_of_one(config: Section, every: bool = False) -> int:
-    """The training images that one stored image of a set gives: IDC's grid, UDD's P windows (or every one) and itself or not, else itself."""
-    if config["method"] in ("idc", "dance", "ncfm"):
+    """The training images that one stored image of a set gives: a grid's parts, UDD's P windows (or every one) and itself or not, else itself."""
+    if config["method"] in GRIDS:
         return config["distill"]["factor"] ** 2
     if "udd" not in config:
         return 1

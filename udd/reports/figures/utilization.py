@@ -1,4 +1,4 @@
-"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC (Fig. 7)."""
+"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC and other grids (Fig. 7)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from udd.config.plan import canonical
+from udd.config.sections import GRIDS, METHODS
 from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, start, variant_name
 from udd.reports.measured import Key, read
@@ -29,7 +30,7 @@ class Point(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Variants that differ in P, or in IDC's factor, alone."""
+    """Variants that differ in P, or in the factor of their grids, alone."""
 
     decode: str
     points: list[Point]
@@ -72,11 +73,11 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
     for made in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), made["variant"])
         runs = groups.get(Key(*place, config["protocol"], config["architecture"]))
-        decode = made["udd"]["decode"] if "udd" in made else "grid" if "idc" in made else None
+        decode = made["udd"]["decode"] if "udd" in made else "grid" if made["method"] in GRIDS else None
         if place in mues and runs and decode:
             _, section, key = VARIED[decode]
             point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made[section][key])
-            sections = {name: made[name] for name in ("distill", "udd", "idc") if name in made}
+            sections = {name: made[name] for name in METHODS[made["method"]]}
             alike = canonical(sections | {section: made[section] | {key: None}})
             found.setdefault(alike, Family(decode, [])).points.append(point)
     return [Family(decode, sorted(points, key=lambda point: point.value)) for decode, points in found.values()]
