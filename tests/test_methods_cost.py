@@ -6,8 +6,12 @@ import torch
 import torch.nn.functional as F
 from runs import Run
 
-from udd.costs import own, workload
+from udd import methods
+from udd.config.plan import Cell
+from udd.costs import own, report, workload
+from udd.costs.costs import largest
 from udd.costs.flops import flop
+from udd.costs.memory import Live
 from udd.costs.sizes import Sizes
 
 
@@ -33,3 +37,32 @@ def test_the_counter_counts_what_a_hand_counts():
     with own.counter() as counter:
         torch.func.vjp(lambda images, weight: F.conv2d(images, weight, padding=1), images, weight)[1](torch.ones(2, 4, 8, 8))
     assert counter.get_total_flops() == 3 * forward
+
+
+@pytest.mark.parametrize("name", ["dm", "dsa", "dd", "cafe", "kip", "mtt", "dance", "ncfm", "udd-features"])
+def test_the_memory_of_any_method_is_that_of_its_own_step(name):
+    """On tensors without memory as on real ones, whose step here is the same but for what its numbers decide."""
+    config, small = tiny.of_method(name), Sizes(3, 8, 3, 21, 6)
+    method, met = methods.module(config["method"]), own.meeting(config, small)
+    state = method.begin(config, own.blank(config, small), torch.Generator())
+    with Live() as live:
+        method.step(state, met, config)
+    real = live.peak + own.held(state, met.real, list(met.network.parameters()))
+    assert own.peak(config, small) == pytest.approx(real, rel=0.05)
+
+
+def test_a_jobs_memory_is_its_methods_step_and_what_lasts():
+    found = tiny.params()
+    cifar10 = Sizes(3, 32, 10, 50_000, 10_000)
+    job = workload.distillation(found, Cell("cifar10", 1, "dm"), 0, cifar10, torch.device("cpu"))
+    config = workload.plan.set_config(found, Cell("cifar10", 1, "dm"), 0)
+    assert job.step == own.peak(config, cifar10) > 2 * 256 * 128 * 32 * 32 * 4  # the two largest maps of a class's real batch
+    assert largest(job, torch.device("cuda")) == job.step and largest(job, torch.device("cpu")) == round(1.7 * job.step)
+    assert workload.distillation(found, Cell("cifar10", 1, "idc"), 0, cifar10, torch.device("cpu")).step == 0
+
+
+def test_the_estimate_says_of_which_kernel_it_knows_too_little():
+    found = tiny.params()
+    asked = {"tables": {"main": {"datasets": ["mnist"], "ipc": [1], "variants": ["kip"]}}, "figures": {}}
+    assert not report.convolutional_kip(found | asked)
+    assert report.convolutional_kip(found | asked | {"kip": found["kip"] | {"kernel": "convolutional"}})

@@ -10,7 +10,7 @@ import torch
 from udd.config.plan import unique
 from udd.costs.calibration import Pace, pace_key
 from udd.costs.flops import flop
-from udd.costs.memory import taken
+from udd.costs.memory import in_all, taken
 from udd.costs.schedule import Steps, together, widest
 from udd.costs.steps import Step
 from udd.costs.workload import Job
@@ -33,8 +33,10 @@ def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int, disk: i
 
 
 def largest(job: Job, device: torch.device) -> int:
-    """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at."""
-    return max((taken(step, device) for step in widest(together(job.own, job.shared))), default=0)
+    """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at. Where the method's own step was followed
+    whole, the steps that stand for it (udd.costs.own) are none that is taken."""
+    steps = job.shared if job.step else together(job.own, job.shared)
+    return max((in_all(job.step, device), *(taken(step, device) for step in widest(steps))))
 
 
 def alone(found: list[Job], speeds: dict[Step, Pace], device: torch.device) -> Cost:

@@ -67,7 +67,11 @@ COMPILED = {("synthetic", "float32"): 0.68, ("synthetic", "bfloat16"): 0.56, ("r
 EAGER = {"cpu": 1.7}
 
 
+def in_all(live: int, device: torch.device) -> int:
+    """The bytes that a device takes for so many that live, where nothing is compiled."""
+    return round(EAGER.get(device.type, 1.0) * live)
+
+
 def taken(step: Step, device: torch.device) -> int:
     """The bytes that a step takes on a device at its peak."""
-    each = COMPILED.get((step.kind, step.precision), 1.0) if step.compiled else EAGER.get(device.type, 1.0)
-    return round(each * peak(step))
+    return round(COMPILED.get((step.kind, step.precision), 1.0) * peak(step)) if step.compiled else in_all(peak(step), device)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch._subclasses import FakeTensorMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from udd import methods
 from udd.config.caches import meets_cache
 from udd.config.plan import canonical
 from udd.costs.flops import flop
+from udd.costs.memory import Live
 from udd.costs.schedule import Section, Steps, model
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Step, new_network
@@ -29,6 +30,7 @@ from udd.objectives.matching import Target
 from udd.proxies.meeting import Meeting
 
 CPU = torch.device("cpu")
+LOOPS = ("udd", "idc")  # methods with formulas of their loops
 
 
 def blank(config: Section, sizes: Sizes) -> Dataset:
@@ -65,22 +67,39 @@ def counter() -> FlopCounterMode:
     return made
 
 
+class Taken(NamedTuple):
+    """What one step of a method takes: operations, a multiply-add being two; bytes that live at its peak."""
+
+    flop: int
+    bytes: int
+
+
+def held(*values: Any) -> int:
+    """The bytes of all tensors in some values."""
+    return sum(value.numel() * value.element_size() for value in tree_leaves(values) if isinstance(value, torch.Tensor))
+
+
 @cache
-def counted(config: str, sizes: Sizes) -> int:
-    """The operations of one step of a method, a multiply-add being two; `config` as canonical JSON."""
+def counted(config: str, sizes: Sizes) -> Taken:
+    """What one step of a method takes, what it meets and its state among the bytes; `config` as canonical JSON."""
     found: dict[str, Any] = json.loads(config)
     method = methods.module(found["method"])
     begun = method.begin(found, blank(found, sizes), torch.Generator())
     with FakeTensorMode() as mode:
         state, met = tree_map_only(torch.Tensor, mode.from_tensor, begun), meeting(found, sizes)
-        with counter() as counting:
+        with counter() as counting, Live() as live:
             method.step(state, met, found)
-    return counting.get_total_flops()
+        return Taken(counting.get_total_flops(), live.peak + held(state, met.real, list(met.network.parameters())))
 
 
 def method_steps(config: Section, sizes: Sizes) -> Steps:
     """The steps of a method, as so many steps of training its network that are as much work."""
     distill = config["distill"]
     one = Step("train", model(distill, sizes), distill["net_batch"])
-    work = distill["outer"] * distill["inner"] * counted(canonical(config), sizes)
+    work = distill["outer"] * distill["inner"] * counted(canonical(config), sizes).flop
     return {one: max(1, round(work / flop(one)))}
+
+
+def peak(config: Section, sizes: Sizes) -> int:
+    """The bytes that live at the peak of a step of a method's own; 0 of UDD and IDC, whose steps are followed one by one."""
+    return 0 if config["method"] in LOOPS else counted(canonical(config), sizes).bytes

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from udd.command import Parser, add_common
 from udd.config.params import load
-from udd.config.plan import Params, all_cells, only, unique
+from udd.config.plan import Params, all_cells, only, set_config, unique
 from udd.costs.calibration import Pace, conditions, paces
 from udd.costs.costs import Cost, costs
 from udd.costs.flops import flop
@@ -25,6 +25,7 @@ from udd.errors import UserError
 MANY = 64  # images: the batch for which speeds are printed
 NOTES = """Jobs one after another; what exists already is counted too. Memory: tensors that live at a time; what libraries and the allocator
 take comes on top."""
+KIP = "KIP with kernel: convolutional takes far longer than said: products alone are counted, and it hardly has any (docs/cost.md)."
 UNCOMPILED = "Some jobs will compile their steps; the times are of steps that are not compiled. --compiled measures those that are (minutes, once)."
 
 
@@ -86,7 +87,13 @@ def estimate(params: dict[str, Any], device: torch.device, directory: str, compi
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
     speeds = paces(steps, device, recalibrate, lambda line: print(line, file=sys.stderr))
     said = [speed(*item) for item in speeds.items()]
-    return {"conditions": conditions(device), "costs": costs(found, speeds, device), "speeds": said, "uncompiled": found != planned}
+    about = {"uncompiled": found != planned, "convolutional_kip": convolutional_kip(params)}
+    return {"conditions": conditions(device), "costs": costs(found, speeds, device), "speeds": said} | about
+
+
+def convolutional_kip(params: Params) -> bool:
+    """Whether some set is made with KIP's convolutional kernel, whose operations are hardly products."""
+    return any(set_config(params, cell, 0).get("kip", {}).get("kernel") == "convolutional" for cell in all_cells(params))
 
 
 def as_json(found: dict[str, Any]) -> str:
@@ -100,7 +107,7 @@ def as_text(found: dict[str, Any]) -> str:
     here = found["conditions"]
     disk = found["costs"]["total", ""].disk
     caches = [f"Caches of networks will take {disk / 1e9:,.2f} GB of disk, beside the results."] if disk else []
-    notes = "\n".join([NOTES, *caches, *([UNCOMPILED] if found["uncompiled"] else [])])
+    notes = "\n".join([NOTES, *caches, *([UNCOMPILED] if found["uncompiled"] else []), *([KIP] if found["convolutional_kip"] else [])])
     title = f"{here['device']}, CPU threads: {here['threads']}, torch {here['torch']}"
     return "\n\n".join([title, cost_table(found["costs"]), notes, speed_table(found["speeds"])])
 

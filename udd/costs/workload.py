@@ -42,7 +42,7 @@ FLOAT = 4  # bytes
 
 class Job(NamedTuple):
     """One job: kind, data set, the steps for its set and those on real images alone; the bytes that it holds throughout, of the data and of its
-    own; and those that it leaves on the disk, where they are many."""
+    own; those that it leaves on the disk, where they are many; and those of its method's own step, where that is followed whole (udd.costs.own)."""
 
     kind: str
     dataset: str
@@ -51,6 +51,7 @@ class Job(NamedTuple):
     data: int = 0
     held: int = 0
     disk: int = 0
+    step: int = 0
 
 
 def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
@@ -60,13 +61,13 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
     compiled = distillation_compiles(distill, sizes, device)
     alone, shared = method_steps(config, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
-    return Job("distil", cell.dataset, alone, shared, data, held)
+    return Job("distil", cell.dataset, alone, shared, data, held, step=own.peak(config, sizes))
 
 
 def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, Steps]:
     """The steps of a method for its set alone, and those on real images alone, which a cache may have taken already."""
     distill = config["distill"]
-    if config["method"] in ("udd", "idc"):
+    if config["method"] in own.LOOPS:
         return own_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
     meets = methods.module(config["method"]).MEETS
     chosen = {} if meets == methods.PROXIES and meets_cache(config) else embedding_steps(distill, sizes, searches(distill))
