@@ -110,6 +110,14 @@ def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp
 SHORT = RECORD | {"evaluate": RECIPE | {"epochs": 1}}
 
 
+def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depends_on_it(run, tmp_path):
+    found, counts = run(SHORT, a_set()), dataset().test_labels.bincount().tolist()
+    together = sum(value * count for value, count in zip(found["by_class"], counts, strict=True)) / sum(counts)
+    assert together == pytest.approx(found["accuracy"])
+    work, _ = evaluate.training_set(SHORT, dataset(), tmp_path / "set.safetensors")
+    assert found["checkups"] == [list(each) for each in evaluate.evaluate(SHORT | {"network": 0}, dataset(), work, torch.device("cpu"))["checkups"]]
+
+
 def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
     run(SHORT, a_set())
     real, out, part = evaluation_job.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"

@@ -29,7 +29,7 @@ def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Work
     workspace.edit(figures={"pages": REQUEST | {"variants": ["random", "udd"]}})
     assert jobs(workspace.run("snakemake", "--cores", "1")) == {"page": 2, "collect": 1}
     page = (workspace.path / FOLDER / "udd/seed0.html").read_text()
-    assert all(word in page for word in ("<h2>Accuracy</h2>", "ConvNet-3, protocol idc, 1 epochs", "<polyline", "UCI", "distill.outer"))
+    assert all(word in page for word in ("<h2>Accuracy</h2>", "ConvNet-3, protocol idc, 1 epochs", "<polyline", "UCI", "distill.outer", "By class"))
     assert "<h2>Loss</h2>" not in (workspace.path / FOLDER / "random/seed0.html").read_text()
     assert not list((workspace.path / "results/synthetic").rglob("*.png")) and workspace.planned() == {}
     workspace.run("snakemake", "--report", "report.html")

@@ -25,12 +25,12 @@ from udd.device import setup
 from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Rounding, Work
 from udd.evaluation.accuracy import evaluate as accuracy
+from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
-from udd.evaluation.views import Views, changes, every
+from udd.evaluation.views import changes, every
 from udd.methods import coresets, modules
 from udd.networks.architectures import Network
 from udd.networks.precision import PRECISIONS
-from udd.networks.training import accuracy as tested
 from udd.networks.training import epochs, steps_an_epoch
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
@@ -216,12 +216,7 @@ def evaluate(
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
     trained: list[Network] = []
-
-    def keep(network: Network, _generator: torch.Generator) -> Views:
-        trained[:] = [network]
-        return lambda images, labels: (images, labels)  # every epoch the same
-
-    work, data = Work(images.to(place), labels.to(place), keep, len(images)), data.to(place)
+    work, data = watched(Work(images.to(place), labels.to(place), None, len(images)), trained), data.to(place)
     config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
     found, classes = [], []
     for network in range(networks):
@@ -229,9 +224,3 @@ def evaluate(
         classes.append(by_class(Rounding(trained[0], PRECISIONS[recipe["precision"]]), data))
     steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
     return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes)
-
-
-def by_class(network: torch.nn.Module, data: Dataset) -> list[float]:
-    """A network's accuracy on the test images of each class, in %."""
-    parts = (data.test_images[data.test_labels == label] for label in range(len(data.classes)))
-    return [tested(network, part, torch.full((len(part),), label, device=part.device), data.mean, data.std) for label, part in enumerate(parts)]

@@ -17,11 +17,13 @@ from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.accuracy import Config, evaluate, trained, training_set
+from udd.evaluation.accuracy import Config, Rounding, Work, evaluate, trained, training_set
+from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
 from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks import precision
-from udd.networks.architectures import ARCHITECTURES
+from udd.networks.architectures import ARCHITECTURES, Network
+from udd.networks.precision import PRECISIONS
 from udd.provenance import code_digest, provenance
 from udd.synthetic.sets import load as load_set
 
@@ -98,13 +100,20 @@ def record(
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = evaluate(config | {"evaluate": recipe, "network": network}, dataset, work, device)
+            made["networks"][str(network)] = result(config | {"evaluate": recipe, "network": network}, dataset, work, device)
         except UserError as error:
             failures.append(error)
         keep(made)
     if failures:
         raise failures[0]
     return made
+
+
+def result(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
+    """What a network comes to, on all test images and on those of each class, in %."""
+    seen: list[Network] = []
+    found = evaluate(config, dataset, watched(work, seen), device)
+    return found | {"by_class": by_class(Rounding(seen[0], PRECISIONS[config["evaluate"]["precision"]]), dataset)}
 
 
 def run(argv: list[str] | None = None) -> None:

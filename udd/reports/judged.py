@@ -38,7 +38,8 @@ def of_record(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Ju
     values = [network["accuracy"] for network in found["networks"].values()]
     trained, protocol = architecture(found["config"]["architecture"]), found["config"]["protocol"]
     said = f"{trained}, protocol {protocol}, {found['epochs']} epochs, {found['steps']} SGD steps"
-    return Judged(values, said)
+    classes = [network["by_class"] for network in found["networks"].values() if "by_class" in network]  # since version 0.2
+    return Judged(values, said, mean_by_class(classes))
 
 
 def of_judge(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
