@@ -15,7 +15,7 @@ from udd import own
 from udd.config.short import MOST, rate
 from udd.errors import UserError
 from udd.runs import budget
-from udd.runs.budget import SHARE, SLACK, Trial, fitted, network_seconds
+from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds
 
 SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device": "cpu"}
 seconds = st.floats(1e-3, 1e2)
@@ -28,8 +28,9 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
     try:
         keys = fitted(distill, found, whole, caches, most)
     except UserError as error:
-        shortest = network_seconds(distill | {"cache_spacing": 1}, found) if caches else 0.0
-        assert found.step * inner + max(shortest, SHARE * SLACK * whole * caches) > 0.5 * SLACK * whole and "give more" in str(error)
+        cache = affordable(distill, found, SHARE * SLACK * whole) if caches else {}
+        cached = network_seconds(distill | cache, found) * cache["cache_networks"] if caches else 0.0
+        assert cached + found.step * inner > SLACK * whole * (1 - 1e-9) and "give more" in str(error)
         return
     cached = keys.get("cache_networks", 0) * network_seconds(distill | keys, found) if caches else 0.0
     assert 1 <= keys["outer"] <= 100 and cached + keys["outer"] * inner * found.step <= SLACK * whole * (1 + 1e-9)

@@ -22,11 +22,11 @@ def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "
     and rate, beside the short schedule of the method (udd.config.short) and `keys`, any key of params.yaml that the method reads.
 
     A trial of the method's own steps measures this device; so another device, or another day, gives other keys: keep them, for the same set again.
-    Raises UserError for a method that is not distilled, a key that is decided here, or minutes that hold not one step.
+    Raises UserError for a method that is not distilled, `outer` beside minutes, or minutes that hold not one step.
     """
     if "outer" in keys:
         raise UserError(f"minutes: found outer={keys['outer']} as well; the minutes decide the steps: leave out one of the two")
-    params, published = configuration(data, method, ipc, 0, {})
+    _, published = configuration(data, method, ipc, 0, {})
     if not distils(published["method"]):
         raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
     steps = published["distill"]["outer"] * published["distill"]["inner"]
