@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from jobs import Bench
 from test_cached import CACHE
 from tiny import of_method, params
 
+from udd import workflow as flow
 from udd.config.caches import cache_config, meets_cache
 from udd.config.params import overlay
 from udd.config.plan import Cell, canonical, set_config
 from udd.config.sections import CACHED_ONLY, METHODS, distils
+from udd.errors import UserError
 from udd.methods import EXPERTS, OWN, module
 from udd.synthetic.sets import load
 
@@ -38,3 +42,9 @@ def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
     bench.distil(own, "fresh")
     bench.distil(own | {"distill": own["distill"] | CACHE}, "cached")
     assert torch.equal(*(load(tmp_path / f"{name}.safetensors").images for name in ("fresh", "cached")))
+
+
+def test_a_cache_that_no_table_s_cell_meets_says_so():
+    """Its place holds a digest alone, from which no configuration comes back."""
+    with pytest.raises(UserError, match=r"results/cache/mnist/0123456789ab: no cell of `tables` or `figures` meets this cache; name the variant"):
+        flow.cache_config(params(), SimpleNamespace(dataset="mnist", cache="0123456789ab"))

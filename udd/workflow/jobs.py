@@ -15,6 +15,7 @@ from udd.config import caches, plan
 from udd.config import drawings as analysis
 from udd.config.plan import Params, canonical
 from udd.data.sources import fingerprint
+from udd.errors import UserError
 from udd.methods import modules
 from udd.provenance import code_digest
 from udd.workflow.paths import cell, record, under
@@ -42,8 +43,10 @@ def found_raw(config: str, root: str, manifest: str) -> str:
 
 def cache_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
-    met = caches.caches(params)[f"{wildcards.dataset}/{wildcards.cache}"]
-    return canonical(caches.cache_config(met))
+    met, name = caches.caches(params), f"{wildcards.dataset}/{wildcards.cache}"
+    if name not in met:
+        raise UserError(f"results/cache/{name}: no cell of `tables` or `figures` meets this cache; name the variant that does in a table")
+    return canonical(caches.cache_config(met[name]))
 
 
 def cache_of(params: Params, wildcards: Any) -> list[str]:
