@@ -9,9 +9,11 @@ import pytest
 from fakes import noise
 from PIL import Image
 
+from udd import own
 from udd.data import run
 from udd.data.checking import side
 from udd.errors import UserError
+from udd.synthetic.sets import load
 
 COUNTS = {"train": {"cat": 22, "dog": 2}, "test": {"cat": 2, "dog": 2}}
 
@@ -42,7 +44,8 @@ def test_counts_sizes_and_a_beginning(pets: Path, capsys) -> None:
         "fewer than 10 training images",
     ]
     run(["check", str(pets)])
-    assert f"udd distill {pets} --ipc 2 --size 16" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"udd distill {pets} --ipc 2 --size 16" in text and "2,000 steps at a rate of 0.32" in text
 
 
 def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
@@ -76,6 +79,48 @@ def test_an_npz(tmp_path: Path, capsys) -> None:
     found = told(tmp_path / "a.npz", capsys)
     assert found["counts"]["train"] == {"0": 2, "1": 2, "2": 2} and found["modes"] == {"L": 9} and len(found["in_train_and_test"]) == 3
     assert found["suggested"]["options"] == ["--ipc", "2"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("train_labels", np.arange(4), "labels of shape"),
+        ("train_labels", np.arange(6) % 3 - 1, "run from -1"),
+        ("train_labels", np.arange(6) % 2, "no image of class 2"),
+        ("test_images", noise(3, 8, 8, 3), "channels"),
+    ],
+)
+def test_arrays_that_do_not_belong_together(tmp_path: Path, key: str, value: np.ndarray, said: str) -> None:
+    """What distilling would refuse is refused here."""
+    images = noise(6, 8, 8)
+    arrays: dict[str, Any] = {"train_images": images, "train_labels": np.arange(6) % 3, "test_images": images[:3], "test_labels": np.arange(3)}
+    arrays[key] = value
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=said):
+        run(["check", str(tmp_path / "a.npz")])
+
+
+def test_sixteen_bits_are_a_problem_unless_they_are_declared(pets: Path, capsys) -> None:
+    for path in pets.rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path).convert("L")).astype(np.uint16) * 200).save(path)
+    with pytest.raises(UserError, match="28 images cannot be read: .* more .*depth: 16"):
+        run(["check", str(pets)])
+    capsys.readouterr()
+    found = told(pets, capsys, "--depth", "16")
+    assert found["modes"] == {"I;16": 28} and found["suggested"]["options"][-2:] == ["--depth", "16"]
+    own.run([str(pets), "--method", "random", *found["suggested"]["options"], "--networks", "0", "--out", str(pets.parent / "a.safetensors")])
+    assert load(pets.parent / "a.safetensors").images.shape == (4, 1, 16, 16)
+    Image.new("RGB", (20, 24)).save(pets / "train/cat/0.png")
+    with pytest.raises(UserError, match="1 images cannot be read: train/cat/0.png .8 bits"):
+        run(["check", str(pets), "--depth", "16"])
+
+
+def test_one_class_is_none(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / part / "cat").mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / part / "cat" / "0.png")
+    with pytest.raises(UserError, match="at least two"):
+        run(["check", str(tmp_path)])
 
 
 def test_nothing_there(tmp_path: Path) -> None:

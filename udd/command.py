@@ -65,3 +65,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+
+
+def add_pixels(made: Parser) -> None:
+    """The options that say how one's own images become pixels."""
+    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range")
+
+
+def pixels_asked(args: argparse.Namespace) -> dict[str, int]:
+    """What these options say, as keys of `udd.dataset`."""
+    return {key: value for key in ("size", "depth") if (value := getattr(args, key)) is not None}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser
+from udd.command import Parser, add_pixels, pixels_asked
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported
@@ -19,7 +19,7 @@ def add_format(made: Parser, needed: bool = False) -> None:
     """The options that say what a file is, and of which data set."""
     made.add_argument("--dataset", required=True, help="cifar10, mnist, ...; a folder, an .npz, or a manifest (.json) of udd data")
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
-    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    add_pixels(made)
     made.add_argument("--as", dest="format", choices=list(FORMATS), required=needed, help="the format of what is no .safetensors of ours")
     made.add_argument("--factor", type=int, help="of the grid that each image is (idc: 2 by default, as published; 1: none)")
     made.add_argument(
@@ -75,7 +75,7 @@ def as_ours(args: Any, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSe
             raise UserError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-    data = udd.dataset(args.dataset, root=args.root, **({"size": args.size} if args.size else {}))
+    data = udd.dataset(args.dataset, root=args.root, **pixels_asked(args))
     sets = [early[path] if path in early else imported(path, args.format, wanted(args, data), args.anyway) for path in paths]
     for path, made in zip(paths, sets, strict=True):
         if list(made.metadata["classes"]) != list(data.classes) or made.images.shape[1:] != data.train_images.shape[1:]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser
+from udd.command import Parser, add_pixels, pixels_asked
 from udd.config.short import schedule
 from udd.files import read_json, write_atomic, write_json
 from udd.reports import page
@@ -31,7 +31,7 @@ def parser() -> Parser:
     made.add_argument("--ipc", type=count, default=1, help="images a class")
     made.add_argument("--smaller-classes", action="store_true", help="let a class of fewer images than --ipc keep as many as it has")
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
-    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    add_pixels(made)
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
     made.add_argument("--set", type=pair, nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
     made.add_argument(
@@ -83,7 +83,7 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     import udd
 
-    data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
+    data = udd.dataset(args.source, root=args.root, **pixels_asked(args))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
     chosen = given(args.method, dict(args.set))
     print(
@@ -116,6 +116,7 @@ def budgeted(args: argparse.Namespace, data: Any, kept: Path) -> dict[str, Any]:
     import udd
 
     asked = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
+    asked |= pixels_asked(args)
     found = read_json(kept) if kept.exists() else {}
     if isinstance(found, dict) and found.get("asked") == asked:
         print(f"{kept}: the schedule that was found before; delete it for a new trial", file=sys.stderr)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from udd.command import Parser
+from udd.config.short import GRADIENTS
 from udd.errors import UserError
 
 SIDES = (16, 28, 32, 48, 64, 96, 128, 224)  # usual ones
@@ -34,19 +35,23 @@ class Seen(NamedTuple):
     fault: str = ""
 
 
-def look(part: str, label: str, name: str, source: Any) -> Seen:
-    """One file, a path or a stream, decoded as it is."""
+def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> Seen:
+    """One file, a path or a stream, decoded as it is; faulty, too, if it has not the depth that was declared (deep: 16 bits a channel)."""
     from PIL import Image
+
+    from udd.data.images import check, unreadable
 
     try:
         with Image.open(source) as image:
+            check(Path(name), image, deep)
             image.load()
             return Seen(part, label, name, image.size, image.mode, hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest())
     except Exception as error:  # decoders raise many kinds, and all mean the same here
-        return Seen(part, label, name, (0, 0), "", "", " ".join(str(error).split())[:100])
+        said = error if isinstance(error, UserError) else unreadable(Path(name), error)
+        return Seen(part, label, name, (0, 0), "", "", " ".join(str(said).removeprefix(f"{name}: ").split()))
 
 
-def of_folder(base: Path) -> tuple[list[Seen], dict[str, int]]:
+def of_folder(base: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
     """All images of a folder, and what else lies there, counted. Raises UserError if it is not train/CLASS and test/CLASS."""
     from udd.data.listing import find_tree
 
@@ -57,10 +62,10 @@ def of_folder(base: Path) -> tuple[list[Seen], dict[str, int]]:
         for path, label in zip(*found, strict=True)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda each: look(*each), asked)), dict(left_out)
+        return list(pool.map(lambda each: look(*each, deep=deep), asked)), dict(left_out)
 
 
-def of_parquet(base: Path) -> tuple[list[Seen], dict[str, int]]:
+def of_parquet(base: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
     """The same of a folder of parquet files. Raises UserError if they are not as the Hub's are."""
     from udd.data.listing import other_parquet, parquet_files
     from udd.data.parquet import class_names, mapped, shard
@@ -69,23 +74,25 @@ def of_parquet(base: Path) -> tuple[list[Seen], dict[str, int]]:
     classes = class_names({}, base, parts)
     for part, found in zip(("train", "test"), parts, strict=True):
         labels = [classes[label] for each in found for label in each.labels.tolist()]
-        opened = mapped(found, 0, lambda path, data: look("", "", path.relative_to(base).as_posix(), BytesIO(data)))
+        opened = mapped(found, 0, lambda path, data: look("", "", path.relative_to(base).as_posix(), BytesIO(data), deep))
         seen += [each._replace(part=part, label=label) for each, label in zip(opened, labels, strict=True)]
     return seen, dict(other_parquet(base))
 
 
-def reader(source: Path) -> Callable[[Path], tuple[list[Seen], dict[str, int]]]:
+def reader(source: Path) -> Callable[[Path, bool], tuple[list[Seen], dict[str, int]]]:
     """What looks through a source of that kind."""
     from udd.data.listing import has_parquet
 
     return (of_parquet if has_parquet(source) else of_folder) if source.is_dir() else of_npz
 
 
-def of_npz(path: Path) -> tuple[list[Seen], dict[str, int]]:
-    """The same of an npz. Raises UserError if it has not the four arrays."""
+def of_npz(path: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
+    """The same of an npz. Raises UserError if it has not the four arrays, or if they do not belong together."""
     from udd.data.arrays import read_npz
+    from udd.data.raw import check
 
-    raw = read_npz({"name": path.stem, "kind": "npz", "path": path.name}, path.parent, 0)
+    raw = read_npz({"name": path.stem, "kind": "npz", "path": path.name} | ({"depth": 16} if deep else {}), path.parent, 0)
+    check(raw._replace(train_images=raw.train_images[..., :1, :1], test_images=raw.test_images[..., :1, :1]))  # of any size: --size fits them
     seen = []
     for part, images, labels in (("train", raw.train_images, raw.train_labels), ("test", raw.test_images, raw.test_labels)):
         mode, size = {1: "L", 3: "RGB"}.get(images.shape[1], str(images.shape[1])), (images.shape[3], images.shape[2])
@@ -110,7 +117,7 @@ def side(seen: Sequence[Seen]) -> int:
     return max((each for each in SIDES if each <= common), default=SIDES[0])
 
 
-def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int) -> dict[str, Any]:
+def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int, deep: bool = False) -> dict[str, Any]:
     """What there is, what is wrong (`problems`: it cannot be distilled so), and what is worth knowing (`remarks`)."""
     readable = [each for each in seen if not each.fault]
     counts = {part: dict(sorted(Counter(each.label for each in readable if each.part == part).items())) for part in ("train", "test")}
@@ -121,7 +128,7 @@ def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int) -> dict[str
     found["duplicates"] = [[each.name for each in group] for group in twins]
     found["in_train_and_test"] = [[each.name for each in group] for group in leaked]
     found["two_classes"] = [[each.name for each in group] for group in twins if len({each.label for each in group}) > 1]
-    return found | {"suggested": suggested(readable, counts["train"], ipc)} | verdict(found, counts, ipc)
+    return found | {"suggested": suggested(readable, counts["train"], ipc, deep)} | verdict(found, counts, ipc)
 
 
 def sizes(seen: Sequence[Seen]) -> dict[str, Any]:
@@ -131,19 +138,22 @@ def sizes(seen: Sequence[Seen]) -> dict[str, Any]:
     return {"different": len(different), "smallest side": min(sides, default=0), "largest side": max(sides, default=0)}
 
 
-def suggested(seen: Sequence[Seen], train: dict[str, int], ipc: int) -> dict[str, Any]:
-    """A size, images a class and the command to begin with."""
+def suggested(seen: Sequence[Seen], train: dict[str, int], ipc: int, deep: bool) -> dict[str, Any]:
+    """A size, images a class and the options to begin with; the steps and the pixels' rate that these make `udd distill` take."""
     if not seen or not train:
         return {}
-    size, most = side(seen), min(ipc, min(train.values()))
-    sized = [] if len({each.size for each in seen}) == 1 and seen[0].size[0] == seen[0].size[1] else ["--size", str(size)]
-    return {"size": size, "ipc": most, "options": ["--ipc", str(most), *sized], "steps": 2000, "image_lr": 0.32}
+    (wide, high), alike = seen[0].size, len({each.size for each in seen}) == 1
+    size, most = wide if alike and wide == high else side(seen), min(ipc, min(train.values()))
+    sized = [] if alike and wide == high else ["--size", str(size)]
+    options = ["--ipc", str(most), *sized, *(["--depth", "16"] if deep else [])]
+    return {"size": size, "ipc": most, "options": options, "steps": GRADIENTS["outer"] * GRADIENTS["inner"], "image_lr": GRADIENTS["image_lr"]}
 
 
 def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) -> dict[str, list[str]]:
     """Problems and remarks in words."""
     train, test = counts["train"], counts["test"]
-    problems = [f"{len(found['unreadable'])} images cannot be read: {names(found['unreadable'])}"] if found["unreadable"] else []
+    problems = [f"{len(of)} images cannot be read: {names(of)} ({fault})" for fault, of in by_fault(found["unreadable"]).items()]
+    problems += ["there is one class, at least two are needed"] if len(train.keys() | test.keys()) == 1 and not problems else []
     problems += [f"class {name} has no {part} image" for part, of in counts.items() for name in sorted(train.keys() | test.keys()) if name not in of]
     remarks = []
     if found["in_train_and_test"]:
@@ -167,6 +177,14 @@ def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) 
     return {"problems": problems, "remarks": remarks}
 
 
+def by_fault(unreadable: dict[str, str]) -> dict[str, list[str]]:
+    """The names of the images that have the same fault."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, fault in unreadable.items():
+        found[fault].append(name)
+    return found
+
+
 def names(what: Iterable[Any]) -> str:
     """A few of them."""
     each = [one if isinstance(one, str) else " = ".join(one[:2]) for one in what]
@@ -183,7 +201,9 @@ def text(source: Path, found: dict[str, Any]) -> str:
     lines = [tabulate(rows, ["class", "train", "test"]), f"sides: {size['smallest side']} to {size['largest side']} pixels; modes: {modes}"]
     lines += [f"problem: {line}" for line in found["problems"]] + [f"remark: {line}" for line in found["remarks"]]
     if found["suggested"] and not found["problems"]:
-        lines.append(f"to begin with: udd distill {source} {' '.join(found['suggested']['options'])}")
+        begin = found["suggested"]
+        lines.append(f"to begin with: udd distill {source} {' '.join(begin['options'])}")
+        lines.append(f"which takes {begin['steps']:,} steps at a rate of {begin['image_lr']}; --minutes 30 chooses both for half an hour instead")
     return "\n".join(lines)
 
 
@@ -195,6 +215,7 @@ def parser() -> Parser:
     )
     made.add_argument("source", type=Path, help="the folder or .npz")
     made.add_argument("--ipc", type=int, default=10, help="images a class that you have in mind")
+    made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel")
     made.add_argument("--json", action="store_true", help="print the report as JSON")
     return made
 
@@ -204,7 +225,8 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     if not args.source.exists():
         raise UserError(f"{args.source}: no such folder or file")
-    found = report(*reader(args.source)(args.source), args.ipc)
+    deep = args.depth == 16
+    found = report(*reader(args.source)(args.source, deep), args.ipc, deep)
     print(json.dumps(found) if args.json else text(args.source, found))
     if found["problems"]:
         raise UserError(f"{args.source}: {'; '.join(found['problems'])}")
