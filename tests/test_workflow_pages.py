@@ -22,6 +22,7 @@ def test_a_page_shows_one_evaluation_and_the_full_data_set_has_none() -> None:
     assert plan.all_records(found) == plan.pages(found) and [drawing.stem for drawing in drawings.drawings(found)] == ["spread"]
     assert {f"pages/cifar10/ipc10/idc/seed{seed}.html" for seed in (0, 1)} <= set(wanted(found))
     assert plan.pages(small()) == []
+    assert not [path for path in wanted(found) if path.startswith("tables/")]  # without tables there is no PDF of them
 
 
 def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Workspace) -> None:  # noqa: F811

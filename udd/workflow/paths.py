@@ -48,7 +48,8 @@ def wanted(params: Params) -> list[str]:
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
     pages = [f"pages/{found.cell.folder}/seed{found.seed}.html" for found in plan.pages(params)]
-    return [*COLLECTED, *tables, f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}", *figures, *pages]
+    whole = [f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}"] if tables else []
+    return [*COLLECTED, *tables, *whole, *figures, *pages]
 
 
 def collected_requests(params: Params) -> list[str]:
