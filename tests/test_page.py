@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -118,6 +119,15 @@ def test_a_class_without_images_and_a_large_set_have_a_page(monkeypatch: pytest.
     monkeypatch.setattr("udd.reports.page.PIXELS", 9 * 9 * 2)
     text = "".join(checked(page(made, "x")).shown)
     assert "The first 2 of 3 classes." in text and "rose (1 of 2)" in text
+
+
+def test_an_embedded_page_is_one_that_chromium_opens():
+    """A data URI of noise, which no PNG makes smaller, with windows and every class's accuracy."""
+    made = a_set()
+    images = torch.rand(9, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    made = made._replace(images=images, labels=torch.arange(3).repeat_interleave(3), windows=torch.tensor([[0, 0, 112, 112]]))
+    whole, text = (page(made, "x", Judged([40.0, 50.0], "ConvNet-3", [10.0, 20.0, 30.0]), embedded=each) for each in (False, True))
+    assert len(base64.b64encode(text.encode())) < 2**21 < len(base64.b64encode(whole.encode())) and "rose (1 of 3)" in "".join(checked(text).shown)
 
 
 def test_accuracy_has_n_an_interval_and_classes():

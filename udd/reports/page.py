@@ -19,6 +19,7 @@ from udd.reports.statistics import interval, summary
 from udd.synthetic.sets import SyntheticSet
 
 PIXELS = 2**22  # that a page shows at most, so that it stays below some 20 MB
+EMBEDDED = 2**18  # of one inside another file: Chromium opens no data URI of more than 2 MiB, and these may take 1.4, without the windows' image
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
@@ -78,11 +79,11 @@ def key_of(named: Iterable[tuple[str, str]]) -> str:
     return f'<p class="key">{spans}</p>'
 
 
-def gallery(made: SyntheticSet, most: int) -> str:
+def gallery(made: SyntheticSet, most: int, pixels: int = PIXELS) -> str:
     """A strip of images a class with its name; fewer where the page would grow too large, which it says."""
     classes, labels, area = made.metadata["classes"], hard(made.labels), made.images.shape[-1] * made.images.shape[-2]
-    shown = classes[: max(1, PIXELS // area)]
-    each = max(1, min(most, PIXELS // (area * len(shown))))
+    shown = classes[: max(1, pixels // area)]
+    each = max(1, min(most, pixels // (area * len(shown))))
     figures, several = [], False
     for label, name in enumerate(shown):
         found = (labels == label).nonzero()[:, 0]
@@ -167,14 +168,14 @@ def section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>{content}</section>" if content else ""
 
 
-def page(made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, most: int = 10) -> str:
-    """The whole page of a set whose file is called `name`, with its accuracy and loss curve where they are known."""
+def page(made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, most: int = 10, embedded: bool = False) -> str:
+    """The whole page of a set whose file is called `name`, with its accuracy and loss curve where they are known; small enough to be embedded."""
     about, config = made.metadata, made.metadata["config"]
     title = f"{plain(dataset(about['dataset']))} by {plain(method_name(str(config.get('variant', 'unknown'))))}"
     numbers = {key: about[key] for key in ("mean", "std") if key in about}
     parts = [
         section("Accuracy", accuracy(found, about["classes"]) if found else ""),
-        section("Images", gallery(made, most)),
+        section("Images", gallery(made, most, EMBEDDED if embedded else PIXELS)),
         section("Candidate windows", windows(made)),
         section("Loss", loss(curve) if curve else ""),
         section("In Python", loading(name)),
@@ -187,6 +188,6 @@ def page(made: SyntheticSet, name: str, found: Judged | None = None, curve: Curv
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
 
 
-def write(path: Path, made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, most: int = 10) -> None:
-    """Write the page atomically."""
-    write_atomic(path, page(made, name, found, curve, most))
+def write(path: Path, made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, **how: Any) -> None:
+    """Write the page atomically, made as `how` says."""
+    write_atomic(path, page(made, name, found, curve, **how))

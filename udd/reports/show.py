@@ -24,6 +24,7 @@ def parser() -> Parser:
     made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
     made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
     made.add_argument("--curve", type=Path, help="for the page: its loss curve (CSV)")
+    made.add_argument("--embedded", action="store_true", help="for the page: below 2 MB, the most that Chromium opens inside another file")
     made.add_argument("--open", action="store_true", help="also open it, or the page, in a viewer")
     made.add_argument("--json", action="store_true", help="print what the set says of itself: classes, sizes, configuration, provenance")
     return made
@@ -45,7 +46,7 @@ def about(made: SyntheticSet) -> dict[str, Any]:
 def write_page(args: Any, made: SyntheticSet) -> None:
     """Write the page that the command line asks for."""
     found = judged(args.record, made.metadata) if args.record else None
-    write(args.html, made, args.set.name, found, read_curve(args.curve) if args.curve else None, args.most)
+    write(args.html, made, args.set.name, found, read_curve(args.curve) if args.curve else None, most=args.most, embedded=args.embedded)
 
 
 def run(argv: list[str] | None = None) -> None:

@@ -140,4 +140,4 @@ rule page:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd show {input.set:q} --html {output.page:q} --out {output.gallery:q} {params.shown} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd show {input.set:q} --html {output.page:q} --out {output.gallery:q} --embedded {params.shown} 2>&1 | (tee -i {log:q} || :)"
