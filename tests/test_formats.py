@@ -180,6 +180,16 @@ def test_a_folder_may_be_named_by_numbers_and_misses_no_class(tmp_path: Path) ->
         exported(made, path, "folder", RGB)
 
 
+def test_folders_keep_the_order_of_classes_and_names_with_a_stroke(tmp_path: Path, capsys) -> None:
+    """DD-Ranking reads folders by the alphabet."""
+    want = RGB._replace(classes=["T-shirt/top", "Ankle boot", "dog"])
+    made = a_set(want, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
+    for name, said in (("folder", "by the alphabet"), ("ddranking", "")):
+        exported(made, tmp_path / name, name, want)
+        assert said in capsys.readouterr().err and imported(tmp_path / name, name, want).labels.tolist() == [0, 1, 2]
+    assert sorted(each.name for each in (tmp_path / "ddranking").iterdir()) == ["0000", "0001", "0002"]
+
+
 def test_conventions_are_known_by_the_start_of_a_name() -> None:
     assert statistics("dc", "cifar10-40k") == DC["cifar10"] and statistics("dc", "CIFAR-100") == DC["cifar100"]
     assert statistics("ddranking", "cifar100") == DC["cifar10"]

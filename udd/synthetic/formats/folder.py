@@ -12,16 +12,23 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from udd.errors import UserError
-from udd.synthetic.formats.content import Found, Wanted, as_images
+from udd.synthetic.formats.content import Found, Wanted, as_images, say
+
+
+def folder_name(name: str) -> str:
+    """A class's name as a folder has it (Fashion-MNIST has a class T-shirt/top)."""
+    return name.replace("/", "_")
 
 
 def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
     """The folder of a class: its name, or its number. Raises UserError if there is neither."""
     number = sorted(path.glob("[0-9]*"))
-    named = [path / wanted.classes[label], *(each for each in number if each.name.isdecimal() and int(each.name) == label)]
+    named = [path / folder_name(wanted.classes[label]), *(each for each in number if each.name.isdecimal() and int(each.name) == label)]
     found = next((each for each in named if each.is_dir()), None)
     if found is None:
-        raise UserError(f"{path}: no folder {wanted.classes[label]} or {label}; expected one for each of the {len(wanted.classes)} classes")
+        raise UserError(
+            f"{path}: no folder {folder_name(wanted.classes[label])} or {label}; expected one for each of the {len(wanted.classes)} classes"
+        )
     return found
 
 
@@ -54,17 +61,21 @@ def read(path: Path, wanted: Wanted) -> Found:
     return Found(as_images(path, torch.stack(images), wanted), torch.tensor(labels))
 
 
-def write(path: Path, found: Found, wanted: Wanted) -> None:
-    """Write PNGs, rounded to 8 bits, into a new folder. Raises UserError if there is something at `path`, or labels are soft."""
+def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> None:
+    """Write PNGs, rounded to 8 bits, into a new folder, by the classes' names or numbers. Raises UserError if there is something at `path`, or
+    labels are soft."""
     if path.exists():
         raise UserError(f"{path}: there already; name a new folder")
     if found.labels.ndim > 1:
         raise UserError(f"{path}: a folder holds hard labels, these are soft; export to mtt or frepo")
+    names = [f"{label:04d}" if numbered else folder_name(name) for label, name in enumerate(wanted.classes)]
+    if names != sorted(names):
+        say(f"{path}: torchvision's ImageFolder numbers folders by the alphabet, not as {wanted.dataset} its classes; --as ddranking numbers them")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         for number, (image, label) in enumerate(zip((found.images * 255).round().byte(), found.labels.tolist(), strict=True)):
-            folder = part / wanted.classes[label].replace("/", "_")
+            folder = part / names[label]
             folder.mkdir(exist_ok=True)
             Image.fromarray(image.movedim(0, -1).squeeze(-1).numpy()).save(folder / f"{number:05d}.png")
         part.chmod(0o755)
