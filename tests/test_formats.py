@@ -111,6 +111,18 @@ def test_the_last_experiment_counts(tmp_path: Path) -> None:
     torch.testing.assert_close(imported(tmp_path / "res.pt", "dc", RGB).images, images[1])
 
 
+def test_a_folder_of_dc_bench_holds_one_file_or_is_asked_about(tmp_path: Path) -> None:
+    made, bench = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True), tmp_path / "distilled_results"
+    for ipc in (1, 10):
+        exported(made, bench / f"DM/CIFAR10/IPC{ipc}/res_DM_CIFAR10_ConvNet_{ipc}ipc.pt", "dc", RGB)
+    torch.testing.assert_close(imported(bench / "DM" / "CIFAR10" / "IPC10", "dc", RGB).images, made.images)
+    with pytest.raises(UserError, match="found 2 files, as DM/CIFAR10/IPC1/res_DM_CIFAR10_ConvNet_1ipc.pt; name one"):
+        imported(bench, "dc", RGB)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="found no res_"):
+        imported(tmp_path / "empty", "dc", RGB)
+
+
 class Harm:
     """What a crafted pickle would run."""
 
