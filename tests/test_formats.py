@@ -8,7 +8,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from udd.data.parquet import class_names, shard
 from udd.errors import UserError
 from udd.synthetic import formats
 from udd.synthetic.decoding import every
@@ -22,7 +24,8 @@ RGB = Wanted("cifar10", CLASSES, (3, 8, 8), [0.5] * 3, [0.29] * 3)
 GREY = Wanted("mnist", CLASSES, (1, 8, 8), [0.5], [0.29])
 HALF = 0.5 / 255 + 1e-6  # what rounding to a byte changes
 PLACE = {"idc": "data.pt", "dc": "res_DM_X_ConvNet_1ipc.pt", "mtt": "images_best.pt", "frepo": "a.npz", "kip": "b.npz", "npz": "c.npz"}
-PLACE |= {"ddranking": "images.pt", "folder": "images"}
+PLACE |= {"ddranking": "images.pt", "folder": "images", "parquet": "train-00000-of-00001.parquet"}
+BYTES = ("folder", "npz", "parquet")
 TOLD = {"frepo": ([0.0], [1.0]), "kip": ([0.3], [0.2])}  # what no such file says of itself
 
 
@@ -56,7 +59,7 @@ def test_what_goes_out_comes_back(name: str, want: Wanted, counts: list[int], se
     made = a_set(want, labels, torch.zeros(0, 4, dtype=torch.int64), True, seed)
     found = sent(made, name, tmp_path_factory.mktemp("sent"), want)
     exact = name in ("idc", "frepo")
-    atol = 0.0 if exact else HALF if name in ("folder", "npz") else 1e-6
+    atol = 0.0 if exact else HALF if name in BYTES else 1e-6
     torch.testing.assert_close(found.images, made.images, rtol=0, atol=atol)
     assert torch.equal(found.labels, labels) and found.metadata["config"]["ipc"] == max(counts)
 
@@ -71,7 +74,7 @@ def test_windows_go_out_decoded_unless_the_format_has_grids(name: str, tmp_path:
         images, of = every(found)
         expected, classes = every(made)
         order = classes.argsort(stable=True)
-        torch.testing.assert_close(images[of.argsort(stable=True)], expected[order], rtol=0, atol=HALF if name in ("folder", "npz") else 1e-6)
+        torch.testing.assert_close(images[of.argsort(stable=True)], expected[order], rtol=0, atol=HALF if name in BYTES else 1e-6)
         assert ("written decoded" in capsys.readouterr().err) != grid and len(found.images) == (4 if grid else len(expected))
 
 
@@ -109,6 +112,24 @@ def test_the_last_experiment_counts(tmp_path: Path) -> None:
     data = [[content.normalised(each, DC["cifar10"]), torch.arange(3)] for each in images]
     torch.save({"data": data, "accs_all_exps": {}}, tmp_path / "res.pt")
     torch.testing.assert_close(imported(tmp_path / "res.pt", "dc", RGB).images, images[1])
+
+
+def test_a_parquet_file_is_of_the_same_classes_and_of_the_hubs_kind(tmp_path: Path) -> None:
+    made, path = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True), tmp_path / "train-00000-of-00001.parquet"
+    exported(made, path, "parquet", RGB)
+    assert class_names({}, tmp_path, [[shard(path)]]) == CLASSES  # as one's own data set of the Hub's is read
+    with pytest.raises(UserError, match="its classes are cat, dog, ant"):
+        imported(path, "parquet", RGB._replace(classes=["dog", "cat", "ant"]))
+    with pytest.raises(UserError, match="hard labels, these are soft"):
+        exported(a_set(RGB, torch.eye(3), torch.zeros(0, 4, dtype=torch.int64), True), path, "parquet", RGB)
+
+
+def test_images_of_more_than_a_byte_are_not_cut_to_one(tmp_path: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(tmp_path / name / "0.png")
+    with pytest.raises(UserError, match="more than 8 bits a channel"):
+        imported(tmp_path, "folder", GREY)
 
 
 def test_a_folder_of_dc_bench_holds_one_file_or_is_asked_about(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from udd.errors import UserError
 from udd.files import sha256
 from udd.synthetic.decoding import every
-from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt
+from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt, parquet
 from udd.synthetic.formats.content import Found, Wanted, fitting, say
 from udd.synthetic.regions import grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -33,6 +33,7 @@ FORMATS = {
     "kip": Format(arrays.read, arrays.write_kip, "npz of KIP: images, labels (--normalised)"),
     "ddranking": Format(ddranking.read, ddranking.write, "images.pt and labels.pt of DD-Ranking, or a folder"),
     "folder": Format(folder.read, folder.write, "a folder of PNG files a class"),
+    "parquet": Format(parquet.read, parquet.write, "a parquet file as on the Hugging Face Hub: image, label (udd[hub])"),
     "npz": Format(arrays.read, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
 }
 FACTOR = {"idc": 2}  # as published; others store what networks see

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from udd.data.images import check
 from udd.errors import UserError
 from udd.synthetic.formats.content import Found, Wanted, as_images, say
 
@@ -32,14 +34,29 @@ def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
     return found
 
 
-def pixels(file: Path, channels: int) -> torch.Tensor:
-    """One image, uint8 [K, H, W]. Raises UserError if it is none."""
+def pixels(file: Path, channels: int, stream: BytesIO | None = None) -> torch.Tensor:
+    """One image, uint8 [K, H, W], of a file, or of a stream that is called so. Raises UserError if it is none, or has more than 8 bits a channel."""
     try:
-        with Image.open(file) as image:
+        with Image.open(stream or file) as image:
+            check(file, image, deep=False)
             found = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{file}: not an image that can be read ({' '.join(str(error).split())[:100]})") from None
     return torch.from_numpy(found.copy()).view(*found.shape[:2], channels).movedim(-1, 0)
+
+
+def png(image: torch.Tensor) -> bytes:
+    """An image uint8 [K, H, W] as a file."""
+    kept = BytesIO()
+    Image.fromarray(image.movedim(0, -1).squeeze(-1).numpy()).save(kept, "PNG")
+    return kept.getvalue()
+
+
+def hard(path: Path, found: Found) -> torch.Tensor:
+    """Labels [n]. Raises UserError if they are soft."""
+    if found.labels.ndim > 1:
+        raise UserError(f"{path}: such a file holds hard labels, these are soft; export to mtt or frepo")
+    return found.labels
 
 
 def read(path: Path, wanted: Wanted) -> Found:
@@ -66,18 +83,17 @@ def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> N
     labels are soft."""
     if path.exists():
         raise UserError(f"{path}: there already; name a new folder")
-    if found.labels.ndim > 1:
-        raise UserError(f"{path}: a folder holds hard labels, these are soft; export to mtt or frepo")
+    labels = hard(path, found).tolist()
     names = [f"{label:04d}" if numbered else folder_name(name) for label, name in enumerate(wanted.classes)]
     if names != sorted(names):
         say(f"{path}: torchvision's ImageFolder numbers folders by the alphabet, not as {wanted.dataset} its classes; --as ddranking numbers them")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        for number, (image, label) in enumerate(zip((found.images * 255).round().byte(), found.labels.tolist(), strict=True)):
+        for number, (image, label) in enumerate(zip((found.images * 255).round().byte(), labels, strict=True)):
             folder = part / names[label]
             folder.mkdir(exist_ok=True)
-            Image.fromarray(image.movedim(0, -1).squeeze(-1).numpy()).save(folder / f"{number:05d}.png")
+            (folder / f"{number:05d}.png").write_bytes(png(image))
         part.chmod(0o755)
         os.replace(part, path)
     finally:

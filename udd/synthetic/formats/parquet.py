@@ -1,0 +1,44 @@
+"""Parquet as the Hugging Face Hub has it: PNG files of 8 bits in the column `image`, whole numbers in `label`, the classes' names in its metadata.
+
+huggingface/datasets, features/image.py and arrow_writer.py: structs of bytes and path; features as JSON under `huggingface`. Needs udd[hub].
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import torch
+
+from udd.data.parquet import arrow, rows, shard
+from udd.errors import UserError
+from udd.files import atomic_path
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels
+from udd.synthetic.formats.folder import hard, pixels, png
+
+
+def read(path: Path, wanted: Wanted) -> Found:
+    """The images and labels of one file. Raises UserError if it is another, or its classes are others."""
+    if path.is_dir():
+        raise UserError(f"{path}: a folder; name the parquet file in it")
+    held = shard(path)
+    if held.names and held.names != wanted.classes:
+        raise UserError(f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset} in their order; name its data set")
+    images = [pixels(place, wanted.shape[0], BytesIO(data)) for some in rows(held) for place, data in some]
+    if len({each.shape for each in images}) > 1:
+        raise UserError(f"{path}: images are of several sizes, expected {list(wanted.shape)} [K, H, W]")
+    return Found(as_images(path, torch.stack(images), wanted), as_labels(path, torch.from_numpy(held.labels), len(images), wanted))
+
+
+def write(path: Path, found: Found, wanted: Wanted) -> None:
+    """Write one file. Raises UserError without pyarrow, or if labels are soft."""
+    held, file = arrow(path), arrow(path, "pyarrow.parquet")
+    labels, images = hard(path, found).tolist(), (found.images * 255).round().byte()
+    rows = [{"bytes": png(image), "path": f"{number:05d}.png"} for number, image in enumerate(images)]
+    features = {"image": {"_type": "Image"}, "label": {"names": list(wanted.classes), "_type": "ClassLabel"}}
+    kinds = held.struct([("bytes", held.binary()), ("path", held.string())])
+    table = held.table({"image": held.array(rows, kinds), "label": held.array(labels, held.int64())})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    with atomic_path(path) as temporary:
+        file.write_table(table, temporary)
