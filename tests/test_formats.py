@@ -14,7 +14,7 @@ from udd.data.parquet import class_names, shard
 from udd.errors import UserError
 from udd.synthetic import formats
 from udd.synthetic.decoding import every
-from udd.synthetic.formats import FORMATS, Found, Wanted, content, exported, imported
+from udd.synthetic.formats import FORMATS, Found, Wanted, content, exported, imported, whitening
 from udd.synthetic.formats.statistics import DC, statistics
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -142,6 +142,25 @@ def test_a_folder_of_dc_bench_holds_one_file_or_is_asked_about(tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="found no res_"):
         imported(tmp_path / "empty", "dc", RGB)
+
+
+@pytest.mark.parametrize("name", ["mtt", "dc", "frepo", "kip"])
+def test_whitened_images_come_back_by_the_statistics_of_the_whitening(name: str, tmp_path: Path) -> None:
+    """As kornia whitens: by U (S + eps)^-1/2 U'; without the statistics, or by others, the images are refused."""
+    pixels = torch.rand(400, 192, generator=torch.Generator().manual_seed(0))
+    u, s, _ = torch.linalg.svd((pixels - pixels.mean(0)).T.cov())
+    torch.save({"mean": pixels.mean(0, keepdim=True), "inverse": u @ torch.diag((s + 0.1).sqrt()) @ u.T}, tmp_path / "zca.pt")
+    made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
+    want = RGB._replace(normalised=whitening.read(tmp_path / "zca.pt", 192))
+    exported(made, path := tmp_path / PLACE[name], name, want)
+    torch.testing.assert_close(imported(path, name, want).images, made.images, rtol=0, atol=1e-5)
+    with pytest.raises(UserError):
+        imported(path, name, RGB._replace(normalised=([0.0] * 3, [1.0] * 3)))
+    with pytest.raises(UserError, match="mean .27. and inverse"):
+        whitening.read(tmp_path / "zca.pt", 27)
+    torch.save({"mean": torch.full((192,), torch.nan), "inverse": torch.eye(192)}, tmp_path / "zca.pt")
+    with pytest.raises(UserError, match="not finite"):
+        whitening.read(tmp_path / "zca.pt", 192)
 
 
 class Harm:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from udd.command import Parser
-from udd.foreign import convention, normalisation
+from udd.foreign import add_whitening, convention, normalisation
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
 
@@ -20,13 +21,14 @@ def parser() -> Parser:
     made.add_argument(
         "--normalised", nargs="+", type=convention, metavar="BY", help="as udd import takes it, where it should not be the format's own"
     )
+    add_whitening(made)
     made.add_argument("--out", type=Path, required=True, help="the file or folder to write (mtt, ddranking: the file of images, as images_best.pt)")
     return made
 
 
-def wanted(args: argparse.Namespace, metadata: dict, channels: int) -> Wanted:
+def wanted(args: argparse.Namespace, metadata: dict, shape: Sequence[int]) -> Wanted:
     """The set's data set, as its metadata says, and the normalisation that the options ask for."""
-    by = normalisation(args.normalised, metadata["dataset"], channels)
+    by = normalisation(args, metadata["dataset"], shape)
     return Wanted(metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by)
 
 
@@ -34,5 +36,5 @@ def run(argv: list[str] | None = None) -> None:
     """Export one set."""
     args = parser().parse_args(argv)
     made = load(args.set)
-    count = exported(made, args.out, args.format, wanted(args, made.metadata, made.images.shape[1]))
+    count = exported(made, args.out, args.format, wanted(args, made.metadata, made.images.shape[1:]))
     print(f"{args.out}: {count} images")

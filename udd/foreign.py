@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from udd.command import Parser, add_pixels, pixels_asked
 from udd.data import Dataset
 from udd.errors import UserError
-from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported
-from udd.synthetic.formats.statistics import CONVENTIONS, Statistics, statistics
+from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
+from udd.synthetic.formats.content import Normalisation
+from udd.synthetic.formats.statistics import CONVENTIONS, statistics
 from udd.synthetic.sets import SyntheticSet, load
 
 
@@ -25,7 +27,13 @@ def add_format(made: Parser, needed: bool = False) -> None:
     made.add_argument(
         "--normalised", nargs="+", type=convention, metavar="BY", help="dc, ddranking, none, or the channels' means and deviations: M,M,M S,S,S"
     )
+    add_whitening(made)
     made.add_argument("--anyway", action="store_true", help="take pixels as they are where they seem to be in another convention")
+
+
+def add_whitening(made: Parser) -> None:
+    """The option of a ZCA's statistics."""
+    made.add_argument("--zca", type=Path, metavar="FILE", help="images are whitened, by these statistics: torch.save of a dict, mean and inverse")
 
 
 def convention(word: str) -> str | list[float]:
@@ -33,15 +41,18 @@ def convention(word: str) -> str | list[float]:
     if word in (*CONVENTIONS, "none"):
         return word
     if word == "zca":
-        raise ArgumentTypeError("zca: whitening needs statistics that no such file holds; undo it first (MTT writes images_zca_best.pt so)")
+        raise ArgumentTypeError("zca: whitening needs statistics, which no such file holds: --zca FILE; or undo it (MTT: images_zca_best.pt)")
     try:
         return [float(each) for each in word.split(",")]
     except ValueError:
         raise ArgumentTypeError(f"found {word}, expected {', '.join(CONVENTIONS)}, none, or numbers with commas") from None
 
 
-def normalisation(words: Sequence[str | list[float]] | None, dataset: str, channels: int) -> Statistics | None:
-    """Mean and deviation that the options name. Raises UserError where numbers are not two for each channel."""
+def normalisation(args: Any, dataset: str, shape: Sequence[int]) -> Normalisation | None:
+    """How the options say that images [K, H, W] are normalised. Raises UserError where numbers are not two for each channel."""
+    words, channels = args.normalised, shape[0]
+    if args.zca:
+        return whitening.read(args.zca, math.prod(shape))
     if not words:
         return None
     if words[0] == "none":
@@ -60,7 +71,7 @@ def wanted(args: Any, data: Dataset) -> Wanted:
     """What a file should be, as the options and the data set say."""
     shape = tuple(data.train_images.shape[1:])
     factor = args.factor or (FACTOR.get(args.format, 1) if args.format else 1)
-    by = normalisation(args.normalised, data.name, shape[0])
+    by = normalisation(args, data.name, shape)
     return Wanted(data.name, list(data.classes), shape, list(data.mean), list(data.std), factor, by)
 
 

@@ -16,9 +16,19 @@ SPREAD = (0.4, 2.5)  # how the pixels' standard deviation may lie to that of the
 SHIFT = 0.2  # their mean
 
 
+class Whitening(NamedTuple):
+    """A ZCA's statistics: of an image's D = K H W pixels the mean [D], and the inverse [D, D] of the whitening."""
+
+    mean: Tensor
+    inverse: Tensor
+
+
+Normalisation = Whitening | tuple[list[float], list[float]]  # or the channels' means and standard deviations
+
+
 class Wanted(NamedTuple):
     """The data set that a file should be of: name, classes, shape [K, H, W], its channels' mean and standard deviation in [0, 1]; and what is
-    said of the file: the grid factor of its images (IDC), and by which mean and standard deviation they were normalised (None: not said)."""
+    said of the file: the grid factor of its images (IDC), and how they were normalised (None: not said)."""
 
     dataset: str
     classes: list[str]
@@ -26,7 +36,7 @@ class Wanted(NamedTuple):
     mean: list[float]
     std: list[float]
     factor: int = 1
-    normalised: tuple[list[float], list[float]] | None = None
+    normalised: Normalisation | None = None
 
 
 class Found(NamedTuple):
@@ -42,14 +52,18 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def unnormalised(images: Tensor, by: tuple[list[float], list[float]]) -> Tensor:
-    """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel."""
+def unnormalised(images: Tensor, by: Normalisation) -> Tensor:
+    """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel, or x inverse + mean of a whitening."""
+    if isinstance(by, Whitening):
+        return (images.float().flatten(1) @ by.inverse + by.mean).view(images.shape)
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in by)
     return images.float() * std + mean
 
 
-def normalised(images: Tensor, by: tuple[list[float], list[float]]) -> Tensor:
+def normalised(images: Tensor, by: Normalisation) -> Tensor:
     """The inverse."""
+    if isinstance(by, Whitening):
+        return torch.linalg.solve(by.inverse, images.flatten(1) - by.mean, left=False).view(images.shape)
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in by)
     return (images - mean) / std
 
