@@ -11,7 +11,7 @@ from torch import Tensor
 
 from udd.errors import UserError
 
-STEP = 0.02  # how far pixels may lie outside [0, 1] and be clamped: optimisers leave them a step beyond
+OUTSIDE = 0.5  # how far pixels may lie outside [0, 1] and be clamped: optimisers leave them some steps beyond, normalisation more
 SPREAD = (0.4, 2.5)  # how the pixels' standard deviation may lie to that of the data, and
 SHIFT = 0.2  # their mean
 
@@ -86,8 +86,7 @@ def fitting(path: Path, images: Tensor, wanted: Wanted, anyway: bool = False) ->
     """Pixels clamped to [0, 1]. Raises UserError if they lie too far outside, or if their channels are not like the data's: then they are in
     another convention than was said (anyway: take them all the same)."""
     low, high = images.min().item(), images.max().item()
-    strange = max(-low, high - 1) > STEP and not anyway
-    if strange and max(-low, high - 1) > 0.5:
+    if max(-low, high - 1) > OUTSIDE and not anyway:
         raise UserError(f"{path}: pixels run from {low:.2f} to {high:.2f}, expected 0 to 1: it is normalised otherwise; see --as and --normalised")
     if max(-low, high - 1) > 0:
         outside = ((images < 0) | (images > 1)).float().mean().item()
