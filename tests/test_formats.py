@@ -95,6 +95,9 @@ def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path:
     np.savez(tmp_path / "kip.npz", images=images.movedim(1, -1).numpy(), labels=logits.numpy() - 0.1)
     none = RGB._replace(normalised=([0.0] * 3, [1.0] * 3))
     assert imported(tmp_path / "kip.npz", "kip", none).labels.tolist() == [0, 1, 2]
+    np.savez(tmp_path / "kip.npz", images=images.movedim(1, -1).numpy(), labels=np.full((3, 3), np.nan))
+    with pytest.raises(UserError, match="not finite"):
+        imported(tmp_path / "kip.npz", "kip", none)
 
 
 def test_bytes_are_read_as_bytes_and_a_step_beyond_is_clamped(tmp_path: Path, capsys) -> None:
@@ -179,6 +182,8 @@ BAD = {
     "a label too large": ([GOOD, LABELS + 1], "labels run from 1 to 3, cifar10 has 0 to 2"),
     "fractions": ([GOOD, LABELS + 0.5], "expected whole numbers"),
     "soft NaN": ([GOOD, torch.full((3, 3), torch.nan)], "not finite"),
+    "one label": ([GOOD, LABELS[0]], "found no labels for 3 images"),
+    "complex": ([GOOD.to(torch.complex64), LABELS], "images are a tensor of torch.complex64"),
     "one tensor": (GOOD, "expected a list of images and targets"),
     "a dict": ({"data": []}, "expected a list of images and targets"),
     "normalised": ([content.normalised(GOOD, DC["cifar10"]), LABELS], "pixels run from -2.4. to 2.7., expected 0 to 1"),

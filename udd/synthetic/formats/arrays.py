@@ -55,7 +55,8 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 def targets(path: Path, labels: Tensor, count: int, wanted: Wanted) -> Tensor:
     """Labels; of the targets of a regression, as KIP and FRePo learn them, the largest entry."""
-    if labels.ndim == 2 and labels.shape[1] == len(wanted.classes) > 1 and not ((labels >= 0).all() and (labels.sum(1) - 1).abs().max() < 1e-3):
+    columns = labels.ndim == 2 and labels.shape[1] == len(wanted.classes) > 1 and labels.isfinite().all()
+    if columns and not ((labels >= 0).all() and (labels.sum(1) - 1).abs().max() < 1e-3):
         say(f"{path}: labels are a regression's targets; the class of the largest is taken")
         labels = labels.argmax(1)
     return as_labels(path, labels, count, wanted)

@@ -70,8 +70,8 @@ def normalised(images: Tensor, by: Normalisation) -> Tensor:
 
 def as_images(path: Path, images: object, wanted: Wanted) -> Tensor:
     """Images as float32 [n, K, H, W]; whole numbers are bytes. Raises UserError for another type or shape, and for what is no number."""
-    if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
-        found = f"a tensor of shape {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+    if not isinstance(images, Tensor) or images.is_complex() or images.ndim != 4 or not len(images):
+        found = f"a tensor of {images.dtype}, shape {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise UserError(f"{path}: images are {found}, expected a tensor [n, K, H, W]")
     if tuple(images.shape[1:]) != tuple(wanted.shape):
         raise UserError(f"{path}: images are {list(images.shape[1:])} [K, H, W], those of {wanted.dataset} {list(wanted.shape)}; name its data set")
@@ -116,8 +116,9 @@ def numbers(values: Tensor | list[float]) -> str:
 def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
     """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken. Raises UserError otherwise."""
     classes = len(wanted.classes)
-    if not isinstance(labels, Tensor) or len(labels) != count:
-        raise UserError(f"{path}: found {len(labels) if isinstance(labels, Tensor) else 'no'} labels for {count} images")
+    held = len(labels) if isinstance(labels, Tensor) and labels.ndim else "no"
+    if not isinstance(labels, Tensor) or held != count:
+        raise UserError(f"{path}: found {held} labels for {count} images")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2 and labels.shape[1] == classes and labels.is_floating_point():
