@@ -23,7 +23,7 @@ from udd.evaluation.accuracy import Work, evaluate
 from udd.interface import DEFAULTS
 from udd.reports import show
 from udd.reports.judged import Judged
-from udd.reports.page import page
+from udd.reports.page import licence, page
 from udd.reports.pictures import curve_svg, read_curve
 from udd.synthetic.decoding import every
 from udd.synthetic.regions import corner_boxes
@@ -99,6 +99,7 @@ def test_the_licence_of_known_data_is_named():
     config = made.metadata["config"] | {"dataset": {"name": "svhn", "kind": "svhn"}}
     assert "non-commercial" in page(made._replace(metadata=made.metadata | {"config": config}), "x")
     assert "As your images" in page(made._replace(metadata=made.metadata | {"config": {"variant": "x"}}), "x")
+    assert "Krizhevsky" in licence({"config": {"dataset": {"name": "cifar10"}}}) and "As your" in licence({"config": {"dataset": {"name": "pets"}}})
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -140,7 +140,7 @@ def loss(curve: Curve) -> str:
 def licence(metadata: dict[str, Any]) -> str:
     """What is known of the licence of the images behind a set."""
     asked = metadata["config"].get("dataset")
-    kind = asked.get("kind") if isinstance(asked, dict) else None
+    kind = asked.get("kind", asked.get("name")) if isinstance(asked, dict) else None  # an imported set knows its data by name alone
     return f"<p>{LICENCES.get(str(kind), 'As your images’: a set that was made of images may show what is in them.')}</p>"
 
 
