@@ -12,14 +12,16 @@ from udd.command import Parser
 from udd.errors import UserError
 
 RESULTS = "results/demo"
-FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "tables/tables.pdf", "pages/digits/ipc10/udd/seed0.html")  # what to open first
+FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "pages/digits/ipc10/udd/seed0.html")  # what to open first
 
 
 def parser() -> Parser:
     """The command line of `udd demo`."""
-    about = "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. Other options go to snakemake (-n: the plan)."
+    about = "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. What follows -- goes to snakemake."
     made = Parser(prog="udd demo", description=about)
     made.add_argument("--cores", type=int, default=2, help="how many jobs run at a time")
+    made.add_argument("-n", "--dry-run", action="store_true", help="the plan alone")
+    made.add_argument("others", nargs="*", metavar="OPTION", help="after --: an option of snakemake's, as udd demo -- --quiet")
     return made
 
 
@@ -35,13 +37,15 @@ def repository(places: tuple[Path, ...]) -> Path:
 
 def run(argv: list[str] | None = None) -> None:
     """Run the demo in the repository, and name what to open first."""
-    args, others = parser().parse_known_args(argv)
+    args = parser().parse_args(argv)
     root = repository((Path.cwd(), Path(__file__).resolve().parents[1]))
     if importlib.util.find_spec("snakemake") is None:
         raise UserError("no snakemake here; pip install -c constraints.txt -e '.[workflow]' in the repository")
+    others = [*args.others, *(["-n"] if args.dry_run else [])]
     words = ["--cores", str(args.cores), "--directory", RESULTS, "--configfile", "experiments/demo.yaml"]
     status = subprocess.run([sys.executable, "-m", "snakemake", *others, *words], cwd=root, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}).returncode
     if status:
         sys.exit(1)
     there = [path for path in (root / RESULTS / name for name in FIRST) if path.exists()]
-    print("\n".join(["open first:", *(f"  {path}" for path in there)]))
+    if there:
+        print("\n".join(["open first:", *(f"  {path}" for path in there)]))
