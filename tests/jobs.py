@@ -67,11 +67,11 @@ def in_order(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
-def refusal(arguments: list[str], capsys) -> str:
+def refusal(arguments: list[str], capsys, status: int = 1) -> str:
     """The one line on which the command ends."""
     with pytest.raises(SystemExit) as ended:
         main(lambda: job.run(arguments))
-    assert ended.value.code == 1
+    assert ended.value.code == status
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1, error
     return error

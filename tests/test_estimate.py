@@ -292,5 +292,5 @@ def test_the_command_prints_json(quick, capsys):
 def test_bad_input_is_one_line(argv, message, quick, capsys):
     with pytest.raises(SystemExit) as ended:
         main(lambda: run(argv))
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: {message}")

@@ -38,12 +38,12 @@ def test_paths_and_texts_that_are_not_what_they_should_be_are_refused(argv, made
     assert "nowhere.json: no such file" in refusal(replaced("--manifest", "nowhere.json"), capsys)
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     assert "config.json: not a data manifest" in refusal(replaced("--manifest", str(tmp_path / "config.json")), capsys)
-    assert "--device tpu9x: not a device" in refusal(replaced("--device", "tpu9x"), capsys)
+    assert "--device tpu9x: not a device" in refusal(replaced("--device", "tpu9x"), capsys, 2)
     if not torch.cuda.is_available():
         assert "no usable CUDA device; use --device cpu" in refusal(replaced("--device", "cuda"), capsys)
     arguments = argv()
     del arguments[arguments.index("--manifest") : arguments.index("--manifest") + 2]
-    assert "--manifest: missing; it is needed beside --config" in refusal(arguments, capsys)
+    assert "--manifest: missing; it is needed beside --config" in refusal(arguments, capsys, 2)
     job.run(replaced("--config", str(tmp_path / "config.json")))
 
 

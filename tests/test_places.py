@@ -19,7 +19,7 @@ PARAMS = ["--params", str(ROOT / "params.yaml")]
 
 def test_what_the_command_line_names_stays_and_the_rest_is_filled_in(monkeypatch):
     monkeypatch.setenv("UDD_DATA", "raw")
-    args = places.parser("x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--out", "own"])
+    args = places.parser("x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--dataset", "x", "--out", "own"])
     found = places.filled(vars(args), {"results": "made"}, manifest="data/x.json", out="x")
     assert found == {"manifest": Path("made/data/x.json"), "root": Path("raw"), "out": Path("own")}
 

@@ -198,7 +198,7 @@ def test_an_ipc_that_is_no_number_is_refused(ipc, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
         main(lambda: asked.run(["--dataset", "cifar10", f"--ipc={ipc}"]))
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert capsys.readouterr().err == f"error: --ipc {ipc}: expected a whole number of images per class, 1 or more\n"
 
 

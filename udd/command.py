@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import MethodType
 from typing import NoReturn
 
-from udd.errors import Busy, Stopped, UserError
+from udd.errors import Busy, Stopped, UsageError, UserError
 from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 def main(run: Callable[[], None]) -> None:
     """Run a verb. Exit code 1 with one line on stderr for a user's error, a full disk or GPU, 75 when stopped at a checkpoint.
 
-    Bad usage is 2 (Parser).
+    Bad usage is 2 (Parser, UsageError).
     """
     try:
         run()
@@ -35,6 +36,8 @@ def main(run: Callable[[], None]) -> None:
         if not queue_again():
             fail(busy)
         end(str(busy), True)
+    except UsageError as error:
+        fail(error, status=2)
     except (UserError, OSError) as error:
         fail(error)
     except RuntimeError as error:
@@ -50,10 +53,10 @@ def end(message: str, queued: bool) -> NoReturn:
     sys.exit(STOPPED)
 
 
-def fail(error: Exception, what: str = "") -> NoReturn:
+def fail(error: Exception, what: str = "", status: int = 1) -> NoReturn:
     """Exit with one line for the user."""
     print(f"error: {what}{one_line(error)}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(status)
 
 
 def one_line(error: Exception | str) -> str:
@@ -65,6 +68,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+    parser.error = MethodType(Parser.error, parser)  # type: ignore  # of one that is argparse's: coresets', where an edit makes released sets look old
 
 
 def add_pixels(made: Parser) -> None:

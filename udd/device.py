@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.files import lock
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def setup(name: str = "auto", threads: int = 0) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
+        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: this machine has no usable CUDA device; use --device cpu")
     return choose(device) if device.type == "cuda" else device

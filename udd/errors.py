@@ -5,6 +5,10 @@ class UserError(Exception):
     """Something the user can mend: one line that names the file or key, what was found, what was expected, what to do."""
 
 
+class UsageError(UserError):
+    """The command line asks for what there is not; exit status 2."""
+
+
 class Busy(UserError):
     """Another process is at the same output; once it has ended this one can go on."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from udd.command import Parser, add_pixels, pixels_asked
 from udd.data import Dataset
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
 from udd.synthetic.formats.content import Normalisation
 from udd.synthetic.formats.statistics import CONVENTIONS, statistics
@@ -49,7 +49,7 @@ def convention(word: str) -> str | list[float]:
 
 
 def normalisation(args: Any, dataset: str, shape: Sequence[int]) -> Normalisation | None:
-    """How the options say that images [K, H, W] are normalised. Raises UserError where numbers are not two for each channel."""
+    """How the options say that images [K, H, W] are normalised. Raises UsageError where numbers are not two for each channel."""
     words, channels = args.normalised, shape[0]
     if args.zca:
         return whitening.read(args.zca, math.prod(shape))
@@ -61,7 +61,7 @@ def normalisation(args: Any, dataset: str, shape: Sequence[int]) -> Normalisatio
         return statistics(words[0], dataset)
     given = [each for each in words if not isinstance(each, str)]
     if len(given) != 2 or any(len(each) != channels for each in given) or min(given[1]) <= 0:
-        raise UserError(
+        raise UsageError(
             f"--normalised: expected {channels} means and as many deviations above 0, as {','.join(['.5'] * channels)} {','.join(['.25'] * channels)}"
         )
     return given[0], given[1]
@@ -83,7 +83,7 @@ def as_ours(args: Any, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSe
     early = {path: load(path) for path in ours}  # a wrong file is told before data are read
     for path in paths:
         if path not in early and not args.format:
-            raise UserError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
+            raise UsageError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
     data = udd.dataset(args.dataset, root=args.root, **pixels_asked(args))

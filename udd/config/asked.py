@@ -11,7 +11,7 @@ from udd.command import Parser
 from udd.config.params import load
 from udd.config.plan import FULL, Cell, Params, all_cells, method, set_config
 from udd.config.reading import decoded
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 
 
 class Asked(NamedTuple):
@@ -25,11 +25,12 @@ class Asked(NamedTuple):
     seed: int = 0
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     """Add the options that name a configuration: as the workflow does (--config), or by hand (--params and a cell's coordinates)."""
-    parser.add_argument("--config", help="resolved configuration, as JSON or a JSON file; replaces the options below")
+    one = parser.add_mutually_exclusive_group(required=needed)
+    one.add_argument("--config", help="resolved configuration, as JSON or a JSON file; replaces the options below")
+    one.add_argument("--dataset", help="a data set's name in params.yaml")
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    parser.add_argument("--dataset")
     parser.add_argument("--ipc", default="1")
     parser.add_argument("--variant", default="udd")
     parser.add_argument("--seed", type=int, default=0, help="distillation seed")
@@ -52,15 +53,15 @@ def read_config(given: str | None) -> dict[str, Any] | None:
 
 
 def named_cell(params: Params, wanted: Asked) -> Cell:
-    """The cell that --dataset, --ipc and --variant name. Raises UserError if params.yaml does not have it."""
+    """The cell that --dataset, --ipc and --variant name. Raises UsageError if params.yaml does not have it."""
     for option, name, known in (("dataset", wanted.dataset, params["datasets"]), ("variant", wanted.variant, params["variants"])):
         if name not in known:
-            raise UserError(f"--{option} {name}: not in params.yaml; expected one of {', '.join(known)}")
+            raise UsageError(f"--{option} {name}: not in params.yaml; expected one of {', '.join(known)}")
     dataset = str(wanted.dataset)
     if method(params, wanted.variant) == "full":
         return Cell(dataset, FULL, wanted.variant)
     if not wanted.ipc.isdecimal() or int(wanted.ipc) < 1:
-        raise UserError(f"--ipc {wanted.ipc}: expected a whole number of images per class, 1 or more")
+        raise UsageError(f"--ipc {wanted.ipc}: expected a whole number of images per class, 1 or more")
     return Cell(dataset, int(wanted.ipc), wanted.variant)
 
 
@@ -76,14 +77,14 @@ def set_config_of(wanted: Asked) -> dict[str, Any]:
 def parser() -> Parser:
     """The command line of `udd plan`."""
     made = Parser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
-    add_config(made)
+    add_config(made, needed=False)
     return made
 
 
 def run(argv: list[str] | None = None) -> None:
     """Print a cell's resolved configuration, or the list of all cells."""
     wanted = asked(vars(parser().parse_args(argv)))
-    if wanted.dataset:
+    if wanted.dataset or wanted.config:
         print(json.dumps(set_config_of(wanted), indent=1, sort_keys=True))
     else:
         print("\n".join(cell.folder for cell in all_cells(load(wanted.params))))

@@ -9,7 +9,7 @@ from typing import Any
 from udd.command import Parser, add_common
 from udd.config.asked import add_config
 from udd.config.plan import Params, data_root
-from udd.errors import UserError
+from udd.errors import UsageError
 
 Files = dict[str, Any]  # name of an option -> Path
 
@@ -25,10 +25,10 @@ def parser(verb: str, about: str, files: Mapping[str, str]) -> Parser:
 
 
 def need(options: Mapping[str, Any], *names: str) -> Files:
-    """These of the options. Raises UserError if one was left out: a configuration does not say where files lie."""
+    """These of the options. Raises UsageError if one was left out: a configuration does not say where files lie."""
     for name in names:
         if options[name] is None:
-            raise UserError(f"--{name}: missing; it is needed beside --config")
+            raise UsageError(f"--{name}: missing; it is needed beside --config")
     return {name: options[name] for name in names}
 
 

@@ -20,7 +20,7 @@ from udd.costs.sizes import sizes
 from udd.costs.steps import Step
 from udd.costs.workload import jobs
 from udd.device import setup
-from udd.errors import UserError
+from udd.errors import UsageError
 
 MANY = 64  # images: the batch for which speeds are printed
 NOTES = """Jobs one after another; what exists already is counted too. Memory: tensors that live at a time; what libraries and the allocator
@@ -30,11 +30,11 @@ UNCOMPILED = "Some jobs will compile their steps; the times are of steps that ar
 
 
 def asked(params: Params, table: str | None) -> Params:
-    """The parameters of one table, or all. Raises UserError if there is no such table."""
+    """The parameters of one table, or all. Raises UsageError if there is no such table."""
     if table is None:
         return params
     if table not in params["tables"]:
-        raise UserError(f"--table {table}: not in params.yaml; expected one of {', '.join(params['tables'])}")
+        raise UsageError(f"--table {table}: not in params.yaml; expected one of {', '.join(params['tables'])}")
     return only(params, table)
 
 

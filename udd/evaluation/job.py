@@ -16,7 +16,7 @@ from udd.config.asked import Asked, add_config, asked, named_cell, read_config
 from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.evaluation.accuracy import Config, Rounding, Work, evaluate, trained, training_set
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
@@ -58,7 +58,7 @@ def config_of(wanted: Asked, protocol: str, architecture: str, networks: list[in
         return {key: value for key, value in config.items() if key != "networks"}, networks or config.get("networks", [0])
     params = load_params(wanted.params)
     if protocol not in params["protocols"]:
-        raise UserError(f"--protocol {protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
+        raise UsageError(f"--protocol {protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
     cell = named_cell(params, wanted)
     return plan.evaluation_config(params, plan.Record(cell, wanted.seed, protocol, architecture)), networks or [0]
 

@@ -1,0 +1,55 @@
+"""The command line: bad usage is one line and exit status 2, whatever the verb; what failed is one line and 1."""
+
+import pytest
+
+from udd.__main__ import VERBS, run
+
+ASKING = ("distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
+CELL = ["--dataset", "digits", "--manifest", "m", "--root", ".", "--out", "o"]
+
+
+def refused(capsys, *words: str) -> tuple[int, str]:
+    """The exit status of a command line that is refused, and what it says."""
+    with pytest.raises(SystemExit) as error:
+        run(list(words))
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1, said
+    assert isinstance(error.value.code, int)
+    return error.value.code, said
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_option_that_is_not_there(capsys, verb):
+    code, said = refused(capsys, verb, "--nonsense")
+    assert code == 2 and f"udd {verb} --help" in said
+
+
+@pytest.mark.parametrize("verb", ASKING)
+def test_no_data_set_is_named(capsys, verb):
+    code, said = refused(capsys, verb)
+    assert code == 2 and "required" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cache", "--dataset", "digit"),
+        ("distill", *CELL, "--variant", "uddd"),
+        ("distill", *CELL, "--ipc", "ten"),
+        ("coresets", *CELL, "--variant", "random", "--device", "gpu"),
+        ("distill", "--config", "{}", "--dataset", "digits"),
+        ("evaluate", *CELL, "--protocol", "idcc"),
+        ("estimate", "--table", "mian"),
+        ("evaluate", "a.pt", "--dataset", "digits"),
+        ("plan", "--dataset", "digit"),
+        ("nonsense",),
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_is_not_there(capsys, words):
+    assert refused(capsys, *words)[0] == 2
+
+
+@pytest.mark.parametrize("words", [("show", "no.safetensors"), ("plan", "--params", "no.yaml"), ("plan", "--config", "{")], ids=" ".join)
+def test_what_fails_is_1(capsys, words):
+    assert refused(capsys, *words)[0] == 1
