@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MethodType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from udd.errors import Busy, Stopped, UsageError, UserError
 from udd.slurm import queue_again
@@ -77,6 +77,6 @@ def add_pixels(made: Parser) -> None:
     made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range")
 
 
-def pixels_asked(args: argparse.Namespace) -> dict[str, int]:
-    """What these options say, as keys of `udd.dataset`."""
-    return {key: value for key in ("size", "depth") if (value := getattr(args, key)) is not None}
+def pixels_asked(options: Mapping[str, Any]) -> dict[str, int]:
+    """What these options say, among others, as keys of `udd.dataset`."""
+    return {key: options[key] for key in ("size", "depth") if options[key] is not None}

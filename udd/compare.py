@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from udd.command import Parser
-from udd.foreign import add_format, as_ours
-from udd.judge import add_protocol, difference
+from udd.foreign import add_format, as_ours, said
+from udd.judge import add_protocol, difference, protocol
 from udd.reports.statistics import summary
 
 
@@ -25,8 +25,8 @@ def parser() -> Parser:
 def run(argv: list[str] | None = None) -> None:
     """Compare two sets."""
     args = parser().parse_args(argv)
-    data, sets = as_ours(args, [args.a, args.b])
-    found = difference(args, data, sets)
+    data, sets = as_ours(said(vars(args)), [args.a, args.b])
+    found = difference(protocol(vars(args)), data, sets)
     if args.json:
         print(json.dumps(found))
         return

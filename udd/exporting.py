@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,9 +25,9 @@ def parser() -> Parser:
     return made
 
 
-def wanted(args: argparse.Namespace, metadata: dict, shape: Sequence[int]) -> Wanted:
-    """The set's data set, as its metadata says, and the normalisation that the options ask for."""
-    by = normalisation(args, metadata["dataset"], shape)
+def wanted(normalised: Sequence[str | list[float]] | None, zca: Path | None, metadata: dict, shape: Sequence[int]) -> Wanted:
+    """The set's data set, as its metadata says, and the normalisation that --normalised or --zca asks for."""
+    by = normalisation(normalised, zca, metadata["dataset"], shape)
     return Wanted(metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by)
 
 
@@ -36,5 +35,5 @@ def run(argv: list[str] | None = None) -> None:
     """Export one set."""
     args = parser().parse_args(argv)
     made = load(args.set)
-    count = exported(made, args.out, args.format, wanted(args, made.metadata, made.images.shape[1:]))
+    count = exported(made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:]))
     print(f"{args.out}: {count} images")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from udd.command import Parser, add_pixels, pixels_asked
 from udd.data import Dataset
@@ -15,6 +15,25 @@ from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
 from udd.synthetic.formats.content import Normalisation
 from udd.synthetic.formats.statistics import CONVENTIONS, statistics
 from udd.synthetic.sets import SyntheticSet, load
+
+
+class Said(NamedTuple):
+    """What the options of `add_format` say of a file."""
+
+    dataset: str
+    root: str
+    pixels: dict[str, int]
+    format: str | None
+    factor: int | None
+    normalised: Sequence[str | list[float]] | None
+    zca: Path | None
+    anyway: bool
+
+
+def said(options: Mapping[str, Any]) -> Said:
+    """What the options of `add_format` say, among others."""
+    named = {name: options[name] for name in Said._fields if name != "pixels"}
+    return Said(pixels=pixels_asked(options), **named)
 
 
 def add_format(made: Parser, needed: bool = False) -> None:
@@ -48,11 +67,11 @@ def convention(word: str) -> str | list[float]:
         raise ArgumentTypeError(f"found {word}, expected {', '.join(CONVENTIONS)}, none, or numbers with commas") from None
 
 
-def normalisation(args: Any, dataset: str, shape: Sequence[int]) -> Normalisation | None:
-    """How the options say that images [K, H, W] are normalised. Raises UsageError where numbers are not two for each channel."""
-    words, channels = args.normalised, shape[0]
-    if args.zca:
-        return whitening.read(args.zca, math.prod(shape))
+def normalisation(words: Sequence[str | list[float]] | None, zca: Path | None, dataset: str, shape: Sequence[int]) -> Normalisation | None:
+    """How --normalised and --zca say that images [K, H, W] are normalised. Raises UsageError where numbers are not two for each channel."""
+    channels = shape[0]
+    if zca:
+        return whitening.read(zca, math.prod(shape))
     if not words:
         return None
     if words[0] == "none":
@@ -67,27 +86,27 @@ def normalisation(args: Any, dataset: str, shape: Sequence[int]) -> Normalisatio
     return given[0], given[1]
 
 
-def wanted(args: Any, data: Dataset) -> Wanted:
+def wanted(of: Said, data: Dataset) -> Wanted:
     """What a file should be, as the options and the data set say."""
     shape = tuple(data.train_images.shape[1:])
-    factor = args.factor or (FACTOR.get(args.format, 1) if args.format else 1)
-    by = normalisation(args, data.name, shape)
+    factor = of.factor or (FACTOR.get(of.format, 1) if of.format else 1)
+    by = normalisation(of.normalised, of.zca, data.name, shape)
     return Wanted(data.name, list(data.classes), shape, list(data.mean), list(data.std), factor, by)
 
 
-def as_ours(args: Any, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
+def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
     """The data set that the options name, and sets of it. Raises UserError for what is missing, or of another data set."""
     import udd
 
     ours = [path for path in paths if path.suffix == ".safetensors"]
     early = {path: load(path) for path in ours}  # a wrong file is told before data are read
     for path in paths:
-        if path not in early and not args.format:
+        if path not in early and not of.format:
             raise UsageError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-    data = udd.dataset(args.dataset, root=args.root, **pixels_asked(args))
-    sets = [early[path] if path in early else imported(path, args.format, wanted(args, data), args.anyway) for path in paths]
+    data = udd.dataset(of.dataset, root=of.root, **of.pixels)
+    sets = [early[path] if path in early else imported(path, str(of.format), wanted(of, data), of.anyway) for path in paths]
     for path, made in zip(paths, sets, strict=True):
         if list(made.metadata["classes"]) != list(data.classes) or made.images.shape[1:] != data.train_images.shape[1:]:
             found = f"{len(made.metadata['classes'])} classes, images {list(made.images.shape[1:])}"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from udd.command import Parser
-from udd.foreign import add_format, as_ours
+from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
 
 
@@ -25,7 +25,7 @@ def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
     out = args.out or args.file.with_suffix(".safetensors")
-    _, (made,) = as_ours(args, [args.file])
+    _, (made,) = as_ours(said(vars(args)), [args.file])
     made.save(out)
     labels = "soft labels" if made.labels.ndim > 1 else "hard labels"
     print(json.dumps({"set": str(out)} | made.metadata) if args.json else f"{out}: {len(made.images)} images, {labels}, {len(made.windows)} windows")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from udd.command import Parser
 from udd.errors import UserError
 from udd.files import write_json
-from udd.foreign import add_format, as_ours
+from udd.foreign import add_format, as_ours, said
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import interval, paired
 
@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from udd.data import Dataset
     from udd.interface import Accuracy
     from udd.synthetic.sets import SyntheticSet
+
+
+class Protocol(NamedTuple):
+    """What the options of `add_protocol` say of an evaluation."""
+
+    networks: int
+    architecture: str
+    epochs: int
+    width: int
+    device: str
+    threads: int
+
+
+def protocol(options: Mapping[str, Any]) -> Protocol:
+    """What the options of `add_protocol` say, among others."""
+    return Protocol(**{name: options[name] for name in Protocol._fields})
 
 
 def add_protocol(made: Parser) -> None:
@@ -48,12 +64,12 @@ def parser() -> Parser:
     return made
 
 
-def measured(args: Any, made: SyntheticSet, data: Dataset, **keys: Any) -> Accuracy:
-    """The accuracy of a set as the command line asks."""
+def measured(by: Protocol, made: SyntheticSet, data: Dataset, **keys: Any) -> Accuracy:
+    """The accuracy of a set. keys: of params.yaml's section `evaluate`."""
     import udd
 
-    given = {"epochs": args.epochs, "width": args.width, "checkups": 4 if getattr(args, "as_published", False) else 1} | keys
-    return udd.evaluate(made, data, args.networks, args.architecture, args.device, args.threads, **given)
+    given = {"epochs": by.epochs, "width": by.width, "checkups": 1} | keys
+    return udd.evaluate(made, data, by.networks, by.architecture, by.device, by.threads, **given)
 
 
 def row(name: str, images: int, found: Accuracy) -> dict[str, Any]:
@@ -64,20 +80,25 @@ def row(name: str, images: int, found: Accuracy) -> dict[str, Any]:
     return about | {"accuracy": found.mean, "std": found.std, "interval": bounds, "best": best, "values": found.values, "by_class": found.by_class}
 
 
-def rows(args: Any, made: SyntheticSet, data: Dataset) -> list[dict[str, Any]]:
-    """The set, and random images: as many as are stored, and as many as networks see."""
-    import udd
+def of_set(by: Protocol, name: str, made: SyntheticSet, data: Dataset, learned: bool, **keys: Any) -> dict[str, Any]:
+    """The set's line. learned: train with the rate that was learned with the set. Raises UserError if it holds none."""
     from udd.synthetic.decoding import every
 
-    if args.learned_rate and made.metadata.get("rate") is None:
-        raise UserError(f"--learned-rate: {args.file} holds none")
-    keys, seen, classes = ({"rate": "own"} if args.learned_rate else {}), len(every(made)[0]), len(data.classes)
-    found = [row(f"{args.file.name}{' (soft labels)' if made.labels.ndim > 1 else ''}", seen, measured(args, made, data, **keys))]
-    each = sorted({max(1, round(count / classes)) for count in (len(made.images), seen)})
-    for ipc in each if not args.alone else ():
+    if learned and made.metadata.get("rate") is None:
+        raise UserError(f"--learned-rate: {name} holds none")
+    keys |= {"rate": "own"} if learned else {}
+    return row(f"{name}{' (soft labels)' if made.labels.ndim > 1 else ''}", len(every(made)[0]), measured(by, made, data, **keys))
+
+
+def of_random(by: Protocol, data: Dataset, counts: Sequence[int], **keys: Any) -> list[dict[str, Any]]:
+    """Lines of random real images, about as many as each of `counts`."""
+    import udd
+
+    found, classes = [], len(data.classes)
+    for ipc in sorted({max(1, round(count / classes)) for count in counts}):
         drawn = udd.distill(data, "random", ipc, smaller_classes=True)
         name = f"random, {ipc} a class" if len(drawn.images) == ipc * classes else f"random, {ipc} a class where it has so many"
-        found.append(row(name, len(drawn.images), measured(args, drawn, data)))
+        found.append(row(name, len(drawn.images), measured(by, drawn, data, **keys)))
     return found
 
 
@@ -102,17 +123,20 @@ def run(argv: list[str]) -> None:
 
         return cell(argv)
     args = parser().parse_args(argv)
-    data, (made,) = as_ours(args, [args.file])
-    found = rows(args, made, data)
+    data, (made,) = as_ours(said(vars(args)), [args.file])
+    by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
+    found = [of_set(by, args.file.name, made, data, args.learned_rate, **keys)]
+    if not args.alone:  # as many as are stored, and as many as networks see
+        found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
     result = {"dataset": data.name, "architecture": args.architecture, "epochs": args.epochs, "width": args.width, "rows": found}
     if args.out:
         write_json(args.out, result)
     print(json.dumps(result) if args.json else table(found, args.as_published))
 
 
-def difference(args: Any, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:
+def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:
     """The paired difference of two sets over the same networks."""
-    ours, theirs = (measured(args, made, data) for made in sets)
+    ours, theirs = (measured(by, made, data) for made in sets)
     found = paired({(0, i): value for i, value in enumerate(ours.values)}, {(0, i): value for i, value in enumerate(theirs.values)})
     assert found is not None
     return {"a": ours.values, "b": theirs.values} | found._asdict()

@@ -83,7 +83,7 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     import udd
 
-    data = udd.dataset(args.source, root=args.root, **pixels_asked(args))
+    data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
     chosen = given(args.method, dict(args.set))
     print(
@@ -91,7 +91,9 @@ def run(argv: list[str]) -> None:
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
     if args.minutes:
-        chosen = budgeted(args, data, out.with_suffix(".schedule.json"))
+        wanted = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
+        wanted |= pixels_asked(vars(args))
+        chosen = budgeted(wanted, data, out.with_suffix(".schedule.json"), **at)
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
     made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
     made.save(out)
@@ -110,18 +112,16 @@ def run(argv: list[str]) -> None:
     print(json.dumps(result) if args.json else said(result))
 
 
-def budgeted(args: argparse.Namespace, data: Any, kept: Path) -> dict[str, Any]:
+def budgeted(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: int) -> dict[str, Any]:
     """The keys of a schedule of so many minutes: those that the file beside the set keeps of the same request, so that a run that was cut goes on;
     else by a trial."""
     import udd
 
-    asked = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
-    asked |= pixels_asked(args)
     found = read_json(kept) if kept.exists() else {}
     if isinstance(found, dict) and found.get("asked") == asked:
         print(f"{kept}: the schedule that was found before; delete it for a new trial", file=sys.stderr)
         return found["keys"]
-    chosen = udd.budget(data, args.method, args.ipc, args.minutes, args.device, args.threads, **dict(args.set))
+    chosen = udd.budget(data, asked["method"], asked["ipc"], asked["minutes"], device, threads, **asked["set"])
     write_json(kept, {"asked": asked, "keys": chosen})
     print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
     return chosen
