@@ -1,5 +1,6 @@
 """params.yaml: read, laid over, and refused in one line that names the key."""
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -80,6 +81,27 @@ def test_every_key_is_explained():
             assert "$ref" in value or len(value.get("description", "")) > 3, key
     for name in sections.names():
         assert all(len(about["description"]) > 3 for about in sections.section(name)["properties"].values())
+
+
+SYMBOLS = {  # section: key: the symbol of its paper
+    "distill": {"net_lr": "eta", "cutmix_beta": "beta"},
+    "udd": {"scales": "N", "selected": "P", "jitter_copies": "M", "jitter_sigma": "sigma", "cfc_temperature": "tau", "cfc_average": "alpha"},
+    "idc": {"cfc_temperature": "tau", "cfc_average": "alpha"},
+    "utilization": {"intervals": "D"},
+    "evaluate": {"cutmix_beta": "beta"},
+    "dd": {"rate": "eta"},
+    "mtt": {"steps": "N", "expert_ages": "M", "last_start": "T+", "rate": "alpha"},
+    "cafe": {"settled": "lambda_1", "moved": "lambda_2"},
+    "kip": {"ridge": "lambda"},
+    "ncfm": {"frequencies": "T"},
+}
+
+
+@pytest.mark.parametrize("name", SYMBOLS)
+def test_a_description_names_the_papers_symbol(name):
+    about = sections.section(name)["properties"]
+    for key, symbol in SYMBOLS[name].items():
+        assert symbol in re.findall(r"[A-Za-z_]+\d*\+?", about[key]["description"]), key
 
 
 def test_params_yaml_spells_the_defaults_of_the_schema():
