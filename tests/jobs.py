@@ -14,7 +14,7 @@ from tiny import config
 
 from udd.command import main
 from udd.errors import Stopped
-from udd.runs import cache, job
+from udd.runs import cache, distilling
 from udd.synthetic import sets as synthetic
 
 Config = dict[str, Any]
@@ -35,7 +35,7 @@ class Bench:
     def distil(self, config: Config, out: str, *more: str | Path) -> None:
         """Make OUT.safetensors and its curve."""
         place = ["--out", str(self.folder / f"{out}.safetensors"), "--checkpoints", str(self.folder / "checkpoints" / out)]
-        job.run([*self.options(config), *place, *map(str, more)])
+        distilling.run([*self.options(config), *place, *map(str, more)])
 
     def stop(self, config: Config, out: str, *more: str | Path) -> None:
         """The same, ended after one step at a checkpoint."""
@@ -70,7 +70,7 @@ def in_order(folder: Path) -> list[str]:
 def refusal(arguments: list[str], capsys, status: int = 1) -> str:
     """The one line on which the command ends."""
     with pytest.raises(SystemExit) as ended:
-        main(lambda: job.run(arguments))
+        main(lambda: distilling.run(arguments))
     assert ended.value.code == status
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1, error
@@ -79,4 +79,4 @@ def refusal(arguments: list[str], capsys, status: int = 1) -> str:
 
 def stopped_once(arguments: list[str]) -> None:
     with pytest.raises(Stopped):
-        job.run([*arguments, "--time-limit", "0"])
+        distilling.run([*arguments, "--time-limit", "0"])

@@ -29,7 +29,7 @@ def cache(config: dict[str, Any], data: Dataset) -> Path:
     return folder
 
 
-class Run(loop.Run):
+class Run(loop.Distillation):
     """A run in this process, step by step (`advance`), without files."""
 
     def __init__(self, config: dict[str, Any], data: Dataset, path: Path = Path("no checkpoint")):

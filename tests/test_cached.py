@@ -155,7 +155,7 @@ def test_a_step_towards_a_given_target_is_the_step_towards_the_real_batch():
     assert not torch.allclose(wrong.gradient, expected.gradient, rtol=0.1)
 
 
-class Cached(loop.Run):
+class Cached(loop.Distillation):
     """A run that meets a cache, step by step, without files of its own."""
 
     def __init__(self, found: dict[str, Any], data: Any, folder: Path):
@@ -265,7 +265,7 @@ def test_half_precision_does_not_show_beside_the_choice_of_the_batch(tmp_path):
     assert (rounded - exact).norm() < 0.01 * (other - exact).norm()
 
 
-def step_towards(run: loop.Run, draws: augment.Draws, target: Target) -> Tensor:
+def step_towards(run: loop.Distillation, draws: augment.Draws, target: Target) -> Tensor:
     """The gradient on the pixels of the run's images towards a target."""
     own = run.config["udd"]
     among = candidates(run.state.images, own)

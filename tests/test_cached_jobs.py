@@ -21,7 +21,7 @@ from udd.command import main
 from udd.config.caches import cache_name
 from udd.errors import Stopped, UserError
 from udd.files import lock
-from udd.runs import cache, job
+from udd.runs import cache, distilling
 
 CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_spacing": 1, "cache_draws": 2, "cache_seed": 0}
 CONFIG = config(**CACHE)
@@ -180,7 +180,7 @@ def test_a_network_that_another_run_is_at_is_left_to_it(bench, copied, monkeypat
 
 
 def test_a_cache_of_other_data_is_refused(bench, copied, capsys, monkeypatch):
-    monkeypatch.setattr("udd.runs.job.inputs_digest", lambda _: "of other images")
+    monkeypatch.setattr("udd.runs.distilling.inputs_digest", lambda _: "of other images")
     assert f"{copied}/network0.safetensors: made of other data; give another folder, or delete it" in refusal(bench, capsys, "--cache", copied)
 
 
@@ -227,7 +227,7 @@ def test_by_hand_a_cache_lies_where_distill_looks_for_it(tmp_path):
     given = [*place, "--manifest", str(manifest), "--root", str(tmp_path), "--device", "cpu"]
     cache.run([*given, "--record", str(tmp_path / "record.json")])
     assert json.loads((tmp_path / "record.json").read_text())["members"] == [0, 1]
-    job.run(given)
+    distilling.run(given)
     assert (tmp_path / "results/synthetic/tiny/ipc1/udd/seed0.safetensors").exists()
     assert len(list((tmp_path / "results/cache/tiny").glob("*/network*.safetensors"))) == 2
 

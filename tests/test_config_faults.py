@@ -16,7 +16,7 @@ from udd.config import plan
 from udd.config.params import check, load, overlay
 from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
-from udd.runs.job import run
+from udd.runs.distilling import run
 
 REPEATED = {
     "a data set": ("datasets:\n  digits: {kind: digits}\n  digits: {kind: digits, size: 32}\n", "datasets.digits: declared twice, in lines 2 and 3"),

@@ -11,7 +11,7 @@ from udd import data
 from udd.config import plan
 from udd.config.params import check
 from udd.errors import UserError
-from udd.runs.request import check_data
+from udd.runs.task import check_data
 
 
 @pytest.mark.parametrize("written", ["~/raw", "$HOME/raw", "${HOME}/raw"])

@@ -67,7 +67,7 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
         data, images = data_elsewhere(), torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
         index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
         at = trajectory.start(data, made["distill"], 0, chunk)
-        run = object.__new__(loop.Run)
+        run = object.__new__(loop.Distillation)
         run.method, run.config, run.data, run.options, run.trajectory, run.index = (
             methods.module(made["method"]),
             made,

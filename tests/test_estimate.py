@@ -171,7 +171,7 @@ def test_a_cache_and_what_meets_it_take_the_operations_that_are_foretold(tmp_pat
         fill(tmp_path, made, data, [0], "")
     (job,) = workload.cache(made, small, CPU)
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)
-    run = loop.Run(made, data, tmp_path / "none", tmp_path, "")
+    run = loop.Distillation(made, data, tmp_path / "none", tmp_path, "")
     with FlopCounterMode(display=False) as counter:
         for _ in range(run.total):
             run.advance(False)

@@ -8,7 +8,7 @@ import torch
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
-from udd.evaluation import job as evaluation_job
+from udd.evaluation import records as evaluation_records
 from udd.evaluation.views import every
 from udd.synthetic.sets import SyntheticSet, save
 
@@ -58,14 +58,14 @@ def command(config: dict, path, out) -> list[str]:
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command on a set (None: without one) and return the record."""
-    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
+    monkeypatch.setattr(evaluation_records, "load", lambda manifest, root: dataset())
 
     def call(config: dict, made: SyntheticSet | None = None, networks: tuple[int, ...] = (0,)) -> dict:
         path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
         if made:
             save(path, made)
         (tmp_path / "m").write_text("a manifest")
-        evaluation_job.run(command(config | {"networks": networks}, path if made else None, out))
+        evaluation_records.run(command(config | {"networks": networks}, path if made else None, out))
         found = json.loads(out.read_text())
         return found | found["networks"].get("0", {})
 
@@ -120,20 +120,20 @@ def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depe
 
 def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
     run(SHORT, a_set())
-    real, out, part = evaluation_job.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
+    real, out, part = evaluation_records.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
 
     def failing(config, *rest):
         if config["network"] == 1:
             raise UserError("training: the loss is not finite")
         return real(config, *rest)
 
-    monkeypatch.setattr(evaluation_job, "evaluate", failing)
+    monkeypatch.setattr(evaluation_records, "evaluate", failing)
     with pytest.raises(UserError, match="not finite"):
         run(SHORT, a_set(), (0, 1, 2))
     assert list(json.loads(out.read_text())["networks"]) == ["0"]
     done = json.loads(part.read_text())["networks"]
     out.unlink()  # as Snakemake does
-    monkeypatch.setattr(evaluation_job, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
+    monkeypatch.setattr(evaluation_records, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
     networks = run(SHORT, a_set(), (0, 1, 2))["networks"]
     assert list(done) == ["0", "2"] and {seed: networks[seed] for seed in done} == done and networks.keys() == {"0", "1", "2"}
     assert not part.exists()
@@ -158,7 +158,7 @@ def test_networks_of_anything_else_are_not_kept(run, tmp_path, harm):
     run(SHORT, a_set())
     HARMS[harm](tmp_path)
     argv = command(SHORT | {"networks": [1]}, tmp_path / "set.safetensors", tmp_path / "record.json")
-    evaluation_job.run(argv)
+    evaluation_records.run(argv)
     assert list(json.loads((tmp_path / "record.json").read_text())["networks"]) == ["1"]
 
 
@@ -246,16 +246,16 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(RECORD, path, out)
     with pytest.raises(UserError, match="--config: found no architecture, evaluate, protocol, set; expected an evaluation's"):
-        evaluation_job.run([*argv, "--config", json.dumps(SET)])
+        evaluation_records.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
-        evaluation_job.run(argv)
+        evaluation_records.run(argv)
     save(path, a_set())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="not a whole synthetic set"):
-        evaluation_job.run(argv)
+        evaluation_records.run(argv)
     save(path, with_metadata(format=0))
     with pytest.raises(UserError, match="found a set of format 0, expected 2"):
-        evaluation_job.run(argv)
+        evaluation_records.run(argv)
     assert not out.exists()
 
 
@@ -266,16 +266,16 @@ def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
         seen.update(config | {"networks": networks})
         return {}
 
-    monkeypatch.setattr(evaluation_job, "record", record)
-    monkeypatch.setattr(evaluation_job, "load", lambda manifest, root: dataset())
+    monkeypatch.setattr(evaluation_records, "record", record)
+    monkeypatch.setattr(evaluation_records, "load", lambda manifest, root: dataset())
     (tmp_path / "m").write_text("")
     out = ["--manifest", str(tmp_path / "m"), "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
     cell = ["--dataset", "mnist", "--ipc", "10", "--variant", "udd", "--seed", "2"]
-    evaluation_job.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--networks", "3", *out])
+    evaluation_records.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--networks", "3", *out])
     assert (seen["architecture"], seen["protocol"], seen["networks"], seen["set"]["seed"]) == ("vgg11", "epochs300", [3], 2)
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
-        evaluation_job.run([*cell, "--protocol", "best", *out])
+        evaluation_records.run([*cell, "--protocol", "best", *out])
 
 
 def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, capsys):
@@ -289,8 +289,8 @@ def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, cap
         return network, generator
 
     monkeypatch.setattr(evaluate, "begin", begin)
-    monkeypatch.setattr(evaluation_job, "training_set", lambda *_: (evaluate.Work(images, labels, None, len(images)), {}))
+    monkeypatch.setattr(evaluation_records, "training_set", lambda *_: (evaluate.Work(images, labels, None, len(images)), {}))
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
-        evaluation_job.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
+        evaluation_records.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
     assert kept[-1]["networks"].keys() == {"7"}
     assert "network 7 epoch 8/8" in (said := capsys.readouterr().err) and "network 4" not in said

@@ -12,14 +12,14 @@ from tiny import ROOT, config
 
 from udd.errors import Stopped
 from udd.files import sha256
-from udd.runs import job, request
+from udd.runs import distilling, task
 from udd.synthetic import sets as synthetic
 
 CONFIG = config()
 
 
 def test_a_job_writes_set_and_curve_and_removes_its_checkpoint(argv, tmp_path, capsys):
-    job.run(argv(CONFIG, "set", "--checkpoint-seconds", "0"))
+    distilling.run(argv(CONFIG, "set", "--checkpoint-seconds", "0"))
     assert in_order(tmp_path) == ["checkpoints", "set.cost.json", "set.csv", "set.safetensors"]
     assert in_order(tmp_path / "checkpoints" / "set") == []
     lines = (tmp_path / "set.csv").read_text().splitlines()
@@ -42,12 +42,12 @@ def test_a_run_in_slices_took_what_all_of_them_took(argv, tmp_path, monkeypatch)
     monkeypatch.setattr("udd.runs.taken.peak", lambda: 9_000_000_000)
     monkeypatch.setattr(time, "monotonic", count(0, 10_000).__next__)  # a slow process, which is cut
     with pytest.raises(Stopped):
-        job.run(argv(CONFIG, "cut", "--time-limit", "0"))
+        distilling.run(argv(CONFIG, "cut", "--time-limit", "0"))
     monkeypatch.setattr("udd.runs.taken.peak", lambda: 1)
     monkeypatch.setattr(time, "monotonic", count(0, 1).__next__)
-    job.run(argv(CONFIG, "cut"))
+    distilling.run(argv(CONFIG, "cut"))
     monkeypatch.undo()
-    job.run(argv(CONFIG, "whole"))
+    distilling.run(argv(CONFIG, "whole"))
     took = json.loads((tmp_path / "cut.cost.json").read_text())
     assert took["peak_bytes"] == 9_000_000_000 and took["seconds"] > 10_000
     same_sets(tmp_path, "cut", "whole")
@@ -58,19 +58,19 @@ def test_a_checkpoint_is_of_one_configuration_one_code_and_one_data_set(made, tm
     changed.write_text(made[0].read_text() + " ")
 
     def path(asked: dict, manifest: Path = made[0]) -> Path:
-        return request.checkpoint_path(Path("folder"), asked, manifest)
+        return task.checkpoint_path(Path("folder"), asked, manifest)
 
     names = {*map(path, (one, config(image_lr=0.01), config(ipc=1), config(seed=1))), path(one, changed)}
     assert len(names) == 5
     assert path(one) == path(dict(reversed(one.items())))
-    monkeypatch.setattr("udd.runs.request.code_digest", lambda module: "another")
+    monkeypatch.setattr("udd.runs.task.code_digest", lambda module: "another")
     assert path(one) not in names
 
 
 def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):
-    job.run(argv(config(outer=3, image_lr_decay_at=[]), "long", "--snapshots", "1", "2"))
+    distilling.run(argv(config(outer=3, image_lr_decay_at=[]), "long", "--snapshots", "1", "2"))
     for outer in (1, 2):
-        job.run(argv(config(outer=outer, image_lr_decay_at=[]), "short"))
+        distilling.run(argv(config(outer=outer, image_lr_decay_at=[]), "short"))
         early, short = (synthetic.load(tmp_path / f"{name}.safetensors") for name in (f"long-outer{outer}", "short"))
         assert torch.equal(early.images, short.images)
         assert early.metadata["config"] == short.metadata["config"]
@@ -84,14 +84,14 @@ def test_by_hand_the_cell_is_named_and_paths_follow(made, tmp_path, monkeypatch,
     Path("small.yaml").write_text(json.dumps(small))
     Path("results/data").mkdir(parents=True)
     Path("results/data/tiny.json").write_text(made[0].read_text())
-    job.run(["--params", str(ROOT / "params.yaml"), "small.yaml", "--dataset", "tiny", "--ipc", "2", "--device", "cpu"])
+    distilling.run(["--params", str(ROOT / "params.yaml"), "small.yaml", "--dataset", "tiny", "--ipc", "2", "--device", "cpu"])
     stored = synthetic.load("results/synthetic/tiny/ipc2/udd/seed0.safetensors")
     assert stored.metadata["config"] == CONFIG
     assert Path("results/curves/tiny/ipc2/udd/seed0.csv").exists()
     capsys.readouterr()
     named = ["--params", str(ROOT / "params.yaml"), "small.yaml", "--dataset"]
-    assert "--dataset tin: not in params.yaml; expected one of mnist" in refusal([*named, "tin"], capsys)
-    assert "--variant ud: not in params.yaml" in refusal([*named, "tiny", "--variant", "ud"], capsys)
+    assert "--dataset tin: not in params.yaml; expected one of mnist" in refusal([*named, "tin"], capsys, 2)
+    assert "--variant ud: not in params.yaml" in refusal([*named, "tiny", "--variant", "ud"], capsys, 2)
     for ipc in ("0", "all", "1.5", "-1"):
-        assert f"--ipc {ipc}: expected a whole number" in refusal([*named, "tiny", f"--ipc={ipc}"], capsys)
+        assert f"--ipc {ipc}: expected a whole number" in refusal([*named, "tiny", f"--ipc={ipc}"], capsys, 2)
     assert "its method is full, which distils nothing" in refusal([*named, "tiny", "--variant", "full"], capsys)

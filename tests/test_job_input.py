@@ -9,7 +9,7 @@ from jobs import in_order, refusal
 from tiny import config
 
 from udd.files import lock
-from udd.runs import job, request
+from udd.runs import distilling, task
 
 CONFIG = config()
 
@@ -44,13 +44,13 @@ def test_paths_and_texts_that_are_not_what_they_should_be_are_refused(argv, made
     arguments = argv()
     del arguments[arguments.index("--manifest") : arguments.index("--manifest") + 2]
     assert "--manifest: missing; it is needed beside --config" in refusal(arguments, capsys, 2)
-    job.run(replaced("--config", str(tmp_path / "config.json")))
+    distilling.run(replaced("--config", str(tmp_path / "config.json")))
 
 
 def test_two_runs_on_one_output_are_one_too_many(argv, made, tmp_path, capsys):
-    with lock(request.checkpoint_path((tmp_path / "checkpoints" / "set"), CONFIG, made[0])):
+    with lock(task.checkpoint_path((tmp_path / "checkpoints" / "set"), CONFIG, made[0])):
         assert "another run is writing this output; wait for it or stop it first" in refusal(argv(), capsys)
-    job.run(argv())
+    distilling.run(argv())
 
 
 def test_an_output_that_cannot_be_written_is_one_line_and_costs_nothing_but_the_last_step(argv, tmp_path, capsys):

@@ -26,9 +26,9 @@ def distil_without_locks(folder: Path, options: list[str]) -> None:
         yield True
 
     files.try_lock = free
-    from udd.runs import job
+    from udd.runs import distilling
 
-    job.run(options)
+    distilling.run(options)
 
 
 def test_two_at_once_without_locks_make_the_set_that_one_makes(bench):

@@ -8,8 +8,7 @@ from tiny import config, dataset
 
 from udd.costs.memory import followed, peak, taken
 from udd.costs.steps import Model, Step
-from udd.runs import loop as running
-from udd.runs import memory
+from udd.runs import loop, memory
 
 CPU = torch.device("cpu")
 STEP = Step("synthetic", Model("convnet3", 8, 3, 16, 10), 32)
@@ -67,7 +66,7 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
     monkeypatch.setattr(memory, "SMALL", 0)
 
     def first_step() -> torch.Tensor:
-        run = running.Run(config(ipc=3, matched="all"), data, tmp_path / "checkpoint", None, "")
+        run = loop.Distillation(config(ipc=3, matched="all"), data, tmp_path / "checkpoint", None, "")
         run.step(False)
         return run.state.images
 
@@ -76,7 +75,7 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
     monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
     chunked, said = first_step(), capsys.readouterr().err
     assert "a class's 27 training images go 1 at a time, twice, which may still be too much" in said
-    start = running.Run(config(ipc=3), data, tmp_path / "checkpoint", None, "").state.images
+    start = loop.Distillation(config(ipc=3), data, tmp_path / "checkpoint", None, "").state.images
     assert not torch.equal(whole, start)
     torch.testing.assert_close(chunked - start, whole - start, rtol=0, atol=1e-3 * (whole - start).abs().max().item())
     monkeypatch.setattr(memory, "free_bytes", lambda device: None)
@@ -92,11 +91,11 @@ def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, mo
     for free in (None, 0):
         for resumed in (None, 0, 10**12):
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-            run = running.Run(made, data, path, None, "")
+            run = loop.Distillation(made, data, path, None, "")
             run.step(False)
             run.keep()
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=resumed: free)
-            again = running.Run(made, data, path, None, "")
+            again = loop.Distillation(made, data, path, None, "")
             assert again.trajectory.engine.chunk == run.trajectory.engine.chunk == (1 if free == 0 else None)
             again.step(False)
             found[free, resumed] = again.state.images

@@ -14,8 +14,8 @@ from udd.config import plan
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record
 from udd.errors import UserError
-from udd.evaluation.job import record
 from udd.evaluation.rates import rated
+from udd.evaluation.records import record
 from udd.synthetic.sets import SyntheticSet
 
 QUICK = {"width": 4, "epochs": 2, "checkups": 1}

@@ -86,11 +86,11 @@ def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(wor
     record = workspace.path / "results/accuracy/small/ipc1/udd/seed0/idc/convnet3.json"
     log = workspace.path / "results/logs/evaluate/small/ipc1/udd/seed0/idc/convnet3.log"
     target, first = str(record.relative_to(workspace.path)), json.loads(record.read_text())["networks"]
-    job = workspace.path / "udd/evaluation/job.py"
+    job = workspace.path / "udd/evaluation/records.py"
     whole = job.read_text()
     workspace.edit(seeds={"evaluate": [0, 1, 2]})
     failing = 'def evaluate(config, *rest):\n    if config["network"] == 2:\n        raise UserError("no third network")\n'
-    workspace.replace("udd/evaluation/job.py", "def record(", f"whole = evaluate\n\n\n{failing}    return whole(config, *rest)\n\n\ndef record(")
+    workspace.replace("udd/evaluation/records.py", "def record(", f"whole = evaluate\n\n\n{failing}    return whole(config, *rest)\n\n\ndef record(")
     assert "no third network" in workspace.run("snakemake", "--cores", "1", target, fails=True)
     assert not record.exists()  # or it would pass for finished
     job.write_text(whole)

@@ -35,7 +35,7 @@ from udd.networks.training import epochs, steps_an_epoch
 from udd.provenance import provenance
 from udd.reports.names import ARCHITECTURES
 from udd.runs.cache import needed
-from udd.runs.loop import Run, complete
+from udd.runs.loop import Distillation, complete
 from udd.runs.progress import write_curve
 from udd.runs.smaller import chosen, smaller, trimmed
 from udd.synthetic.sets import SyntheticSet, load
@@ -167,7 +167,7 @@ def distill(
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
     until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))
-    run = Run(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
+    run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
     complete(run, until=until)
     if curve:
         write_curve(Path(curve), run.columns, run.curve)

@@ -119,7 +119,7 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
 def run(argv: list[str]) -> None:
     """Judge the set that the command line names; with an option first, evaluate a cell of params.yaml."""
     if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
-        from udd.evaluation.job import run as cell
+        from udd.evaluation.records import run as cell
 
         return cell(argv)
     args = parser().parse_args(argv)

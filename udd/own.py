@@ -77,7 +77,7 @@ def pair(word: str) -> tuple[str, Any]:
 def run(argv: list[str]) -> None:
     """Distil what the command line names; with an option first, a cell of params.yaml."""
     if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
-        from udd.runs.job import run as cell
+        from udd.runs.distilling import run as cell
 
         return cell(argv)
     args = parser().parse_args(argv)

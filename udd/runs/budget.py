@@ -16,7 +16,7 @@ from udd.data import Dataset
 from udd.errors import UserError
 from udd.proxies import cached, caching
 from udd.runs.growth import Growth
-from udd.runs.loop import Run
+from udd.runs.loop import Distillation
 
 Config = dict[str, Any]
 SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
@@ -77,7 +77,7 @@ def trial(config: Config, data: Dataset, seconds: float) -> Trial:
             ages = min(AGES, config["distill"]["cache_ages"])
             config = config | {"distill": config["distill"] | {"cache_networks": 1, "cache_ages": ages, "cache_spacing": 1}}
             look, train = watched(Growth(cached.member_path(folder, 0), config, data, 0, ""))
-        run = Run(config, data, Path(place, "checkpoint"), folder, "")
+        run = Distillation(config, data, Path(place, "checkpoint"), folder, "")
         return Trial(paced(run, seconds), look, train)
 
 
@@ -97,7 +97,7 @@ def watched(growth: Growth) -> tuple[float, float]:
     return statistics.median(looks[1:] or looks), statistics.median(trainings[1:] or trainings)
 
 
-def paced(run: Run, seconds: float) -> float:
+def paced(run: Distillation, seconds: float) -> float:
     """The mean seconds of a step, after a few that load or compile what is loaded or compiled once."""
     device = run.mean.device
     for _ in range(WARM):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from udd.command import Parser, add_common
-from udd.config import files as places
+from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_config, cache_name, meets_cache, networks
 from udd.config.compare import difference
@@ -31,7 +31,7 @@ from udd.runs import taken
 from udd.runs.growth import Growth
 from udd.runs.loop import Alarm
 from udd.runs.progress import duration
-from udd.runs.request import check_data
+from udd.runs.task import check_data
 
 Config = dict[str, Any]
 MB = 1e6
@@ -148,7 +148,7 @@ def parser() -> Parser:
     return made
 
 
-def requested(options: dict[str, Any]) -> tuple[Config, places.Files]:
+def requested(options: dict[str, Any]) -> tuple[Config, paths.Files]:
     """The configuration of a set that meets the cache, and the files; those that the options leave out are where params.yaml puts them.
 
     Raises UserError if there is none."""
@@ -159,8 +159,8 @@ def requested(options: dict[str, Any]) -> tuple[Config, places.Files]:
         cell = named_cell(params, wanted)
         config = set_config(params, cell, wanted.seed)
         out = {"out": f"cache/{cache_name(config)}"} if "distill" in config else {}
-        files = options | places.filled(options, params, manifest=f"data/{cell.dataset}.json", **out)
-    found = places.need(files, "manifest", "root", "out")
+        files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", **out)
+    found = paths.need(files, "manifest", "root", "out")
     if not isinstance(config, dict) or "cache_ages" not in config.get("distill", {}) or ("method" in config and not meets_cache(config)):
         raise UserError("--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that meets such networks")
     return config, found

@@ -58,7 +58,7 @@ def diverged(network: torch.nn.Module) -> bool:
     return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
 
 
-class Run:
+class Distillation:
     """One set at its start, or where the checkpoint at `path` left it.
 
     cache: the folder of cached networks, if it meets these; inputs: the digest of the data that it is made of; made_of: what the checkpoint must be
@@ -86,7 +86,7 @@ class Run:
             print(said, file=sys.stderr)
         if path.exists():
             self.go_on()
-        self.pace = progress.Pace(self.done, self.total)
+        self.clock = progress.Clock(self.done, self.total)
 
     def go_on(self) -> None:
         """Take up what the checkpoint kept."""
@@ -170,10 +170,10 @@ class Run:
 
     def log(self, scalars: Scalars, outer: int) -> str:
         """Add a row to the curve, and say it."""
-        row = progress.curve_row(scalars, self.done, outer, self.pace.rate(self.done), self.seconds)
+        row = progress.curve_row(scalars, self.done, outer, self.clock.rate(self.done), self.seconds)
         self.columns = progress.columns(scalars)
         self.curve = torch.cat([self.curve, row.unsqueeze(0)]) if len(self.curve) else row.unsqueeze(0)
-        return progress.log_line(self.config["variant"], self.columns, row, self.total, self.pace.to_go(self.done))
+        return progress.log_line(self.config["variant"], self.columns, row, self.total, self.clock.to_go(self.done))
 
     def check_finite(self) -> None:
         """Raise UserError if the loss is not finite any more: at which iteration and class it first was not, and what is left."""
@@ -210,7 +210,12 @@ class Run:
 
 
 def complete(
-    run: Run, out: Path | None = None, until: float = math.inf, log_every: int = 0, checkpoint_seconds: float = 180, snapshots: Sequence[int] = ()
+    run: Distillation,
+    out: Path | None = None,
+    until: float = math.inf,
+    log_every: int = 0,
+    checkpoint_seconds: float = 180,
+    snapshots: Sequence[int] = (),
 ) -> None:
     """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
     every, saved, first = log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done

@@ -53,7 +53,7 @@ def log_line(variant: str, names: Sequence[str], row: Tensor, total: int, eta: f
     return f"{variant} {found['iteration']:.0f}/{total} | {own} | {found['steps_per_second']:.3g} steps/s | {duration(eta)} to go"
 
 
-class Pace:
+class Clock:
     """Steps a second and time to go, measured since this process began."""
 
     def __init__(self, done: int, total: int):

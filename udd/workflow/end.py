@@ -28,7 +28,7 @@ def filled(folder: str) -> bool:
 
 
 def set_aside(workflow: Any) -> None:
-    """Move the records of evaluations that failed beside their places, where the next run of the job finds their networks (udd.evaluation.job).
+    """Move the records of evaluations that failed beside their places, where the next run of the job finds their networks (udd.evaluation.records).
 
     Snakemake brings back the record that was there before, forgets of what parameters it was, and would take it for finished.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from udd.command import Parser, add_common
-from udd.config import files as places
+from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_name, check_networks, meets_cache
 from udd.config.params import load as load_params
@@ -60,9 +60,9 @@ def requested(options: dict[str, Any]) -> Task:
         config, place = set_config(params, cell, wanted.seed), f"{cell.folder}/seed{wanted.seed}"
         made = {"out": f"synthetic/{place}.safetensors", "curve": f"curves/{place}.csv", "checkpoints": f"checkpoints/{cell.folder}"}
         cache = {"cache": f"cache/{cache_name(config)}"} if meets_cache(config) else {}
-        files = options | places.filled(options, params, manifest=f"data/{cell.dataset}.json", **made, **cache)
+        files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", **made, **cache)
     check(config)
-    places.need(files, "manifest", "root", "out")
+    paths.need(files, "manifest", "root", "out")
     out = files["out"]
     beside = {"curve": files["curve"] or out.with_suffix(".csv"), "checkpoints": files["checkpoints"] or out.parent}
     return Task(config, files["manifest"], files["root"], out, **beside, cache=files["cache"])

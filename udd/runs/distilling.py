@@ -13,8 +13,8 @@ from udd.device import setup
 from udd.files import inputs_digest, lock, sha256
 from udd.runs import progress, taken
 from udd.runs.cache import needed
-from udd.runs.loop import Run, complete
-from udd.runs.request import Task, check_data, checkpoint_path, parser, requested
+from udd.runs.loop import Distillation, complete
+from udd.runs.task import Task, check_data, checkpoint_path, parser, requested
 from udd.slurm import submitted
 from udd.synthetic import sets
 
@@ -26,7 +26,7 @@ def make(task: Task, device: torch.device, until: float, log_every: int, checkpo
         for written in (path, task.out):
             locks.enter_context(lock(written))
         data, inputs = load(task.manifest, task.root).to(device), inputs_digest([task.manifest])
-        run = Run(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
+        run = Distillation(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
         complete(run, task.out, until, log_every, checkpoint_seconds, snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
         taken.note(task.curve, run.seconds, run.peak, device, of=sha256(task.curve))
