@@ -11,7 +11,7 @@ from udd.reports.measured import Key, Run
 
 def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
     """One evaluation of a set of ten images."""
-    return Run(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, "cpu")
+    return Run(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, None if schedule is None else 160, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):

@@ -54,6 +54,17 @@ def test_every_planned_record_is_a_line(params, results):
     assert len(read_csv(results / "utilization.csv")) == 3
 
 
+def test_how_old_the_networks_were_that_a_set_met(params):
+    """160 SGD steps of fresh ones at inner 40, 256 images in batches of 64; of a cache its last age; none where a method trains them on the set."""
+    distill = params["distill"] | {"inner": 40, "net_images": 250, "net_batch": 64, "pretrain_epochs": 0, "networks": "fresh"}
+    assert collect.network_steps({"method": "udd", "distill": distill}) == 160
+    cached = distill | {"networks": "cached", "cache_ages": 20, "cache_spacing": 3}
+    assert collect.network_steps({"method": "idc", "distill": cached}) == 19 * 3 * 4
+    assert collect.network_steps({"method": "dsa", "distill": distill}) is None
+    assert collect.network_steps({"method": "udd", "distill": distill | {"pretrain_epochs": 1}}) is None
+    assert collect.network_steps({"method": "random"}) is None
+
+
 def test_metrics_are_means_a_person_can_compare(params, results):
     collect.collect(params, results, results)
     found = json.loads((results / "metrics.json").read_text())["digits"]

@@ -82,7 +82,15 @@ def test_the_full_data_is_a_bound_and_never_the_best():
 def test_the_share_of_the_schedule_is_told_where_it_was_cut():
     assert "of the schedule" not in caption(config("main"), tables.table(config("main"), groups(udd=[60])))
     cut = tables.table(config("main"), groups(udd=[60], schedule=0.35))
-    assert "Distilled for 0.35 % of the schedule." in caption(config("main"), cut)
+    assert "Distilled for 0.35 % of the schedule, on networks of at most 160 SGD steps." in caption(config("main"), cut)
+
+
+def test_a_variant_that_is_another_paper_s_own_says_so():
+    asked = config("main", variants=["idc", "udd-plus"])
+    assert "udd-plus: IDC's own multi decode (Kim et al. 2022): the whole image and its quarters." in footnotes(
+        asked, tables.table(asked, groups(udd_plus=[60]))
+    )
+    assert not any("multi decode" in line for line in footnotes(asked, tables.table(asked, groups(idc=[60]))))
 
 
 def test_captions_state_n_and_the_kind_of_deviation():

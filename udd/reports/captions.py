@@ -11,7 +11,7 @@ from udd.reports import cost
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS, Table, heading
 from udd.reports.measured import Run
-from udd.reports.names import ARCHITECTURES, dataset
+from udd.reports.names import ABOUT, ARCHITECTURES, dataset
 from udd.reports.quoted import notes
 
 
@@ -67,8 +67,14 @@ def schedule(table: Table) -> str:
     if not texts:
         return ""
     if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
-        return f"Distilled for {next(iter(texts.values()))} % of the schedule."
-    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(name)} {text} %" for name, text in texts.items()) + "."
+        return f"Distilled for {next(iter(texts.values()))} % of the schedule{met(table)}."
+    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(name)} {text} %" for name, text in texts.items()) + f"{met(table)}."
+
+
+def met(table: Table) -> str:
+    """How long the networks had trained that the sets met: a share of the steps on the images says nothing of them."""
+    most = sorted({run.network_steps for _, runs in table.shown for run in runs if run.network_steps is not None})
+    return f", on networks of at most {'/'.join(f'{steps:,}' for steps in most)} SGD steps" if most else ""
 
 
 def marks(config: Mapping[str, Any], table: Table) -> list[str]:
@@ -90,6 +96,7 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
     found = [stored(table, config.get("times", {})), *multiples(config)]
     found += [] if LAYOUTS[config["table"]].heading else [decoded(table), steps(table)]
+    found += [f"{name}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT]
     found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []

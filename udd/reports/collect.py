@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from typing import Any
 from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import read_config
+from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements
 from udd.config.params import check
 from udd.config.params import load as load_params
+from udd.config.sections import OWN_NETWORKS
 from udd.errors import UserError
 from udd.files import read_json, write_atomic
 from udd.reports.statistics import summary
@@ -37,10 +40,10 @@ KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "networ
 ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
 FOUND = ["accuracy", "accuracy_best", *ACCOUNT, "seconds"]
 TRAINED = ["checkups", "precision", "views"]  # how the network was evaluated
-MADE = ["schedule_percent", "device", "code", "git"]
+MADE = ["schedule_percent", "network_steps", "device", "code", "git"]
 ACCURACY = KEYS + FOUND + TRAINED + MADE
 MEASURED = ["mue", "mue_std", "mue_printed", "mue_printed_letter", "images"]
-UTILIZATION = KEYS[:4] + MEASURED + MADE[1:]
+UTILIZATION = KEYS[:4] + MEASURED + MADE[2:]
 
 
 def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> dict[str, Any]:
@@ -64,6 +67,15 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
         return None
     whole = PUBLISHED.get(set_config["method"]) or WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
     return round(100 * set_config["distill"]["outer"] * set_config["distill"]["inner"] / whole, 6)
+
+
+def network_steps(set_config: dict[str, Any]) -> int | None:
+    """The most SGD steps of the networks that a set met; None where they train on the set itself, begin trained, or there are none."""
+    distill = set_config.get("distill")
+    if distill is None or set_config["method"] in OWN_NETWORKS or distill["pretrain_epochs"]:
+        return None
+    trainings = (distill["cache_ages"] - 1) * distill["cache_spacing"] if meets_cache(set_config) else distill["inner"]
+    return trainings * math.ceil(distill["net_images"] / distill["net_batch"])
 
 
 def origin(result: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +105,8 @@ def row_of(result: dict[str, Any], record: plan.Record, network: int, path: Path
     if missing:
         raise UserError(f"{path}: {missing[0]} of network {network} is {found.get(missing[0])!r}, expected a number; delete the file and run again")
     trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
-    made = {"schedule_percent": schedule_percent(result["config"]["set"])} | origin(result)
+    of = result["config"]["set"]
+    made = {"schedule_percent": schedule_percent(of), "network_steps": network_steps(of)} | origin(result)
     return dict(zip(KEYS, [*record.cell, *record[1:], network], strict=True)) | {name: found[name] for name in FOUND} | trained | made
 
 

@@ -22,7 +22,7 @@ class Key(NamedTuple):
 
 class Run(NamedTuple):
     """One evaluation: accuracies in % (the last epoch's, the best check-up's), sizes of the set, seconds, how the network was
-    trained, the share of the schedule in % (None: not distilled), device."""
+    trained, the share of the schedule in % (None: not distilled), the most SGD steps of the networks that the set met (None: none such), device."""
 
     seed: int
     network: int
@@ -37,6 +37,7 @@ class Run(NamedTuple):
     steps: int
     precision: str
     schedule: float | None
+    network_steps: int | None
     device: str
 
 
@@ -87,6 +88,7 @@ def run_of(row: Mapping[str, str]) -> Run:
         steps=int(row["steps"]),
         precision=row["precision"],
         schedule=float(row["schedule_percent"]) if row["schedule_percent"] else None,
+        network_steps=int(row["network_steps"]) if row["network_steps"] else None,
         device=row["device"],
     )
 

@@ -30,6 +30,7 @@ REGIONS = {
     "udd-third-two-thirds": "8: 1/3, 2/3", "udd-half-two-thirds": "8: 1/2, 2/3", "udd": "12: 1/3, 1/2, 2/3 (default)",
     "udd-plus": "4: 1/2, all of them, from mix (udd-plus)",
 }  # fmt: skip
+ABOUT = {"udd-plus": "IDC's own multi decode (Kim et al. 2022): the whole image and its quarters"}  # what a variant of ours is of another's
 
 
 def dataset(name: str) -> str:
