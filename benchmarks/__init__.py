@@ -1,1 +1,1 @@
-"""How fast the engine is, as ratios measured in one run on one device. What each figure means: README.md."""
+"""How fast the code is, as ratios measured in one run on one device. What each figure means: README.md."""

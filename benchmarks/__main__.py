@@ -50,7 +50,7 @@ def table(rows: list[Row]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description="Time the engine against obvious code, on this device.")
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description="Time the code against obvious code, on this device.")
     made.add_argument("names", nargs="*", metavar="name", help=f"what to measure: {', '.join(NAMES)}; all, if none is named")
     made.add_argument("--seconds", type=float, default=60.0, help="for each timed way of doing a thing, its first call apart")
     made.add_argument("--json", type=Path, help="the file for the figures; without it they are printed after the tables")

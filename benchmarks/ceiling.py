@@ -108,7 +108,7 @@ def shares(sizes: Size, rows: list[Row], settings: Settings) -> list[Row]:
     given = problem(sizes, step.OUTPUTS["cifar10"], sizes.ipc[1], settings.device)
     flop, configured = needed(given), ways(settings)
     taken = timing.compare(
-        {name: step.of_engine(given, way) for name, way in configured.items()}, settings.device, settings.seconds * len(configured)
+        {name: step.of_package(given, way) for name, way in configured.items()}, settings.device, settings.seconds * len(configured)
     )
     found = []
     for name, each in taken.items():

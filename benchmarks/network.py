@@ -12,7 +12,7 @@ from benchmarks import reference, timing
 from benchmarks.settings import Row, Settings, Size, Tables, planned, size, ways
 from udd.networks.architectures import Network, build
 from udd.networks.training import sgd, sgd_step, step_player
-from udd.objectives.execution import engine
+from udd.objectives.execution import execution_of
 from udd.proxies.fresh import recipe
 
 CLASSES = 10
@@ -42,10 +42,10 @@ def new_network(sizes: Size, device: torch.device) -> Network:
     return build(planned()["distill"]["network"], 3, sizes.side, CLASSES, sizes.width, torch.Generator(device).manual_seed(1))
 
 
-def of_engine(network: Network, data: Batches, way: dict[str, str]) -> Callable[[], None]:
-    """Our update, as a configuration of the engine takes it."""
+def of_package(network: Network, data: Batches, way: dict[str, str]) -> Callable[[], None]:
+    """Our update, as a configuration has it executed."""
     options, source = planned()["distill"], torch.Generator(data.images.device).manual_seed(2)
-    how = engine(options | way, network, data.images[0, :1], CLASSES)
+    how = execution_of(options | way, network, data.images[0, :1], CLASSES)
     plan = recipe(options)
     optimizer = sgd(network, plan)
     play = step_player(optimizer, source)
@@ -82,7 +82,7 @@ def run(settings: Settings) -> Tables:
     data = batches(sizes, 4 if settings.small else 32, settings.device)
     found = {REFERENCE: None} | ways(settings)
     networks = {name: new_network(sizes, settings.device) for name in found}
-    updates = {name: of_engine(networks[name], data, way) if way else of_reference(networks[name], data) for name, way in found.items()}
+    updates = {name: of_package(networks[name], data, way) if way else of_reference(networks[name], data) for name, way in found.items()}
     first, begun = timing.first_calls(updates, settings.device), new_network(sizes, settings.device)
     apart = {name: difference(networks[name], networks[REFERENCE], begun) for name in first}
     taken = timing.timings(updates, first, settings.device, settings.seconds * len(first))

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.problem import problem
 from benchmarks.settings import Settings, size
-from benchmarks.step import OUTPUTS, of_engine, of_reference
+from benchmarks.step import OUTPUTS, of_package, of_reference
 from udd.command import add_common, main
 from udd.device import setup
 from udd.errors import UserError
@@ -53,13 +53,13 @@ def run(argv: list[str] | None = None) -> None:
     """Take a step that compiles, then one that is measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.one_step", description="The memory of one matching step.")
     parser.add_argument("--ipc", type=int, required=True)
-    parser.add_argument("--way", type=json.loads, help="the engine's configuration, as JSON; without it, the reference")
+    parser.add_argument("--way", type=json.loads, help="how our step is executed, as JSON; without it, the reference")
     parser.add_argument("--small", action="store_true")
     add_common(parser)
     args = parser.parse_args(argv)
     device = setup(args.device, args.threads)
     given = problem(size(Settings(device, small=args.small)), OUTPUTS["cifar10"], args.ipc, device)
-    step = of_engine(given, args.way) if args.way else of_reference(given)
+    step = of_package(given, args.way) if args.way else of_reference(given)
     step()
     gc.collect()
     print(growth_on_gpu(step, device) if device.type == "cuda" else growth_on_cpu(step))

@@ -47,6 +47,6 @@ def planned() -> dict[str, Any]:
 
 
 def ways(settings: Settings) -> dict[str, dict[str, str]]:
-    """The configurations of the engine that are measured, by the name they have in the tables."""
+    """The executions that are measured, by the name they have in the tables."""
     both = {f"{precision} compiled": {"precision": precision, "compile": "always"} for precision in ("float32", "bfloat16")}
     return {"float32 eager": {"precision": "float32", "compile": "never"}} | ({} if settings.eager else both)

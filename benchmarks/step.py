@@ -1,4 +1,4 @@
-"""The matching step: ours, as the engine can be configured, and the variants tried, against the eager per-class loop."""
+"""The matching step: ours, as it can be configured, and the variants tried, against the eager per-class loop."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from benchmarks import reference, timing, variants
 from benchmarks.problem import Problem, in_float64, problem
 from benchmarks.settings import Row, Settings, Size, Tables, planned, size, ways
 from udd.objectives import matching
-from udd.objectives.execution import engine
+from udd.objectives.execution import execution_of
 
 REFERENCE = "reference, float32 eager"
 OUTPUTS = {"cifar10": 10, "cifar100": 100}  # of either, the same number of classes is gone through
 
 
-def of_engine(given: Problem, way: dict[str, str]) -> Callable[[], Tensor]:
-    """Our step, as a configuration of the engine takes it. Gives the image gradients [c, B, K, H, W]."""
-    how = engine(planned()["distill"] | way, given.network, given.work.images[0, :1], len(given.work.averages))
+def of_package(given: Problem, way: dict[str, str]) -> Callable[[], Tensor]:
+    """Our step, as a configuration has it executed. Gives the image gradients [c, B, K, H, W]."""
+    how = execution_of(planned()["distill"] | way, given.network, given.work.images[0, :1], len(given.work.averages))
     return lambda: how.play(matching.matching_step, given.network, given.work, *given[2:], False, how).gradient
 
 
@@ -47,7 +47,7 @@ def case(sizes: Size, dataset: str, ipc: int, settings: Settings) -> list[Row]:
     timing.say(f"{dataset}, IPC {ipc}")
     torch.compiler.reset()  # what was compiled for other shapes would be looked through at every call
     given = problem(sizes, OUTPUTS[dataset], ipc, settings.device)
-    ours = {name: of_engine(given, way) for name, way in ways(settings).items()}
+    ours = {name: of_package(given, way) for name, way in ways(settings).items()}
     others = {} if settings.eager or dataset != "cifar10" else variants.variants(given)
     about = {"dataset": dataset, "IPC": ipc, "classes": sizes.classes, "pairs": given.work.pairs.shape[1]}
     return [about | found for found in rows(given, {REFERENCE: of_reference(given)} | ours | others, settings)]

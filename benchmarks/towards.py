@@ -74,7 +74,7 @@ def case(given: Problem, ipc: int, name: str, way: dict[str, str], settings: Set
 
 
 def run(settings: Settings) -> Tables:
-    """CIFAR-10's shape, every IPC, every engine."""
+    """CIFAR-10's shape, every IPC, every execution."""
     sizes = size(settings)
     problems = {ipc: problem(sizes, sizes.classes, ipc, settings.device) for ipc in sizes.ipc}
     return {

@@ -6,12 +6,12 @@ import csv
 import io
 
 from udd.reports import render
-from udd.reports.measured import Key, Run
+from udd.reports.measured import Evaluation, Key
 
 
-def run_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Run:
+def evaluation_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Evaluation:
     """One evaluation of a set of ten images."""
-    return Run(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, None if schedule is None else 160, "cpu")
+    return Evaluation(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, None if schedule is None else 160, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
@@ -19,7 +19,7 @@ def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float
     made = {}
     for variant, values in accuracies.items():
         key = Key(dataset, ipc, variant.replace("_", "-"), "idc", architecture)
-        made[key] = [run_of(i // 2, i % 2, value, schedule) for i, value in enumerate(values)]
+        made[key] = [evaluation_of(i // 2, i % 2, value, schedule) for i, value in enumerate(values)]
     return made
 
 

@@ -36,7 +36,7 @@ def test_the_variants_give_the_same_gradient(monkeypatch):
     exact = step.of_reference(given)()
     for network in (given.network, variants.unfolded(given.network)):
         assert step.error(variants.at_once(given, network, "float32")(), exact) < 1e-9
-    assert step.error(step.of_engine(given, {"precision": "float32", "compile": "never"})(), exact) < 1e-9
+    assert step.error(step.of_package(given, {"precision": "float32", "compile": "never"})(), exact) < 1e-9
 
 
 @forward_mode

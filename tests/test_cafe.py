@@ -82,7 +82,7 @@ def test_classes_in_groups_give_what_they_give_together(monkeypatch):
     model, images = network(), noise(3, 2, 3, 8, 8)
     met = meeting(model)
     whole = cafe.seen(model, images, met)
-    monkeypatch.setattr(alignment, "portion", lambda side: 3)
+    monkeypatch.setattr(alignment, "images_at_once", lambda side: 3)
     parts = cafe.seen(model, images, met)
     torch.testing.assert_close((*parts[0], parts[1]), (*whole[0], whole[1]))
 

@@ -23,7 +23,7 @@ from udd.costs.sizes import Sizes, sizes
 from udd.costs.steps import KINDS, Model, Step, new_network
 from udd.data import read_manifest
 from udd.errors import UserError
-from udd.evaluation.accuracy import Work, evaluate
+from udd.evaluation.accuracy import TrainingSet, evaluate
 from udd.files import write_json
 from udd.objectives.execution import planned_flop
 from udd.runs import loop
@@ -69,7 +69,7 @@ def test_the_papers_sizes_are_those_of_the_analysis():
     assert alone([job], paid(job), CPU).flop == pytest.approx(300e15, rel=0.1)
 
 
-def paid(*found: workload.Job) -> dict[Step, Pace]:
+def paid(*found: workload.Workload) -> dict[Step, Pace]:
     """A speed for every step of the jobs: a second a step and two an image."""
     return {pace_key(step): Pace(1, 2) for job in found for step in job.own | job.shared}
 
@@ -95,7 +95,7 @@ def test_tensors_without_memory_take_as_much_as_real_ones(kind, model):
     assert followed(step) == pytest.approx(followed(step, fake=False), rel=0.01)
 
 
-def test_whether_steps_are_compiled_is_decided_as_the_engine_does(monkeypatch):
+def test_whether_steps_are_compiled_is_decided_as_a_distillation_does(monkeypatch):
     seen = []
     monkeypatch.setattr(schedule, "pays", lambda *asked: seen.append(asked) or True)
     options, image = params()["distill"], torch.zeros(1, 3, 32, 32)
@@ -149,7 +149,7 @@ def test_an_evaluation_takes_the_operations_that_are_foretold():
     record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3")
     config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
     with FlopCounterMode(display=False) as counter:
-        evaluate(config | {"network": 0}, data, Work(data.train_images[:6], data.train_labels[:6], None, 6), CPU)
+        evaluate(config | {"network": 0}, data, TrainingSet(data.train_images[:6], data.train_labels[:6], None, 6), CPU)
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
     assert {step.images for step in job.own} == {4, 2, 6} and {step.precision for step in job.own} == {"bfloat16"}
@@ -181,10 +181,10 @@ def test_a_cache_and_what_meets_it_take_the_operations_that_are_foretold(tmp_pat
 def test_a_caches_networks_are_jobs_of_their_own_for_all_seeds():
     found = overlay(params(), {"distill": {"networks": "cached", "cache_networks": 7}, "tables": {"policy": {"datasets": ["mnist"], "ipc": [1, 10]}}})
     found |= {"tables": {"policy": found["tables"]["policy"]}, "figures": {}}
-    made = workload.jobs(found, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
+    made = workload.workloads(found, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
     assert [job.kind for job in made].count("cache") == 7
     assert {tuple(job.shared) for job in made if job.kind == "distil"} == {()}
-    fresh = workload.jobs(found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
+    fresh = workload.workloads(found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
     assert not [job for job in fresh if job.kind == "cache"]
 
 
@@ -192,7 +192,7 @@ def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
     monkeypatch.setattr("udd.costs.costs.flop", lambda step: step.images)
     monkeypatch.setattr("udd.costs.costs.taken", lambda step, device: step.images)
     found = params()
-    made = workload.jobs(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
+    made = workload.workloads(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
     kinds = Counter(job.kind for job in made)
     assert kinds["evaluate"] == len(workload.plan.all_records(found))
     cells = [cell for cell in workload.plan.all_cells(found) if cell.ipc != "all"]

@@ -205,7 +205,7 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
         CONFIG | {"network": 1},
         CONFIG | {"set": SET | {"seed": 1}},
     ):
-        evaluate.evaluate(config, data, evaluate.Work(data.train_images, data.train_labels, None, 30), torch.device("cpu"))
+        evaluate.evaluate(config, data, evaluate.TrainingSet(data.train_images, data.train_labels, None, 30), torch.device("cpu"))
     assert seen[0] == seen[1] and len(set(seen)) == 3
 
 
@@ -289,7 +289,7 @@ def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, cap
         return network, generator
 
     monkeypatch.setattr(evaluate, "begin", begin)
-    monkeypatch.setattr(evaluation_records, "training_set", lambda *_: (evaluate.Work(images, labels, None, len(images)), {}))
+    monkeypatch.setattr(evaluation_records, "training_set", lambda *_: (evaluate.TrainingSet(images, labels, None, len(images)), {}))
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
         evaluation_records.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
     assert kept[-1]["networks"].keys() == {"7"}

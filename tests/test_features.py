@@ -116,7 +116,7 @@ def test_classes_in_groups_give_what_they_give_together(monkeypatch):
     pairs, target = training_pairs(all_windows(images, among), among, 128, met.generator), [noise(3, model.classifier.in_features)]
     given = (pairs, among, target, (1.0, 1.0), features.mean_distance, met)
     whole, real = alignment.alignment(model, images, *given), alignment.real_embeddings(model, met)
-    monkeypatch.setattr(alignment, "portion", lambda side: 9)
+    monkeypatch.setattr(alignment, "images_at_once", lambda side: 9)
     assert alignment.groups(3, 8, 8) == [range(1), range(1, 2), range(2, 3)]
     for one, other in zip(whole, alignment.alignment(model, images, *given), strict=True):
         torch.testing.assert_close(one, other)

@@ -11,14 +11,14 @@ import pytest
 import records
 import torch
 
-from udd.config.drawings import Drawing, drawings, figure_config, inputs, proxies_config
+from udd.config.drawings import Drawing, drawings, figure_config, inputs, reference_config
 from udd.config.params import load
 from udd.config.plan import Cell, set_config
 from udd.config.sections import GRIDS, METHODS, distils
 from udd.data import Dataset
 from udd.errors import UserError
-from udd.evaluation.reference import save as save_proxies
-from udd.evaluation.reference import train_proxies
+from udd.evaluation.reference import save as save_reference
+from udd.evaluation.reference import train_reference
 from udd.methods import idc
 from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
@@ -52,7 +52,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(scope="module")
 def sources(params, tmp_path_factory) -> Sources:
-    """A tree of results with sets, curves and proxies of made-up images."""
+    """A tree of results with sets, curves and reference networks of made-up images."""
     results = tmp_path_factory.mktemp("results")
     for name in ("idc", "udd", "udd-short"):
         made = set_config(params, Cell("digits", 2, name), 0)
@@ -61,7 +61,7 @@ def sources(params, tmp_path_factory) -> Sources:
         images = digits().train_images[:6].float() / 255
         save_set(set_path(Sources(results, results, results), made), SyntheticSet(images, torch.arange(6) % 3, boxes, metadata))
         write_curve(set_path(Sources(results, results, results), made, "curves", "csv"), name)
-    save_proxies(results / "proxies/digits.safetensors", train_proxies(digits(), proxies_config(params, "digits"), torch.device("cpu")))
+    save_reference(results / "proxies/digits.safetensors", train_reference(digits(), reference_config(params, "digits"), torch.device("cpu")))
     records.write_all(params, results)
     collect.collect(params, results, results)
     return Sources(results, results, results)

@@ -38,28 +38,28 @@ def current(monkeypatch):
 
 
 def test_runs_take_free_gpus_first_and_then_share_evenly():
-    assert [gpus.take(TWO) for _ in range(5)] == [0, 1, 0, 1, 0]
+    assert [gpus.reserve(TWO) for _ in range(5)] == [0, 1, 0, 1, 0]
 
 
 def test_a_gpu_is_known_by_its_uuid_and_not_by_its_number():
-    assert gpus.take({0: "GPU-b"}) == 0  # CUDA_VISIBLE_DEVICES=1
-    assert gpus.take(TWO) == 0 and gpus.take(TWO | {2: "GPU-c"}) == 2
+    assert gpus.reserve({0: "GPU-b"}) == 0  # CUDA_VISIBLE_DEVICES=1
+    assert gpus.reserve(TWO) == 0 and gpus.reserve(TWO | {2: "GPU-c"}) == 2
 
 
 def test_a_gpu_is_free_again_when_its_run_ends(locks):
-    assert gpus.take(TWO) == 0
+    assert gpus.reserve(TWO) == 0
     locks.close()
-    assert gpus.take(TWO) == 0
+    assert gpus.reserve(TWO) == 0
 
 
 def test_a_killed_run_gives_its_gpu_back(tmp_path):
-    code = f"from udd.device import take; print(take({TWO}), flush=True); input()"
+    code = f"from udd.device import reserve; print(reserve({TWO}), flush=True); input()"
     options = {"cwd": ROOT, "env": os.environ | {"TMPDIR": str(tmp_path)}, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as other:
         assert other.stdout and other.stdout.readline() == "0\n"
-        assert gpus.take(TWO) == 1
+        assert gpus.reserve(TWO) == 1
         other.kill()
-    assert gpus.take(TWO) == 0
+    assert gpus.reserve(TWO) == 0
 
 
 @pytest.mark.parametrize(("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])])
@@ -77,4 +77,4 @@ def test_another_users_folder_is_refused(tmp_path, monkeypatch):
     me = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: me + 1)
     with pytest.raises(UserError, match=rf"udd-{me + 1}: owned by user {me}, expected {me + 1}; set TMPDIR"):
-        gpus.take(TWO)
+        gpus.reserve(TWO)

@@ -1,6 +1,7 @@
 """The house: imports go down the order of the rooms and never in a circle, and the one entry point is udd/__main__.py."""
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ORDER = [
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "minutes", "own"),
     *("foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
 ]  # fmt: skip
+VAGUE = {"companies", "company", "engine", "job", "jobs", "places", "portion", "request", "running", "share", "shelf", "take"}  # of anything
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -24,6 +26,7 @@ def name_of(path: Path) -> str:
 
 
 MODULES = {name_of(path): ast.parse(path.read_text()) for path in FILES}
+NAMES = [(module, node) for module, tree in MODULES.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def room(module: str) -> int:
@@ -65,6 +68,18 @@ def test_what_lies_at_the_bottom_and_the_top_is_all_there_is():
 def test_there_is_one_entry_point(path):
     tests = [node.test for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.If)]
     assert path.name != "__main__.py" and not any("__main__" in ast.unparse(test) for test in tests)
+
+
+def test_no_name_says_nothing():
+    every = {f"{module}.{node.name}" for module, node in NAMES if node.name.lower() in {*VAGUE, "proxies"}}
+    classes = {f"{module}.{node.name}" for module, node in NAMES if isinstance(node, ast.ClassDef) and node.name.lower() in {"run", "place"}}
+    modules = {module for module in MODULES if module.split(".")[-1] in VAGUE}
+    assert not every | classes | modules
+
+
+def test_a_class_has_a_name_of_its_own():
+    counted = Counter(node.name for _, node in NAMES if isinstance(node, ast.ClassDef))
+    assert [name for name, count in counted.items() if count > 1] == ["State"]  # each method's own
 
 
 @pytest.mark.parametrize("verb", VERBS)

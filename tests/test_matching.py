@@ -12,7 +12,7 @@ from udd.methods import policies
 from udd.methods.udd import candidates
 from udd.networks import augment
 from udd.objectives import matching
-from udd.objectives.execution import engine
+from udd.objectives.execution import execution_of
 from udd.objectives.matching import Matched, Work, matching_step, mean_features
 from udd.synthetic.regions import all_windows, grid_windows, training_pairs
 
@@ -162,14 +162,14 @@ def test_asking_for_the_parts_changes_no_bit_of_the_rest():
 def test_in_chunks_the_step_is_the_same():
     problem = Problem(cfc_weight=2.0)
     whole = problem.step(parts=True)
-    how = engine(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
-    parted = matching_step(problem.network, problem.work, *problem.rest, parts=True, engine=how)
+    how = execution_of(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=5)
+    parted = matching_step(problem.network, problem.work, *problem.rest, parts=True, execution=how)
     assert problem.pairs.shape[1] > 5 and not torch.equal(parted.gradient, whole.gradient)
     for a, b in zip(parted, whole, strict=True):
         assert a is not None and b is not None
         close(a, b)
-    roomy = engine(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
-    assert same_bits(problem.step(), matching_step(problem.network, problem.work, *problem.rest, engine=roomy))
+    roomy = execution_of(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
+    assert same_bits(problem.step(), matching_step(problem.network, problem.work, *problem.rest, execution=roomy))
 
 
 def test_bytes_and_floats_are_the_same_real_batch():
@@ -193,7 +193,7 @@ def test_a_step_leaves_network_images_and_averages_alone():
 @pytest.mark.parametrize("grid", [False, True])
 def test_averages_start_from_the_mean_features_of_the_training_images(grid, monkeypatch):
     problem = Problem(grid=grid)
-    monkeypatch.setattr(matching, "portion", lambda side: 3)
+    monkeypatch.setattr(matching, "images_at_once", lambda side: 3)
     found = mean_features(problem.network, problem.images, problem.pairs, problem.among, problem.mean, problem.std)
     assert not found.requires_grad
     for label in range(CLASSES):

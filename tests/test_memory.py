@@ -96,7 +96,7 @@ def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, mo
             run.keep()
             monkeypatch.setattr(memory, "free_bytes", lambda device, free=resumed: free)
             again = loop.Distillation(made, data, path, None, "")
-            assert again.trajectory.engine.chunk == run.trajectory.engine.chunk == (1 if free == 0 else None)
+            assert again.trajectory.execution.chunk == run.trajectory.execution.chunk == (1 if free == 0 else None)
             again.step(False)
             found[free, resumed] = again.state.images
             path.unlink()

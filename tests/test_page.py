@@ -19,7 +19,7 @@ import udd
 from udd import judge, own
 from udd.config import params, plan
 from udd.errors import UserError
-from udd.evaluation.accuracy import Work, evaluate
+from udd.evaluation.accuracy import TrainingSet, evaluate
 from udd.interface import DEFAULTS
 from udd.reports import show
 from udd.reports.judged import Judged
@@ -190,7 +190,7 @@ def test_accuracy_by_class_changes_no_accuracy(place: Path):
     recipe = recipe | {"augment": ["color", "crop"], "cutmix_p": 0.0}
     found = udd.evaluate(made, data, 2, device="cpu", **recipe)
     config = {"set": made.metadata["config"], "protocol": "python", "architecture": "convnet3", "evaluate": recipe}
-    alone = [evaluate(config | {"network": number}, data, Work(images, labels, None, len(images)), torch.device("cpu")) for number in range(2)]
+    alone = [evaluate(config | {"network": number}, data, TrainingSet(images, labels, None, len(images)), torch.device("cpu")) for number in range(2)]
     assert found.values == [each["accuracy"] for each in alone]
     assert [np.mean(classes) for classes in found.by_class] == pytest.approx(found.values)
 

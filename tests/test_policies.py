@@ -11,7 +11,7 @@ from torch import Tensor
 
 from udd.errors import UserError
 from udd.methods import policies
-from udd.networks.architectures import portion
+from udd.networks.architectures import images_at_once
 from udd.synthetic.regions import corner_boxes, grid_boxes
 
 ALL = ["third", "half", "two_thirds"]
@@ -265,14 +265,14 @@ def test_an_unknown_policy_is_an_error():
 
 
 @pytest.mark.parametrize("policy", ["activation", "gradient", "jitter", "vote"])
-def test_portions_change_nothing(policy, monkeypatch):
+def test_how_many_images_at_once_changes_nothing(policy, monkeypatch):
     model, boxes, found = network(side=16), corner_boxes(16, ALL), []
     for each in (100, 3):
-        monkeypatch.setattr(policies, "portion", lambda side, each=each: each)
+        monkeypatch.setattr(policies, "images_at_once", lambda side, each=each: each)
         found.append(policies.scores(model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, windowed(policy=policy), generator()))
     assert found[0].shape == (7, 12) and found[0].std() > 0
     torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-12)
 
 
-def test_a_portion_holds_as_many_pixels_whatever_the_side():
-    assert (portion(32), portion(16), portion(224), portion(5000)) == (512, 2048, 10, 1)
+def test_as_many_pixels_at_once_whatever_the_side():
+    assert (images_at_once(32), images_at_once(16), images_at_once(224), images_at_once(5000)) == (512, 2048, 10, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import records
-from grouped import config, csv_rows, groups, run_of
+from grouped import config, csv_rows, evaluation_of, groups
 from scipy import stats
 
 from udd.config import plan
@@ -18,7 +18,7 @@ from udd.reports import quoted, render, tables
 from udd.reports.captions import caption, footnotes
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS
-from udd.reports.measured import Key, Run, read
+from udd.reports.measured import Evaluation, Key, read
 from udd.reports.quoted import Quoted
 
 
@@ -74,7 +74,7 @@ def test_the_loss_is_compared_with_its_absence():
 
 def test_the_full_data_is_a_bound_and_never_the_best():
     asked = config("main", variants=["idc", "udd", "full"])
-    found = groups(idc=[60], udd=[61]) | {Key("cifar10", "all", "full", "epochs300", "convnet3"): [run_of(0, 0, 88.0, None)]}
+    found = groups(idc=[60], udd=[61]) | {Key("cifar10", "all", "full", "epochs300", "convnet3"): [evaluation_of(0, 0, 88.0, None)]}
     row = tables.table(asked, found).rows[0]
     assert [cell.best for cell in row if isinstance(cell, Measured)] == [False, True, False]
 
@@ -135,9 +135,9 @@ def test_networks_are_rows_where_there_are_several():
     assert "KIP" in made.headings
 
 
-def two_protocols() -> dict[Key, list[Run]]:
+def two_protocols() -> dict[Key, list[Evaluation]]:
     """IDC and UDD by `idc` (four check-ups, 1000 epochs) and by `steps` (one check-up, 50 epochs)."""
-    found: dict[Key, list[Run]] = {}
+    found: dict[Key, list[Evaluation]] = {}
     for key, runs in groups(idc=[60, 61], udd=[64, 65]).items():
         found[key] = runs
         found[key._replace(protocol="steps")] = [run._replace(accuracy=run.accuracy - 10, checkups=1, epochs=50, steps=500) for run in runs]

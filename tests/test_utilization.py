@@ -1,4 +1,4 @@
-"""mUE against a slow reference; proxies that are stored, found again, and refused when they are others."""
+"""mUE against a slow reference; reference networks that are stored, found again, and refused when they are others."""
 
 import json
 import math
@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udd.config.drawings import proxies_config
+from udd.config.drawings import reference_config
 from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation import utilization
-from udd.evaluation.reference import activation_maps, embeddings, load, real_images, save, top_of, train_proxies
+from udd.evaluation.reference import activation_maps, embeddings, load, real_images, save, top_of, train_reference
 from udd.evaluation.utilization import measure, spread_experiment, utilisation
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import save as save_set
@@ -78,13 +78,13 @@ def test_normal_samples_of_growing_spread_rise_and_flatten():
 
 
 def test_measure_averages_over_networks_and_images():
-    proxies = train_proxies(toy(), CONFIG, torch.device("cpu"))
+    reference = train_reference(toy(), CONFIG, torch.device("cpu"))
     images = toy().train_images[:5]
     expected = [
         np.mean([slow_utilisation(row, top, [5, 8]) for row in activation_maps(network, images, [0.5], [0.3]).flatten(1).tolist()])
-        for network, top in zip(proxies.networks, proxies.tops, strict=True)
+        for network, top in zip(reference.networks, reference.tops, strict=True)
     ]
-    found = measure(images, proxies, [5, 8])
+    found = measure(images, reference, [5, 8])
     assert found["by_network"] == pytest.approx(expected, abs=1e-6)
     assert found["mue"] == pytest.approx(np.mean(expected), abs=1e-6)
     assert found["mue_printed"] == pytest.approx(1 - found["mue"])
@@ -93,27 +93,27 @@ def test_measure_averages_over_networks_and_images():
     assert found["images"] == 5
 
 
-def test_proxies_come_back_from_their_file_with_the_same_bits(tmp_path):
-    proxies = train_proxies(toy(), CONFIG, torch.device("cpu"))
+def test_reference_networks_come_back_from_their_file_with_the_same_bits(tmp_path):
+    reference = train_reference(toy(), CONFIG, torch.device("cpu"))
     path = tmp_path / "toy.safetensors"
-    save(path, proxies)
+    save(path, reference)
     again = load(path)
     images = toy().train_images
-    for ours, theirs in zip(proxies.networks, again.networks, strict=True):
+    for ours, theirs in zip(reference.networks, again.networks, strict=True):
         assert torch.equal(activation_maps(ours, images, [0.5], [0.3]), activation_maps(theirs, images, [0.5], [0.3]))
         assert embeddings(ours, images, [0.5], [0.3]).shape == (16, 4)
-    assert again.tops == proxies.tops and again.metadata == proxies.metadata
-    save(tmp_path / "again.safetensors", train_proxies(toy(), CONFIG, torch.device("cpu")))
+    assert again.tops == reference.tops and again.metadata == reference.metadata
+    save(tmp_path / "again.safetensors", train_reference(toy(), CONFIG, torch.device("cpu")))
     assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
 
 
-def test_proxies_that_are_not_whole_are_refused(tmp_path):
+def test_reference_networks_that_are_not_whole_are_refused(tmp_path):
     path = tmp_path / "toy.safetensors"
-    with pytest.raises(UserError, match="no such proxies"):
+    with pytest.raises(UserError, match="no such reference networks"):
         load(path)
-    save(path, train_proxies(toy(), CONFIG, torch.device("cpu")))
+    save(path, train_reference(toy(), CONFIG, torch.device("cpu")))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match="not a whole file of proxies"):
+    with pytest.raises(UserError, match="not a whole file of reference networks"):
         load(path)
 
 
@@ -129,7 +129,7 @@ def test_real_images_are_chosen_by_the_data_set_alone():
 
 def test_the_number_of_intervals_does_not_train_networks_again():
     params = load_params(["params.yaml"])
-    assert "intervals" not in proxies_config(params, "cifar10")["utilization"]
+    assert "intervals" not in reference_config(params, "cifar10")["utilization"]
 
 
 def saved(tmp_path, count: int = 2):
@@ -138,7 +138,7 @@ def saved(tmp_path, count: int = 2):
     config = {"dataset": CONFIG["dataset"], "ipc": 1, "variant": "udd", "seed": 0, "method": "random"}
     metadata = {"dataset": "toy", "classes": ["a", "b"], "mean": [0.5], "std": [0.3], "whole": True, "config": config, "provenance": {}}
     save_set(tmp_path / "set.safetensors", SyntheticSet(images, torch.arange(count), empty, metadata))
-    save(tmp_path / "proxies.safetensors", train_proxies(toy(), CONFIG, torch.device("cpu")))
+    save(tmp_path / "proxies.safetensors", train_reference(toy(), CONFIG, torch.device("cpu")))
     return {"set": config, "utilization": RECIPE | {"intervals": [5, 6]}}
 
 
@@ -156,9 +156,9 @@ def test_the_command_measures_a_set(tmp_path):
     assert 0 <= found["mue"] <= 1
 
 
-def test_the_command_refuses_another_set_or_other_proxies(tmp_path):
+def test_the_command_refuses_another_set_or_other_reference_networks(tmp_path):
     config = saved(tmp_path)
     with pytest.raises(UserError, match="a set of another configuration: seed is 0, planned 1"):
         call(tmp_path, config | {"set": config["set"] | {"seed": 1}})
-    with pytest.raises(UserError, match="proxies of another configuration: utilization.epochs is 1, planned 2"):
+    with pytest.raises(UserError, match="reference networks of another configuration: utilization.epochs is 1, planned 2"):
         call(tmp_path, config | {"utilization": config["utilization"] | {"epochs": 2}})

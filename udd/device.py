@@ -41,7 +41,7 @@ def hold(path: Path) -> bool:
     return True
 
 
-def take(gpus: dict[int, str]) -> int:
+def reserve(gpus: dict[int, str]) -> int:
     """The number of one of `gpus` (number: UUID), held from now on: the first place that is free, the first places of all GPUs coming first."""
     locks = folder()
     places = ((number, locks / f"{uuid}-{place}") for place in count() for number, uuid in gpus.items())
@@ -56,7 +56,7 @@ def choose(wanted: torch.device) -> torch.device:
     numbers = range(found) if wanted.index is None else [wanted.index]
     if max(numbers) >= found:
         raise UserError(f"--device {wanted}: found {found} GPUs, expected at most cuda:{found - 1}; name another, or cuda for a free one")
-    number = take({number: str(torch.cuda.get_device_properties(number).uuid) for number in numbers})
+    number = reserve({number: str(torch.cuda.get_device_properties(number).uuid) for number in numbers})
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 

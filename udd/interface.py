@@ -23,7 +23,7 @@ from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.accuracy import Config, Rounding, Work
+from udd.evaluation.accuracy import Config, Rounding, TrainingSet
 from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
@@ -216,11 +216,11 @@ def evaluate(
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
     trained: list[Network] = []
-    work, data = watched(Work(images.to(place), labels.to(place), None, len(images)), trained), data.to(place)
+    examples, data = watched(TrainingSet(images.to(place), labels.to(place), None, len(images)), trained), data.to(place)
     config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
     found, classes = [], []
     for network in range(networks):
-        found.append(accuracy(config | {"network": network}, data, work, place))
+        found.append(accuracy(config | {"network": network}, data, examples, place))
         classes.append(by_class(Rounding(trained[0], PRECISIONS[recipe["precision"]]), data))
     steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
     return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes)

@@ -1,6 +1,6 @@
 """What is measured and drawn beside the tables: which cells, from which files. Knows nothing of torch.
 
-The proxies of a data set are the networks, trained on its real training images, whose activations mUE, the activation maps and the
+The reference networks of a data set are those the networks, trained on its real training images, whose activations mUE, the activation maps and the
 feature plots look at. They are trained once a data set (`udd.evaluation.reference`), not once a cell.
 """
 
@@ -25,11 +25,11 @@ from udd.config.plan import (
     unique,
 )
 
-NOT_PROXIES = ("intervals",)  # what changes the histogram, not the networks or its range
+NOT_REFERENCE = ("intervals",)  # what changes the histogram, not the networks or its range
 COST = "cost"  # the table that is ours
 SPREAD = "spread"  # Fig. 8 needs no data
 WITH_DATA = ("maps", "features", "gallery")
-WITH_PROXIES = ("maps", "features")
+WITH_REFERENCE = ("maps", "features")
 
 
 class Drawing(NamedTuple):
@@ -45,10 +45,10 @@ class Drawing(NamedTuple):
         return f"{self.name}-{self.dataset}-ipc{self.ipc}" if self.dataset else self.name
 
 
-def proxies_config(params: Params, dataset: str) -> dict[str, Any]:
-    """The resolved configuration of a data set's proxies."""
+def reference_config(params: Params, dataset: str) -> dict[str, Any]:
+    """The resolved configuration of a data set's reference networks."""
     values = params["utilization"] | params["datasets"][dataset].get("utilization", {})
-    return {"dataset": dataset_config(params, dataset), "utilization": {key: value for key, value in values.items() if key not in NOT_PROXIES}}
+    return {"dataset": dataset_config(params, dataset), "utilization": {key: value for key, value in values.items() if key not in NOT_REFERENCE}}
 
 
 def real_cells(params: Params, dataset: str) -> list[Cell]:
@@ -99,7 +99,7 @@ def inputs(params: Params, drawing: Drawing) -> list[str]:
     found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     if drawing.name in WITH_DATA:
         found.append(f"data/{drawing.dataset}.json")
-    return found + ([proxies_path(drawing.dataset)] if drawing.name in WITH_PROXIES else [])
+    return found + ([reference_path(drawing.dataset)] if drawing.name in WITH_REFERENCE else [])
 
 
 def shown_seeds(params: Params, name: str, cell: Cell) -> list[int]:
@@ -112,14 +112,14 @@ def shown_file(name: str, cell: Cell, seed: int) -> str:
     return f"curves/{cell.folder}/seed{seed}.csv" if name == "curves" else f"synthetic/{cell.folder}/seed{seed}.safetensors"
 
 
-def proxies_path(dataset: str) -> str:
-    """The file of a data set's proxies, below results."""
+def reference_path(dataset: str) -> str:
+    """The file of a data set's reference networks, below results."""
     return f"proxies/{dataset}.safetensors"
 
 
-def proxied(params: Params) -> list[str]:
-    """The data sets that need proxies."""
-    asking = [params["figures"][name]["datasets"] for name in ("utilization", *WITH_PROXIES) if name in params["figures"]]
+def with_reference(params: Params) -> list[str]:
+    """The data sets that need reference networks."""
+    asking = [params["figures"][name]["datasets"] for name in ("utilization", *WITH_REFERENCE) if name in params["figures"]]
     return unique(dataset for datasets in asking for dataset in datasets)
 
 

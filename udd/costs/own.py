@@ -67,7 +67,7 @@ def counter() -> FlopCounterMode:
     return made
 
 
-class Taken(NamedTuple):
+class StepCost(NamedTuple):
     """What one step of a method takes: operations, a multiply-add being two; bytes that live at its peak."""
 
     flop: int
@@ -80,7 +80,7 @@ def held(*values: Any) -> int:
 
 
 @cache
-def counted(config: str, sizes: Sizes) -> Taken:
+def counted(config: str, sizes: Sizes) -> StepCost:
     """What one step of a method takes, what it meets and its state among the bytes; `config` as canonical JSON."""
     found: dict[str, Any] = json.loads(config)
     method = methods.module(found["method"])
@@ -89,7 +89,7 @@ def counted(config: str, sizes: Sizes) -> Taken:
         state, met = tree_map_only(torch.Tensor, mode.from_tensor, begun), meeting(found, sizes)
         with counter() as counting, Live() as live:
             method.step(state, met, found)
-        return Taken(counting.get_total_flops(), live.peak + held(state, met.real, list(met.network.parameters())))
+        return StepCost(counting.get_total_flops(), live.peak + held(state, met.real, list(met.network.parameters())))
 
 
 def method_steps(config: Section, sizes: Sizes) -> Steps:

@@ -13,12 +13,12 @@ from udd.command import Parser, add_common
 from udd.config.params import load
 from udd.config.plan import Params, all_cells, only, set_config, unique
 from udd.costs.calibration import Pace, conditions, paces
-from udd.costs.costs import Cost, costs
+from udd.costs.costs import Estimate, costs
 from udd.costs.flops import flop
 from udd.costs.schedule import eager, together
 from udd.costs.sizes import sizes
 from udd.costs.steps import Step
-from udd.costs.workload import jobs
+from udd.costs.workload import workloads
 from udd.device import setup
 from udd.errors import UsageError
 
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
     return f"{days:,.0f} days" if days >= 100 else f"{days:.3g} days"
 
 
-def cost_table(found: dict[tuple[str, str], Cost]) -> str:
+def cost_table(found: dict[tuple[str, str], Estimate]) -> str:
     """The costs as text."""
     unit, size = ("PFLOP", 1e15) if max(cost.flop for cost in found.values()) >= 1e15 else ("TFLOP", 1e12)
     rows = [
@@ -82,7 +82,7 @@ def speed_table(said: list[dict[str, Any]]) -> str:
 def estimate(params: dict[str, Any], device: torch.device, directory: str, compiled: bool, recalibrate: bool) -> dict[str, Any]:
     """All that is printed: conditions, costs, speeds, and whether compiled steps were taken as they are."""
     needed = {name: sizes(params, name, directory) for name in unique(cell.dataset for cell in all_cells(params))}
-    planned = jobs(params, needed, device)
+    planned = workloads(params, needed, device)
     found = planned if compiled else [job._replace(own=eager(job.own), shared=eager(job.shared)) for job in planned]
     steps = together(*(steps for job in found for steps in (job.own, job.shared)))
     speeds = paces(steps, device, recalibrate, lambda line: print(line, file=sys.stderr))

@@ -12,7 +12,7 @@ from udd.config.sections import GRIDS
 from udd.costs.flops import flop
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step
-from udd.networks.architectures import portion
+from udd.networks.architectures import images_at_once
 from udd.networks.compilation import pays
 from udd.networks.training import forward_batch
 from udd.proxies.clusters import clustered, due
@@ -75,7 +75,7 @@ def images_of_one(config: Section, every: bool = False) -> int:
 
 def search(own: Section, network: Model, images: int) -> Steps:
     """One search of the windows of so many images."""
-    each = portion(network.side)
+    each = images_at_once(network.side)
     policies: dict[str, Steps] = {
         "jitter": batched("forward", network, (1 + own["jitter_copies"]) * images, each),
         "activation": batched("forward", network, images, each),
@@ -91,7 +91,7 @@ def own_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
     pairs = min(ipc * images_of_one(config), own["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
     networks = outer * inner if meets_cache(config) else outer
-    started = times(batched("forward", network, pairs, portion(network.side)), networks * classes * own["cfc"])  # F, with every network
+    started = times(batched("forward", network, pairs, images_at_once(network.side)), networks * classes * own["cfc"])  # F, with every network
     found = times(search(own, network, ipc * classes), outer * inner) if config["method"] == "udd" else {}
     return together(matched, started, found)
 
@@ -110,7 +110,7 @@ def real_steps(distill: Section, sizes: Sizes, compiled: bool, batches: int) -> 
 
 def embedding_steps(distill: Section, sizes: Sizes, searches: int) -> Steps:
     """The embeddings of all real images, for so many searches of representative ones, if any are made. Left out: the products of k-means itself."""
-    each = batched("forward", model(distill, sizes), sizes.train, portion(sizes.side), distill["precision"])
+    each = batched("forward", model(distill, sizes), sizes.train, images_at_once(sizes.side), distill["precision"])
     return times(each, searches * clustered(distill))
 
 

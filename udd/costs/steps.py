@@ -18,7 +18,7 @@ from udd.networks.augment import Draws, draw, normalise
 from udd.networks.compilation import compiled
 from udd.networks.precision import PRECISIONS, Precision, rounded
 from udd.networks.training import SGD, batch_loss, sgd, sgd_step
-from udd.objectives.execution import EAGER, Engine
+from udd.objectives.execution import EAGER, Execution
 from udd.objectives.gradients import image_gradient
 from udd.objectives.matching import Work, class_step, real_gradient
 from udd.synthetic.regions import Windows
@@ -60,7 +60,7 @@ class Bench(NamedTuple):
 
     network: Network
     optimizer: SGD
-    engine: Engine
+    execution: Execution
     images: Tensor
     labels: Tensor
     draws: Draws
@@ -87,14 +87,14 @@ def bench(step: Step, device: torch.device) -> Bench:
         mean, std = torch.full((model.channels,), 0.5), torch.full((model.channels,), 0.5)
     draws = draw(OPERATIONS, 1, model.side, torch.Generator(device))
     target = tuple(torch.zeros_like(weight) for weight in network.parameters() if weight.ndim == 4)
-    made = Bench(network, sgd(network, TRAINING), Engine(loss, gradient), images, labels, draws, target, mean, std, PRECISIONS[step.precision])
-    train(made._replace(images=images[:1], labels=labels[:1], engine=EAGER))  # from here on there is momentum
+    made = Bench(network, sgd(network, TRAINING), Execution(loss, gradient), images, labels, draws, target, mean, std, PRECISIONS[step.precision])
+    train(made._replace(images=images[:1], labels=labels[:1], execution=EAGER))  # from here on there is momentum
     return made
 
 
 def real(at: Bench) -> None:
     """The gradient on the weights of a batch of real images (the target of Eq. 9)."""
-    real_gradient(at.network, at.images, 0, at.draws, at.mean, at.std, MATCHING["matched"], at.engine)
+    real_gradient(at.network, at.images, 0, at.draws, at.mean, at.std, MATCHING["matched"], at.execution)
 
 
 def synthetic(at: Bench) -> None:
@@ -105,12 +105,12 @@ def synthetic(at: Bench) -> None:
     pairs = torch.stack([torch.arange(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)], 1).unsqueeze(0)
     averages = torch.ones(2, at.network.classifier.in_features, device=device)
     work = Work(at.images.unsqueeze(0), pairs, among, averages, MATCHING)
-    class_step(at.network, work, 0, at.target, at.draws, at.mean, at.std, False, at.engine)
+    class_step(at.network, work, 0, at.target, at.draws, at.mean, at.std, False, at.execution)
 
 
 def train(at: Bench) -> None:
     """One step of training on a batch (Eq. 6)."""
-    sgd_step(at.network, at.optimizer, at.images, at.labels, TRAINING, at.mean, at.std, torch.Generator(at.images.device), at.engine.loss)
+    sgd_step(at.network, at.optimizer, at.images, at.labels, TRAINING, at.mean, at.std, torch.Generator(at.images.device), at.execution.loss)
 
 
 @torch.no_grad()

@@ -40,9 +40,9 @@ from udd.proxies.caching import schedule
 FLOAT = 4  # bytes
 
 
-class Job(NamedTuple):
-    """One job: kind, data set, the steps for its set and those on real images alone; the bytes that it holds throughout, of the data and of its
-    own; those that it leaves on the disk, where they are many; and those of its method's own step, where that is followed whole (udd.costs.own)."""
+class Workload(NamedTuple):
+    """What one job takes: kind, data set, the steps for its set and those on real images alone; the bytes that it holds throughout, of the data and
+    of its own; those that it leaves on the disk, where they are many; those of its method's own step, where it is followed whole (udd.costs.own)."""
 
     kind: str
     dataset: str
@@ -54,14 +54,14 @@ class Job(NamedTuple):
     step: int = 0
 
 
-def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
+def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Workload:
     """The job that distils a set. It holds a real batch of every class, and its set as images, velocity, gradient and update."""
     config = plan.set_config(params, cell, seed)
     distill, ipc = config["distill"], int(cell.ipc)
     compiled = distillation_compiles(distill, sizes, device)
     alone, shared = method_steps(config, sizes, compiled)
     data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
-    return Job("distil", cell.dataset, alone, shared, data, held, step=own.peak(config, sizes))
+    return Workload("distil", cell.dataset, alone, shared, data, held, step=own.peak(config, sizes))
 
 
 def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, Steps]:
@@ -77,24 +77,24 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, 
     return own.method_steps(config, sizes), together(trained, chosen)
 
 
-def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Job]:
+def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Workload]:
     """The jobs that make the networks of the cache that a set meets."""
     distill, network = config["distill"], new_network(model(config["distill"], sizes), torch.device("meta"))
     steps = cache_steps(distill, sizes, distillation_compiles(distill | schedule(distill), sizes, device))
     disk = nbytes(distill, sum(weight.numel() for weight in network.parameters()), network.classifier.in_features, sizes.classes)
-    return [Job("cache", config["dataset"]["name"], steps, data=sizes.stored, held=disk, disk=disk)] * distill["cache_networks"]
+    return [Workload("cache", config["dataset"]["name"], steps, data=sizes.stored, held=disk, disk=disk)] * distill["cache_networks"]
 
 
-def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Job:
+def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Workload:
     """The job that chooses a coreset: at random, or by a network trained on all images."""
     config = plan.set_config(params, cell, seed)
     if "coreset" not in config:
-        return Job("coreset", cell.dataset, {}, data=sizes.stored)
+        return Workload("coreset", cell.dataset, {}, data=sizes.stored)
     recipe = config["coreset"]
     network = model(recipe, sizes)
     trained = times(batched("train", network, sizes.train, recipe["batch"]), recipe["epochs"])
     embedded = passed(network, sizes.train, device) if config["method"] == "herding" else {}
-    return Job("coreset", cell.dataset, together(trained, embedded), data=sizes.stored)
+    return Workload("coreset", cell.dataset, together(trained, embedded), data=sizes.stored)
 
 
 def training_images(config: Section, views: str, sizes: Sizes) -> int:
@@ -105,7 +105,7 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     return sizes.classes * plan.images_a_class(config) * each
 
 
-def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.device) -> Job:
+def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.device) -> Workload:
     """The job that trains a network on a set and tests it."""
     config = plan.evaluation_config(params, record)
     recipe = config["evaluate"]
@@ -115,24 +115,24 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
     tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"])))
     held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
-    return Job("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
+    return Workload("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
 
 
-def proxies(params: Params, dataset: str, sizes: Sizes, device: torch.device) -> Job:
+def reference(params: Params, dataset: str, sizes: Sizes, device: torch.device) -> Workload:
     """The job that trains the networks by which mUE and figures see a data set."""
-    recipe = analysis.proxies_config(params, dataset)["utilization"]
+    recipe = analysis.reference_config(params, dataset)["utilization"]
     network = model(recipe, sizes)
     trained = times(batched("train", network, sizes.train, recipe["batch"]), recipe["epochs"])
     seen = passed(network, min(recipe["images"], sizes.train), device)
-    return Job("proxies", dataset, times(together(trained, seen), recipe["networks"]), data=sizes.stored)
+    return Workload("proxies", dataset, times(together(trained, seen), recipe["networks"]), data=sizes.stored)
 
 
-def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) -> Job:
+def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) -> Workload:
     """The job that measures the utilisation of a set."""
     recipe = plan.utilization_config(params, cell, 0)["utilization"]
     images = min(recipe["images"], sizes.train) if cell.ipc == plan.FULL else int(cell.ipc) * sizes.classes
     seen = times(passed(model(recipe, sizes), images, device), recipe["networks"])
-    return Job("utilization", cell.dataset, seen, held=images * sizes.image * FLOAT)
+    return Workload("utilization", cell.dataset, seen, held=images * sizes.image * FLOAT)
 
 
 def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
@@ -147,8 +147,8 @@ def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
     return [found for found in plan.unique([*evaluated, *analysis.measurements(params), *shown]) if found[0].ipc != plan.FULL]
 
 
-def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[Job]:
-    """Every job that takes time. `sizes`: of each data set, by name."""
+def workloads(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[Workload]:
+    """Those of every job that takes time. `sizes`: of each data set, by name."""
     found = []
     for cell, seed in wanted_sets(params):
         make = distillation if cell.variant in plan.distilled(params) else coreset
@@ -156,5 +156,5 @@ def jobs(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[
     for config in caches(params).values():
         found += cache(config, sizes[config["dataset"]["name"]], device)
     found += [evaluation(params, record, sizes[record.cell.dataset], device) for record in plan.all_records(params)]
-    found += [proxies(params, dataset, sizes[dataset], device) for dataset in analysis.proxied(params)]
+    found += [reference(params, dataset, sizes[dataset], device) for dataset in analysis.with_reference(params)]
     return found + [measurement(params, cell, sizes[cell.dataset], device) for cell, _ in analysis.measurements(params)]

@@ -77,7 +77,7 @@ def results(found: list[tuple[int, float]]) -> Config:
     return {"accuracy": found[-1][1], "accuracy_best": max(value for _, value in found), "checkups": found}
 
 
-class Work(NamedTuple):
+class TrainingSet(NamedTuple):
     """What to train on: images [n, K, H, W] in [0, 1] (bytes: real ones) and labels [n]; how an epoch's views are made of them where
     they change (else None), given the network and its random stream; how many images an epoch has."""
 
@@ -87,11 +87,11 @@ class Work(NamedTuple):
     decoded: int
 
 
-def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
+def evaluate(config: Config, dataset: Dataset, examples: TrainingSet, device: torch.device) -> Config:
     """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %, and the seconds it took."""
-    recipe, begun = recipe_for(config, work.decoded, len(dataset.classes)), time.perf_counter()
+    recipe, begun = recipe_for(config, examples.decoded, len(dataset.classes)), time.perf_counter()
     network, generator = begin(config, dataset, device)
-    trained: Any = compiled(network) if worth_compiling(recipe, network, work.images) else network
+    trained: Any = compiled(network) if worth_compiling(recipe, network, examples.images) else network
     found: list[tuple[int, float]] = []
 
     def check_up(epoch: int) -> None:
@@ -99,8 +99,8 @@ def evaluate(config: Config, dataset: Dataset, work: Work, device: torch.device)
             value = accuracy(network, dataset.test_images, dataset.test_labels, dataset.mean, dataset.std)
             found.append(checked(config, epoch, recipe["epochs"], value))
 
-    chosen = work.views(network.network, generator) if work.views else None
-    train(trained, work.images, work.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
+    chosen = examples.views(network.network, generator) if examples.views else None
+    train(trained, examples.images, examples.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
     return results(found) | {"seconds": round(time.perf_counter() - begun, 3)}
 
 
@@ -148,11 +148,11 @@ def sizes(stored_bytes: int, stored_images: int, decoded_images: int) -> dict[st
     return {"stored_bytes": stored_bytes, "stored_images": stored_images, "decoded_images": decoded_images}
 
 
-def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[Work, dict[str, int]]:
+def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[TrainingSet, dict[str, int]]:
     """What to train on, and what it took: stored_bytes, stored_images, decoded_images."""
     if config["set"]["method"] == "full":
         images, labels = dataset.train_images, dataset.train_labels
-        return Work(images, labels, None, len(images)), sizes(size_in_bytes(images, labels), len(images), len(images))
+        return TrainingSet(images, labels, None, len(images)), sizes(size_in_bytes(images, labels), len(images), len(images))
     if path is None:
         raise UserError(f"--set is missing: variant {config['set']['variant']} is evaluated on a set; give its file")
     found, reading, device = load_set(path), config["evaluate"]["views"], dataset.test_images.device
@@ -160,12 +160,12 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[W
     images, labels = (each.to(device) for each in views.fixed(found, reading))
     account = sizes(size_in_bytes(found.images, found.labels, found.windows), len(found.images), len(images))
     if not views.changes(found, reading):
-        return Work(images, labels, None, len(images)), account
+        return TrainingSet(images, labels, None, len(images)), account
     count = len(found.images) * (views.own_section(found)["selected"] + found.metadata["whole"])
-    return Work(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
+    return TrainingSet(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
 
 
-def trained(config: Config, work: Work, classes: int) -> dict[str, int]:
+def trained(config: Config, examples: TrainingSet, classes: int) -> dict[str, int]:
     """How long each network is trained: epochs, and SGD steps."""
-    recipe = recipe_for(config, work.decoded, classes)
-    return {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(work.decoded, recipe["batch"])}
+    recipe = recipe_for(config, examples.decoded, classes)
+    return {"epochs": recipe["epochs"], "steps": recipe["epochs"] * steps_an_epoch(examples.decoded, recipe["batch"])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from udd.data import Dataset
-from udd.evaluation.accuracy import Work
+from udd.evaluation.accuracy import TrainingSet
 from udd.evaluation.views import Views
 from udd.networks.architectures import Network
 from udd.networks.training import accuracy
@@ -17,11 +17,11 @@ def by_class(network: torch.nn.Module, data: Dataset) -> list[float]:
     return [accuracy(network, part, torch.full((len(part),), label, device=part.device), data.mean, data.std) for label, part in enumerate(parts)]
 
 
-def watched(work: Work, seen: list[Network]) -> Work:
-    """The same work; `seen` holds the network that trains on it, once it does. No bit of the training depends on it."""
+def watched(examples: TrainingSet, seen: list[Network]) -> TrainingSet:
+    """The same training set; `seen` holds the network that trains on it, once it does. No bit of the training depends on it."""
 
     def views(network: Network, generator: torch.Generator) -> Views:
         seen[:] = [network]
-        return work.views(network, generator) if work.views else lambda images, labels: (images, labels)
+        return examples.views(network, generator) if examples.views else lambda images, labels: (images, labels)
 
-    return work._replace(views=views)
+    return examples._replace(views=views)

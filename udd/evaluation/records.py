@@ -17,7 +17,7 @@ from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UsageError, UserError
-from udd.evaluation.accuracy import Config, Rounding, Work, evaluate, trained, training_set
+from udd.evaluation.accuracy import Config, Rounding, TrainingSet, evaluate, trained, training_set
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
 from udd.files import inputs_digest, lock, read_json, write_json
@@ -92,15 +92,15 @@ def record(
     the others.
     """
     precision.warn(config["evaluate"]["precision"], device)
-    work, account = training_set(config, dataset, path)
+    examples, account = training_set(config, dataset, path)
     recipe = rated(config["evaluate"], load_set(path).metadata if path else {}, path or "the full data set")
     account |= {"rate": recipe["lr"]} if recipe.get("rate") == "own" else {}
-    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, work, len(dataset.classes))
+    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, examples, len(dataset.classes))
     made["networks"] = dict(found)
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = result(config | {"evaluate": recipe, "network": network}, dataset, work, device)
+            made["networks"][str(network)] = result(config | {"evaluate": recipe, "network": network}, dataset, examples, device)
         except UserError as error:
             failures.append(error)
         keep(made)
@@ -109,10 +109,10 @@ def record(
     return made
 
 
-def result(config: Config, dataset: Dataset, work: Work, device: torch.device) -> Config:
+def result(config: Config, dataset: Dataset, examples: TrainingSet, device: torch.device) -> Config:
     """What a network comes to, on all test images and on those of each class, in %."""
     seen: list[Network] = []
-    found = evaluate(config, dataset, watched(work, seen), device)
+    found = evaluate(config, dataset, watched(examples, seen), device)
     return found | {"by_class": by_class(Rounding(seen[0], PRECISIONS[config["evaluate"]["precision"]]), dataset)}
 
 

@@ -1,10 +1,10 @@
-"""The proxies of a data set: a few networks trained on its real training images, by which mUE and the figures see activations and features.
+"""The reference networks of a data set: a few, trained on its real training images, by which mUE and the figures see activations and features.
 
     udd reference --config JSON --manifest M --root DIR --out results/proxies/NAME.safetensors   # as the workflow does
     udd reference --params params.yaml --dataset mnist                                           # by hand
 
 One file a data set (safetensors): the parameters of network i under `i.<name>`; its metadata, JSON under the key `udd`, holds format, config
-(udd.config.drawings.proxies_config), shape [K, H, W], mean, std, classes, `tops`, each network's top of the histogram's range, and provenance.
+(udd.config.drawings.reference_config), shape [K, H, W], mean, std, classes, `tops`, each network's top of the histogram's range, and provenance.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from udd.config import files as places
 from udd.config.asked import read_config
-from udd.config.drawings import proxies_config, proxies_path
+from udd.config.drawings import reference_config, reference_path
+from udd.config.files import Files, filled, need, parser
 from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.data import load as load_data
@@ -42,7 +42,7 @@ FILES = {
 }
 
 
-class Proxies(NamedTuple):
+class ReferenceNetworks(NamedTuple):
     """Trained networks on one device, and for each the top of the range of its activations."""
 
     networks: list[Network]
@@ -77,7 +77,7 @@ def top_of(maps: Tensor, percentile: float) -> float:
     return top
 
 
-def train_proxies(dataset: Dataset, config: dict[str, Any], device: torch.device) -> Proxies:
+def train_reference(dataset: Dataset, config: dict[str, Any], device: torch.device) -> ReferenceNetworks:
     """Train the networks of `config` on all training images; each depends on the data set and its number alone."""
     recipe, (channels, side) = config["utilization"], dataset.train_images.shape[1:3]
     real = real_images(dataset, recipe["images"])
@@ -89,30 +89,32 @@ def train_proxies(dataset: Dataset, config: dict[str, Any], device: torch.device
         networks.append(network)
         tops.append(top_of(activation_maps(network, real, dataset.mean, dataset.std), recipe["percentile"]))
     seen = {"shape": list(dataset.train_images.shape[1:]), "classes": dataset.classes, "mean": dataset.mean, "std": dataset.std}
-    return Proxies(networks, tops, {"format": FORMAT, "config": config, "tops": tops} | seen)
+    return ReferenceNetworks(networks, tops, {"format": FORMAT, "config": config, "tops": tops} | seen)
 
 
-def save(path: Path | str, proxies: Proxies) -> None:
-    """Write the proxies atomically; the same proxies give the same bytes."""
-    states = enumerate(network.state_dict() for network in proxies.networks)
+def save(path: Path | str, reference: ReferenceNetworks) -> None:
+    """Write the networks atomically; the same ones give the same bytes."""
+    states = enumerate(network.state_dict() for network in reference.networks)
     tensors = {f"{number}.{name}": value.cpu().contiguous() for number, state in states for name, value in state.items()}
-    write_atomic(path, to_bytes(tensors, {"udd": json.dumps(proxies.metadata, sort_keys=True)}))
+    write_atomic(path, to_bytes(tensors, {"udd": json.dumps(reference.metadata, sort_keys=True)}))
 
 
-def load(path: Path | str, device: torch.device | str = "cpu") -> Proxies:
-    """Read proxies onto `device`. Raises UserError if the file is missing, truncated, or of another format."""
+def load(path: Path | str, device: torch.device | str = "cpu") -> ReferenceNetworks:
+    """Read reference networks onto `device`. Raises UserError if the file is missing, truncated, or of another format."""
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             if metadata.get("format") != FORMAT:
-                raise UserError(f"{path}: found proxies of format {metadata.get('format')}, expected {FORMAT}; make them again with this version")
+                raise UserError(
+                    f"{path}: found reference networks of format {metadata.get('format')}, expected {FORMAT}; make them again with this version"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such proxies; make them with udd reference") from None
+        raise UserError(f"{path}: no such reference networks; make them with udd reference") from None
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a whole file of proxies ({' '.join(str(error).split())}); delete it and make it again") from None
+        raise UserError(f"{path}: not a whole file of reference networks ({' '.join(str(error).split())}); delete it and make it again") from None
     networks = [restored(tensors, number, metadata).to(device) for number in range(len(metadata["tops"]))]
-    return Proxies(networks, metadata["tops"], metadata)
+    return ReferenceNetworks(networks, metadata["tops"], metadata)
 
 
 def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) -> Network:
@@ -124,21 +126,21 @@ def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) 
     return network
 
 
-def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], places.Files]:
+def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
     config = read_config(options["config"])
     if config is not None:
-        return config, places.need(options, "manifest", "root", "out")
+        return config, need(options, "manifest", "root", "out")
     params, name = load_params(options["params"]), options["dataset"]
     if name not in params["datasets"]:
         raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
-    return proxies_config(params, name), places.filled(options, params, manifest=f"data/{name}.json", out=proxies_path(name))
+    return reference_config(params, name), filled(options, params, manifest=f"data/{name}.json", out=reference_path(name))
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Train the proxies of one data set."""
-    args = places.parser("reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
+    """Train the reference networks of one data set."""
+    args = parser("reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
     device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
     with lock(files["out"]):
-        proxies = train_proxies(load_data(files["manifest"], files["root"]).to(device), config, device)
-        save(files["out"], proxies._replace(metadata=proxies.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))
+        reference = train_reference(load_data(files["manifest"], files["root"]).to(device), config, device)
+        save(files["out"], reference._replace(metadata=reference.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))

@@ -6,7 +6,7 @@
 
 The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top], where top is the q-th
 percentile of real images' activations under the same network (udd.evaluation.reference); values above count in the last interval. With H the entropy
-of the histogram, the utilisation of the image is H / log d, averaged over d in D and over the proxies: 0 where all activations are alike, 1 where
+of the histogram, the utilisation of the image is H / log d, averaged over d in D and over the networks: 0 where all activations are alike, 1 where
 they spread evenly. Eq. 11 prints 1 - H / log d, which falls where the text and Fig. 8 rise; `mue_printed` is that. The print also divides the
 sum by |X|, the number of activations: `mue_printed_letter` does, and so lies within 1 / |X| of 1 whatever the image.
 """
@@ -21,24 +21,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from udd.config import files as places
 from udd.config import plan
 from udd.config.asked import asked, named_cell, read_config
 from udd.config.compare import difference
-from udd.config.drawings import NOT_PROXIES, measurement_path, proxies_path
+from udd.config.drawings import NOT_REFERENCE, measurement_path, reference_path
+from udd.config.files import Files, filled, need, parser
 from udd.config.params import load as load_params
 from udd.data import load as load_data
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.reference import Proxies, activation_maps, real_images
-from udd.evaluation.reference import load as load_proxies
+from udd.evaluation.reference import ReferenceNetworks, activation_maps, real_images
+from udd.evaluation.reference import load as load_reference
 from udd.files import lock, write_json
 from udd.provenance import provenance
 from udd.synthetic.sets import load as load_set
 
 FORMAT = 1
 FILES = {
-    "proxies": "the data set's proxies, as written by udd.evaluation.reference",
+    "proxies": "the data set's reference networks, as written by udd.evaluation.reference",
     "set": "the set to measure (safetensors)",
     "manifest": "for the real images: the data set's manifest",
     "root": "for the real images: where raw data lies",
@@ -63,11 +63,11 @@ def utilisation(values: Tensor, top: float, intervals: Sequence[int]) -> Tensor:
     return torch.stack([entropy(histograms(values, top, d)) / math.log(d) for d in intervals]).mean(0).clamp(0, 1)
 
 
-def measure(images: Tensor, proxies: Proxies, intervals: Sequence[int]) -> dict[str, Any]:
+def measure(images: Tensor, reference: ReferenceNetworks, intervals: Sequence[int]) -> dict[str, Any]:
     """mUE of images [n, K, H, W] (bytes, or floats in [0, 1]): the mean over networks and images, and what it is made of."""
-    mean, std = proxies.metadata["mean"], proxies.metadata["std"]
-    maps = [activation_maps(network, images, mean, std).flatten(1) for network in proxies.networks]
-    each = torch.stack([utilisation(values, top, intervals) for values, top in zip(maps, proxies.tops, strict=True)])  # [networks, n]
+    mean, std = reference.metadata["mean"], reference.metadata["std"]
+    maps = [activation_maps(network, images, mean, std).flatten(1) for network in reference.networks]
+    each = torch.stack([utilisation(values, top, intervals) for values, top in zip(maps, reference.tops, strict=True)])  # [networks, n]
     by_image, size = each.mean(0), maps[0].shape[1]
     mue = by_image.mean().item()
     return {
@@ -99,7 +99,7 @@ def spread_experiment(spreads: Sequence[float], intervals: Sequence[int], sample
     return results
 
 
-def images_of(config: dict[str, Any], files: places.Files) -> Tensor:
+def images_of(config: dict[str, Any], files: Files) -> Tensor:
     """The images to measure: those stored in the set, whole, or `images` real training images. Raises UserError if the set is another."""
     if config["set"]["method"] == "full":
         return real_images(load_data(files["manifest"], files["root"]), config["utilization"]["images"])
@@ -110,35 +110,35 @@ def images_of(config: dict[str, Any], files: places.Files) -> Tensor:
     return found.images
 
 
-def check_proxies(proxies: Proxies, config: dict[str, Any], path: Path) -> None:
-    """Raise UserError unless the proxies are those of the configuration."""
-    planned = {key: value for key, value in config["utilization"].items() if key not in NOT_PROXIES}
-    differing = difference(proxies.metadata["config"], {"dataset": config["set"]["dataset"], "utilization": planned})
+def check_reference(reference: ReferenceNetworks, config: dict[str, Any], path: Path) -> None:
+    """Raise UserError unless the networks are those of the configuration."""
+    planned = {key: value for key, value in config["utilization"].items() if key not in NOT_REFERENCE}
+    differing = difference(reference.metadata["config"], {"dataset": config["set"]["dataset"], "utilization": planned})
     if differing:
-        raise UserError(f"{path}: proxies of another configuration: {differing}; make them again with udd reference")
+        raise UserError(f"{path}: reference networks of another configuration: {differing}; make them again with udd reference")
 
 
-def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], places.Files]:
+def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
     wanted = asked(options)
     config = read_config(wanted.config)
     if config is not None:
-        return config, places.need(options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
+        return config, need(options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
     params = load_params(wanted.params)
     cell = named_cell(params, wanted)
     measured = {"set": f"synthetic/{cell.folder}/seed{wanted.seed}.safetensors", "manifest": f"data/{cell.dataset}.json"}
     out = f"utilization/{measurement_path(cell, wanted.seed)}"
-    files = places.filled(options, params, proxies=proxies_path(cell.dataset), out=out, **measured)
+    files = filled(options, params, proxies=reference_path(cell.dataset), out=out, **measured)
     return plan.utilization_config(params, cell, wanted.seed), files
 
 
 def run(argv: list[str] | None = None) -> None:
     """Measure one set, or the real images, and write the result."""
-    args = places.parser("utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
+    args = parser("utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
     device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
     with lock(files["out"]):
-        proxies = load_proxies(files["proxies"], device)
-        check_proxies(proxies, config, files["proxies"])
-        found = measure(images_of(config, files).to(device), proxies, config["utilization"]["intervals"])
+        reference = load_reference(files["proxies"], device)
+        check_reference(reference, config, files["proxies"])
+        found = measure(images_of(config, files).to(device), reference, config["utilization"]["intervals"])
         write_json(files["out"], {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)} | found)
-        print(f"{files['out']}: mUE {found['mue']:.3f} over {found['images']} images and {len(proxies.networks)} networks")
+        print(f"{files['out']}: mUE {found['mue']:.3f} over {found['images']} images and {len(reference.networks)} networks")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from udd.networks import augment
-from udd.networks.architectures import Network, portion
+from udd.networks.architectures import Network, images_at_once
 from udd.objectives.features import Distance, embedded, image_gradient
 from udd.objectives.gradients import Embedding
 from udd.proxies.meeting import Meeting
@@ -44,7 +44,7 @@ def decoded(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
 
 def groups(classes: int, images: int, side: int) -> list[range]:
     """The classes, in as few groups as hold no more images than go through a network at once."""
-    each = max(1, portion(side) // images)
+    each = max(1, images_at_once(side) // images)
     return [range(start, min(start + each, classes)) for start in range(0, classes, each)]
 
 

@@ -20,7 +20,7 @@ from udd.data import Dataset
 from udd.methods import OWN
 from udd.methods.alignment import augmented, groups
 from udd.methods.updates import learning_rate, momentum_step
-from udd.networks.architectures import Network, initialise, portion
+from udd.networks.architectures import Network, images_at_once, initialise
 from udd.networks.augment import as_float, augment, normalise
 from udd.proxies.meeting import Meeting, Scalars
 from udd.synthetic import initial
@@ -121,7 +121,7 @@ def accuracy(network: Network, meeting: Meeting, count: int) -> Tensor:
     which = torch.randint(real.shape[1], (len(real), count), generator=meeting.networks, device=device)
     labels = torch.arange(len(real), device=device)
     images = real[labels.unsqueeze(1), which].flatten(0, 1)
-    inputs = [normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std) for part in images.split(portion(images.shape[-1]))]
+    inputs = [normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std) for part in images.split(images_at_once(images.shape[-1]))]
     answers = torch.cat([network(part).argmax(1) for part in inputs])
     return (answers == labels.repeat_interleave(count)).to(meeting.mean.dtype).mean()
 

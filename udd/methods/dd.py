@@ -19,7 +19,7 @@ from torch.func import functional_call
 from udd.data import Dataset
 from udd.methods import OWN
 from udd.methods.updates import adam_step, learning_rate
-from udd.networks.architectures import initialise, portion
+from udd.networks.architectures import images_at_once, initialise
 from udd.networks.augment import as_float, normalise
 from udd.objectives.unrolled import Batch, Weights, descended, pulled, pulled_back, unrolled
 from udd.proxies.meeting import Meeting, Scalars
@@ -51,7 +51,7 @@ def real_loss(network: torch.nn.Module, weights: Weights, meeting: Meeting) -> t
     at = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
     images, total, slopes = meeting.real.flatten(0, 1), torch.zeros_like(meeting.mean[0]), {name: torch.zeros_like(each) for name, each in at.items()}
     labels = torch.arange(len(meeting.real), device=images.device).repeat_interleave(meeting.real.shape[1])
-    each = portion(images.shape[-1])
+    each = images_at_once(images.shape[-1])
     for part, own in zip(images.split(each), labels.split(each), strict=True):
         inputs = normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std)
         loss = F.cross_entropy(functional_call(network, at, (inputs,)), own, reduction="sum") / len(images)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from udd.errors import UserError
-from udd.networks.architectures import Network, portion
+from udd.networks.architectures import Network, images_at_once
 from udd.networks.augment import normalise
 from udd.synthetic.regions import area_weights
 
@@ -29,7 +29,7 @@ def window_means(maps: Tensor, boxes: Tensor, side: int, grow: int = 0) -> Tenso
 @torch.no_grad()
 def activation_maps(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """The activation maps of many images, a few at a time. [B, h, w]."""
-    return torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(portion(images.shape[-1]))])
+    return torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(images_at_once(images.shape[-1]))])
 
 
 @torch.no_grad()
@@ -49,7 +49,7 @@ def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor,
 
 def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
     """Lambda_n: the mean of the gradient's map in the window (Sec. 2.3). [B, N]."""
-    each = portion(images.shape[-1])
+    each = images_at_once(images.shape[-1])
     parts = zip(images.split(each), labels.split(each), strict=True)
     maps = torch.cat([gradient_map(network, part, own, mean, std, layer) for part, own in parts])
     return window_means(maps, boxes, images.shape[-1], 0 if layer is None else network.grow)

@@ -71,7 +71,7 @@ class Average(nn.Module):
         return x.mean((2, 3))
 
 
-def portion(side: int) -> int:
+def images_at_once(side: int) -> int:
     """How many images of a side a search passes forward at once: 512 of 32 pixels. The same on all devices: the bits may depend on it."""
     return max(1, 2**19 // side**2)
 

@@ -23,7 +23,7 @@ def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class Engine(NamedTuple):
+class Execution(NamedTuple):
     """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them; how many of
     these go through the network at once (None: all); how a function of tensors is called (udd.networks.replay); and what makes of a function
     that takes `precision` the same as this run executes it."""
@@ -35,7 +35,7 @@ class Engine(NamedTuple):
     execute: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is
 
 
-EAGER = Engine()
+EAGER = Execution()
 
 
 def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int) -> float:
@@ -44,14 +44,14 @@ def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, cl
     return training_flop(network, image, images)
 
 
-def engine(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None) -> Engine:
-    """The engine of a distillation on images like `image` [1, K, H, W], on its device. `chunk`: pass at most so many training images at a time,
-    at the price of a second pass (udd.objectives.recomputation); None: all of a class."""
+def execution_of(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None) -> Execution:
+    """How a distillation executes its functions on images like `image` [1, K, H, W], on its device. `chunk`: pass at most so many training images at
+    a time, at the price of a second pass (udd.objectives.recomputation); None: all of a class."""
     run = compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
     rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
     execute = cache(lambda function: rounded(run(function)))  # compiled once
     whole = execute(image_gradient)
-    made = Engine(execute(batch_loss), whole, play=player(image.device), execute=execute)
+    made = Execution(execute(batch_loss), whole, play=player(image.device), execute=execute)
     if chunk is None:
         return made
     passes = (run(recomputation.means), run(recomputation.pulled_back))

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from udd.networks import augment
-from udd.networks.architectures import Network, portion
+from udd.networks.architectures import Network, images_at_once
 from udd.objectives import losses
-from udd.objectives.execution import EAGER, Engine
+from udd.objectives.execution import EAGER, Execution
 from udd.objectives.gradients import Embedding
 from udd.synthetic.regions import Windows, decode
 
@@ -51,12 +51,12 @@ class Matched(NamedTuple):
 
 
 def real_gradient(
-    network: Network, images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor, matched: str, engine: Engine
+    network: Network, images: Tensor, label: int, draws: augment.Draws, mean: Tensor, std: Tensor, matched: str, execution: Execution
 ) -> tuple[Tensor, ...]:
     """The mean cross-entropy gradient on a real batch of one class (the target of Eq. 9). images [R, K, H, W], bytes or floats in [0, 1]."""
     inputs = augment.apply(augment.normalise(augment.as_float(images, mean.dtype), mean, std), draws)
     labels = torch.full((len(images),), label, device=images.device)
-    loss, _ = engine.loss(network, inputs, labels, labels, torch.ones_like(mean[0]))
+    loss, _ = execution.loss(network, inputs, labels, labels, torch.ones_like(mean[0]))
     return torch.autograd.grad(loss, losses.matched_weights(network, matched))
 
 
@@ -69,7 +69,7 @@ def class_step(
     mean: Tensor,
     std: Tensor,
     parts: bool,
-    engine: Engine,
+    execution: Execution,
 ) -> Matched:
     """One class of one set: the gradient of Eq. 10 on its pixels [B, K, H, W], L_g, L_c, mean feature [D], the gradient of L_c or None."""
     options = work.options
@@ -77,12 +77,12 @@ def class_step(
     inputs = augment.apply(augment.normalise(decode(pixels, work.pairs[label], work.among), mean, std), draws)
     own, model = torch.full((), label, device=pixels.device), Embedding(network)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
-    found, (loss_gradient, loss_cfc, feature) = engine.image_gradient(
+    found, (loss_gradient, loss_cfc, feature) = execution.image_gradient(
         model, weights, inputs.detach(), own, target, *cfc_options(work), options["distance"], options["matched"]
     )
     gradient_cfc = None
     if parts and options["cfc"]:
-        (gradient_cfc,) = torch.autograd.grad(inputs, pixels, cfc_gradient(network, inputs, label, work, engine.chunk), retain_graph=True)
+        (gradient_cfc,) = torch.autograd.grad(inputs, pixels, cfc_gradient(network, inputs, label, work, execution.chunk), retain_graph=True)
     (gradient,) = torch.autograd.grad(inputs, pixels, found)
     return Matched(gradient, loss_gradient, loss_cfc if options["cfc"] else torch.zeros_like(loss_cfc), feature, gradient_cfc)
 
@@ -121,7 +121,7 @@ def matching_step(
     mean: Tensor,
     std: Tensor,
     parts: bool = False,
-    engine: Engine = EAGER,
+    execution: Execution = EAGER,
     given: Target | None = None,
 ) -> Matched:
     """The image gradients of all classes (Algorithm 1, lines 4-8).
@@ -136,8 +136,8 @@ def matching_step(
         if given:
             target = losses.chosen([gradient[label] for gradient in given.gradients], matched)
         else:
-            target = real_gradient(network, real[label], label, draw, mean, std, matched, engine)
-        done.append(class_step(network, work, label, target, draw, mean, std, parts, engine))
+            target = real_gradient(network, real[label], label, draw, mean, std, matched, execution)
+        done.append(class_step(network, work, label, target, draw, mean, std, parts, execution))
     return stacked(done)
 
 
@@ -145,5 +145,5 @@ def matching_step(
 def mean_features(network: Network, images: Tensor, pairs: Tensor, among: Windows, mean: Tensor, std: Tensor) -> Tensor:
     """The mean feature of every class's training images, un-augmented: what F starts from with a new network (Eq. 8). [C, D]."""
     batches = (augment.normalise(decode(of_class, chosen, among), mean, std) for of_class, chosen in zip(images, pairs, strict=True))
-    each = portion(images.shape[-1])
+    each = images_at_once(images.shape[-1])
     return torch.stack([torch.cat([network.features(part)[1] for part in batch.split(each)]).mean(0) for batch in batches])

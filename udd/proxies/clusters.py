@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from udd.data import Dataset
-from udd.networks.architectures import Network, portion
+from udd.networks.architectures import Network, images_at_once
 from udd.networks.augment import as_float, normalise
 from udd.networks.precision import PRECISIONS, rounded
 
@@ -72,7 +72,7 @@ def representatives(points: Tensor, count: int, generator: torch.Generator) -> T
 def embeddings(network: Network, images: Tensor, data: Dataset, precision: str) -> Tensor:
     """The embeddings of real images, uint8 [n, K, H, W] -> [n, E]."""
     found = []
-    for part in images.split(portion(images.shape[-1])):
+    for part in images.split(images_at_once(images.shape[-1])):
         inputs = normalise(as_float(part), data.mean, data.std)
         with rounded(inputs, PRECISIONS[precision]):
             found.append(network.features(inputs)[1].to(inputs.dtype))

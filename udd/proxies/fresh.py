@@ -18,7 +18,7 @@ from udd.networks import augment
 from udd.networks.architectures import Network, build, initialise
 from udd.networks.streams import stream
 from udd.networks.training import SGD, sgd, sgd_step, step_player
-from udd.objectives.execution import Engine, engine
+from udd.objectives.execution import Execution, execution_of
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Trajectory:
 
     network: Network
     optimizer: SGD
-    engine: Engine
+    execution: Execution
     draws: torch.Generator  # real batches and matching augmentation
     training: torch.Generator  # initialisation and training of the networks
     outer: int = 0
@@ -42,11 +42,11 @@ def recipe(distill: dict) -> dict:
 
 
 def start(data: Dataset, distill: dict, seed: int, chunk: int | None = None) -> Trajectory:
-    """A trajectory before its first network. chunk: as udd.objectives.execution.engine takes it."""
+    """A trajectory before its first network. chunk: as udd.objectives.execution.execution_of takes it."""
     device = data.train_images.device
     training, draws = (stream(device, what, data.name, distill["network"], seed) for what in ("networks", "real"))
     network = fresh_network(data, distill, training)
-    how = engine(distill, network, data.train_images[:1], len(data.classes), chunk)
+    how = execution_of(distill, network, data.train_images[:1], len(data.classes), chunk)
     return Trajectory(network, sgd(network, recipe(distill)), how, draws, training)
 
 
@@ -77,7 +77,7 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
     mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))  # once, not at every step
-    options = (recipe(distill), mean, std, generator, trajectory.engine.loss)
+    options = (recipe(distill), mean, std, generator, trajectory.execution.loss)
     trajectory.play = trajectory.play or step_player(trajectory.optimizer, generator)
     for index in order[: steps * batch].split(batch):
         trajectory.play(sgd_step, trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)

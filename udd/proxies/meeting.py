@@ -11,7 +11,7 @@ from torch import Tensor
 
 from udd.networks.architectures import Network
 from udd.networks.augment import Draws
-from udd.objectives.execution import Engine
+from udd.objectives.execution import Execution
 from udd.objectives.matching import Target
 
 
@@ -33,7 +33,7 @@ class Meeting(NamedTuple):
     std: Tensor
     generator: torch.Generator
     networks: torch.Generator
-    execution: Engine
+    execution: Execution
     outer: int
     inner: int
     logged: bool

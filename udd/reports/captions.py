@@ -10,7 +10,7 @@ from udd.config.plan import FULL
 from udd.reports import cost
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS, Table, heading
-from udd.reports.measured import Run
+from udd.reports.measured import Evaluation
 from udd.reports.names import ABOUT, ARCHITECTURES, dataset
 from udd.reports.quoted import notes
 
@@ -144,6 +144,6 @@ def steps(table: Table) -> str:
     return f"SGD steps of a network: {', '.join(texts)}." if texts else ""
 
 
-def ratio(run: Run) -> str:
+def ratio(run: Evaluation) -> str:
     """Decoded over stored images."""
     return f"{run.decoded_images / run.stored_images:.3g}"

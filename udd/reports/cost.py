@@ -16,7 +16,7 @@ from udd.config.files import taken_path
 from udd.errors import UserError
 from udd.files import read_json, sha256
 from udd.reports.cells import Cell, mark_best
-from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, places, varying
+from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, settings, varying
 from udd.reports.measured import Cost, Groups, Key
 
 HEADINGS = ["Method", "Steps", "s/step", "Minutes", "Cache min", "Peak MB", "Accuracy", "n"]
@@ -99,9 +99,9 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
     """A table with a row a variant: what its sets took, and what networks trained on them reach."""
     request = config["request"]
     made = Table(["Data set", "IPC", *varying(request), *HEADINGS], [], [], [], [], {}, {})
-    for place in places(request):
+    for setting in settings(request):
         made.starts.append(len(made.rows))
-        keys = [key_of(place, variant, config) for variant in request["variants"]]
+        keys = [key_of(setting, variant, config) for variant in request["variants"]]
         rivals = [key for key in keys if key.variant not in config["full"]]
         marked = dict(zip(rivals, mark_best([measured(groups.get(key, [])) for key in rivals]), strict=True))
         for key in keys:
@@ -109,7 +109,7 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
             made.shown.append((key, runs))
             made.costs.update({key: found} if found else {})
             accuracy = marked.get(key, measured(runs))
-            made.rows.append([*head_of(place, varying(request)), heading(config, key.variant), *cost_cells(found), accuracy, counts([runs])])
+            made.rows.append([*head_of(setting, varying(request)), heading(config, key.variant), *cost_cells(found), accuracy, counts([runs])])
     return made
 
 

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from udd.reports.cells import Cell, Measured, mark_best
-from udd.reports.measured import Cost, Groups, Key, Run, accuracies
+from udd.reports.measured import Cost, Evaluation, Groups, Key, accuracies
 from udd.reports.names import ARCHITECTURES, CFC, JITTER, POLICY, REGIONS, dataset, method_name
 from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, paired, summary
@@ -54,13 +54,13 @@ class Table(NamedTuple):
     headings: list[str]
     rows: list[list[Cell]]
     starts: list[int]
-    shown: list[tuple[Key, Sequence[Run]]]
+    shown: list[tuple[Key, Sequence[Evaluation]]]
     quoted: list[tuple[QuotedKey, Quoted]]
     differences: dict[Key, tuple[str, Difference]]
     costs: dict[Key, Cost]
 
 
-class Place(NamedTuple):
+class Setting(NamedTuple):
     """Where in a table: data set, IPC (as text), network, protocol of the evaluation."""
 
     dataset: str
@@ -69,11 +69,11 @@ class Place(NamedTuple):
     protocol: str
 
 
-def places(request: Mapping[str, Any]) -> list[Place]:
+def settings(request: Mapping[str, Any]) -> list[Setting]:
     """The data sets, IPCs, networks and protocols of a request, in order."""
     architectures, protocols = request.get("architectures", ["convnet3"]), request.get("protocols", ["idc"])
     found = product(request["datasets"], map(str, request["ipc"]), architectures, protocols)
-    return [Place(*each) for each in found]
+    return [Setting(*each) for each in found]
 
 
 def varying(request: Mapping[str, Any]) -> list[str]:
@@ -82,35 +82,35 @@ def varying(request: Mapping[str, Any]) -> list[str]:
     return [heading for name, heading in names.items() if len(request.get(name, [])) > 1]
 
 
-def key_of(place: Place, variant: str, config: Mapping[str, Any]) -> Key:
-    """The group of a variant at a place; the full data set has one for all IPCs."""
+def key_of(setting: Setting, variant: str, config: Mapping[str, Any]) -> Key:
+    """The group of a variant at a setting; the full data set has one for all IPCs."""
     full = variant in config["full"]
-    protocol = "epochs300" if full else place.protocol
-    return Key(place.dataset, FULL if full else place.ipc, variant, protocol, place.architecture)
+    protocol = "epochs300" if full else setting.protocol
+    return Key(setting.dataset, FULL if full else setting.ipc, variant, protocol, setting.architecture)
 
 
-def quoted_key(place: Place, method: str, full: Sequence[str]) -> QuotedKey:
-    """The paper's figure of a method at a place."""
-    return (place.dataset, FULL if method == "full" or method in full else place.ipc, method, place.architecture)
+def quoted_key(setting: Setting, method: str, full: Sequence[str]) -> QuotedKey:
+    """The paper's figure of a method at a setting."""
+    return (setting.dataset, FULL if method == "full" or method in full else setting.ipc, method, setting.architecture)
 
 
-def measured(runs: Sequence[Run], best: bool = False) -> Measured | None:
+def measured(runs: Sequence[Evaluation], best: bool = False) -> Measured | None:
     """Mean and standard deviation of a group's accuracies, or of the best of its check-ups; None if nothing was run, or there was one check-up."""
     if not runs or (best and max(run.checkups for run in runs) == 1):
         return None
     return Measured(*summary([run.best if best else run.accuracy for run in runs]))
 
 
-def counts(groups: Iterable[Sequence[Run]]) -> str | None:
+def counts(groups: Iterable[Sequence[Evaluation]]) -> str | None:
     """n of some groups: a number, or from-to."""
     found = sorted({len(runs) for runs in groups if runs})
     return None if not found else str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}"
 
 
 def columns(layout: Layout, config: Mapping[str, Any], quoted: Mapping[QuotedKey, Quoted]) -> list[str]:
-    """The methods of a grid: those asked for and those that the paper has figures of at these places; the full data set last."""
+    """The methods of a grid: those asked for and those that the paper has figures of at these settings; the full data set last."""
     asked, full = config["request"]["variants"], config["full"]
-    shown = [m for m in layout.methods if m in asked or any(quoted_key(place, m, full) in quoted for place in places(config["request"]))]
+    shown = [m for m in layout.methods if m in asked or any(quoted_key(setting, m, full) in quoted for setting in settings(config["request"]))]
     extra = [variant for variant in asked if variant not in shown]
     return sorted([*shown, *extra], key=lambda method: method == "full" or method in full)
 
@@ -120,17 +120,17 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     methods, request = columns(layout, config, quoted), config["request"]
     several = varying(request)
     table = Table(grid_headings([heading(config, name) for name in methods], several), [], [], [], [], {}, {})
-    for place in places(request):
+    for setting in settings(request):
         table.starts.append(len(table.rows))
-        asked = {method: key_of(place, method, config) for method in methods if method in request["variants"]}
+        asked = {method: key_of(setting, method, config) for method in methods if method in request["variants"]}
         runs = {method: groups.get(key, []) for method, key in asked.items()}
-        again = place.protocol != request.get("protocols", ["idc"])[0]  # the paper has one protocol: its figures stand once
-        printed = {method: quoted[key] for method in methods if not again and (key := quoted_key(place, method, config["full"])) in quoted}
+        again = setting.protocol != request.get("protocols", ["idc"])[0]  # the paper has one protocol: its figures stand once
+        printed = {method: quoted[key] for method in methods if not again and (key := quoted_key(setting, method, config["full"])) in quoted}
         table.shown.extend((asked[method], runs[method]) for method in asked)
-        table.quoted.extend((quoted_key(place, method, config["full"]), figure) for method, figure in printed.items())
+        table.quoted.extend((quoted_key(setting, method, config["full"]), figure) for method, figure in printed.items())
         stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
         ratio = ratio_percent(stored, printed, config["full"])
-        table.rows.extend(grid_rows(head_of(place, several, ratio), methods, runs, printed, config["full"]))
+        table.rows.extend(grid_rows(head_of(setting, several, ratio), methods, runs, printed, config["full"]))
     return table
 
 
@@ -145,7 +145,7 @@ def heading(config: Mapping[str, Any], variant: str) -> str:
     return method_name(method) + (f" ×{times}" if times > 1 else "")
 
 
-def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:
+def ratio_percent(runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:
     """The stored images in percent of the full data set: as the paper prints it, or counted where both were evaluated."""
     quoted = [figure.ratio_percent for figure in printed.values() if figure.ratio_percent]
     stored = [found[0].stored_images for method, found in runs.items() if found and method not in full]
@@ -154,9 +154,9 @@ def ratio_percent(runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quote
 
 
 def grid_rows(
-    head: list[Cell], methods: Sequence[str], runs: Mapping[str, Sequence[Run]], printed: Mapping[str, Quoted], full: Sequence[str]
+    head: list[Cell], methods: Sequence[str], runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]
 ) -> list[list[Cell]]:
-    """The rows at one place: measured; the best of the check-ups, where there were several; quoted, if the paper has any."""
+    """The rows at one setting: measured; the best of the check-ups, where there were several; quoted, if the paper has any."""
     ours: dict[str, Cell] = {method: measured(runs.get(method, [])) for method in methods}
     rivals = [method for method in methods if method not in full]
     ours |= dict(zip(rivals, mark_best([ours[method] for method in rivals]), strict=True))
@@ -175,34 +175,36 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     """A table with a row a variant."""
     request = config["request"]
     variants, several = request["variants"], varying(request)
-    figures = {(place, v): quoted[key] for place in places(request) for v in variants if (key := quoted_key(place, v, config["full"])) in quoted}
+    figures = {
+        (setting, v): quoted[key] for setting in settings(request) for v in variants if (key := quoted_key(setting, v, config["full"])) in quoted
+    }
     times = any(figure.search_time_ms for figure in figures.values())
     table = Table(ablation_headings(layout, several, bool(figures), times), [], [], [], [], {}, {})
-    for place in places(request):
+    for setting in settings(request):
         table.starts.append(len(table.rows))
-        keys = {variant: key_of(place, variant, config) for variant in variants}
+        keys = {variant: key_of(setting, variant, config) for variant in variants}
         cells = mark_best([measured(groups.get(key, [])) for key in keys.values()])
         for variant, cell in zip(variants, cells, strict=True):
-            runs, figure = groups.get(keys[variant], []), figures.get((place, variant))
+            runs, figure = groups.get(keys[variant], []), figures.get((setting, variant))
             table.shown.append((keys[variant], runs))
             if figure:
-                table.quoted.append((quoted_key(place, variant, config["full"]), figure))
-            found = compared(layout, config, place, variant, groups)
+                table.quoted.append((quoted_key(setting, variant, config["full"]), figure))
+            found = compared(layout, config, setting, variant, groups)
             if found:
                 table.differences[keys[variant]] = found
             quoted_cells = ([figure] if figures else []) + ([search_time(figure)] if times else [])
             name = layout.labels.get(variant, variant)
-            table.rows.append([*head_of(place, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
+            table.rows.append([*head_of(setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
     return table
 
 
-def head_of(place: Place, several: Sequence[str], *between: str | None) -> list[Cell]:
+def head_of(setting: Setting, several: Sequence[str], *between: str | None) -> list[Cell]:
     """The first cells of a row: data set, IPC, others, and the network and the protocol if there are several."""
-    names = {"Network": ARCHITECTURES[place.architecture], "Protocol": place.protocol}
-    return [dataset(place.dataset), place.ipc, *between, *(names[heading] for heading in several)]
+    names = {"Network": ARCHITECTURES[setting.architecture], "Protocol": setting.protocol}
+    return [dataset(setting.dataset), setting.ipc, *between, *(names[heading] for heading in several)]
 
 
-def ablation_cells(runs: Sequence[Run], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:
+def ablation_cells(runs: Sequence[Evaluation], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:
     """The measured cells of one variant: decoded, SGD steps, accuracy, idc_best, n, difference, pairs."""
     pairs = f"{found[1].n} {found[1].unit}" if found else None
     return [decoded(runs), steps(runs), cell, measured(runs, best=True), counts([runs]), found[1] if found else None, pairs]
@@ -215,23 +217,23 @@ def ablation_headings(layout: Layout, several: Sequence[str], figures: bool, tim
     return [*head, difference, "Pairs", *(["Paper†"] if figures else []), *(["Paper's ms†"] if times else [])]
 
 
-def compared(layout: Layout, config: Mapping[str, Any], place: Place, variant: str, groups: Groups) -> tuple[str, Difference] | None:
+def compared(layout: Layout, config: Mapping[str, Any], setting: Setting, variant: str, groups: Groups) -> tuple[str, Difference] | None:
     """The variant that this one is compared with, and the paired difference; None if there is none or not both were run."""
     partner = layout.partners.get(variant, "" if layout.partners or variant == "udd" else "udd")
     if not partner:
         return None
-    ours, theirs = (accuracies(groups.get(key_of(place, name, config), [])) for name in (variant, partner))
+    ours, theirs = (accuracies(groups.get(key_of(setting, name, config), [])) for name in (variant, partner))
     difference = paired(ours, theirs)
     return (partner, difference) if difference else None
 
 
-def decoded(runs: Sequence[Run]) -> str | None:
+def decoded(runs: Sequence[Evaluation]) -> str | None:
     """Training images decoded from each stored one."""
     found = sorted({run.decoded_images / run.stored_images for run in runs})
     return None if not found else f"×{found[0]:.3g}" if len(found) == 1 else f"×{found[0]:.3g}-{found[-1]:.3g}"
 
 
-def steps(runs: Sequence[Run]) -> str | None:
+def steps(runs: Sequence[Evaluation]) -> str | None:
     """SGD steps of a network's training: a number, or from-to."""
     found = sorted({run.steps for run in runs})
     return None if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]}-{found[-1]}"

@@ -20,7 +20,7 @@ class Key(NamedTuple):
     architecture: str
 
 
-class Run(NamedTuple):
+class Evaluation(NamedTuple):
     """One evaluation: accuracies in % (the last epoch's, the best check-up's), sizes of the set, seconds, how the network was
     trained, the share of the schedule in % (None: not distilled), the most SGD steps of the networks that the set met (None: none such), device."""
 
@@ -55,16 +55,16 @@ class Cost(NamedTuple):
     machines: tuple[str, ...]
 
 
-Groups = Mapping[Key, Sequence[Run]]
+Groups = Mapping[Key, Sequence[Evaluation]]
 
 
-def read(path: Path | str) -> dict[Key, list[Run]]:
+def read(path: Path | str) -> dict[Key, list[Evaluation]]:
     """The groups of accuracy.csv, as `udd.reports.collect` writes it. Raises UserError if it is missing or another file."""
-    groups: dict[Key, list[Run]] = {}
+    groups: dict[Key, list[Evaluation]] = {}
     try:
         with open(path, newline="") as stream:
             for row in csv.DictReader(stream):
-                groups.setdefault(Key(*(row[name] for name in Key._fields)), []).append(run_of(row))
+                groups.setdefault(Key(*(row[name] for name in Key._fields)), []).append(evaluation_of(row))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make it with udd collect") from None
     except (KeyError, ValueError) as error:
@@ -72,9 +72,9 @@ def read(path: Path | str) -> dict[Key, list[Run]]:
     return groups
 
 
-def run_of(row: Mapping[str, str]) -> Run:
+def evaluation_of(row: Mapping[str, str]) -> Evaluation:
     """A line of accuracy.csv."""
-    return Run(
+    return Evaluation(
         seed=int(row["seed"]),
         network=int(row["network"]),
         accuracy=float(row["accuracy"]),
@@ -93,6 +93,6 @@ def run_of(row: Mapping[str, str]) -> Run:
     )
 
 
-def accuracies(runs: Sequence[Run]) -> dict[tuple[int, int], float]:
+def accuracies(runs: Sequence[Evaluation]) -> dict[tuple[int, int], float]:
     """Accuracy by (distillation seed, network seed)."""
     return {(run.seed, run.network): run.accuracy for run in runs}

@@ -12,7 +12,7 @@ from tabulate import DataRow, Line, TableFormat, tabulate
 from udd.reports import cells
 from udd.reports.captions import caption, footnotes
 from udd.reports.layouts import LAYOUTS, Table
-from udd.reports.measured import Cost, Key, Run
+from udd.reports.measured import Cost, Evaluation, Key
 from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, summary
 
@@ -82,7 +82,7 @@ def to_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def measured_line(key: Key, runs: list[Run]) -> dict[str, Any]:
+def measured_line(key: Key, runs: list[Evaluation]) -> dict[str, Any]:
     """A group's line."""
     line: dict[str, Any] = {"source": "measured" if runs else "not run"} | key._asdict()
     if not runs:

@@ -68,7 +68,7 @@ def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> N
     tensors = network_state(trajectory) | flattened(kept.state)
     tensors |= {"random/set": kept.generator.get_state(), "broken": kept.broken, "curve": kept.curve}
     tensors |= {"chosen": kept.chosen} if kept.chosen.numel() else {}
-    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.engine.chunk, "seconds": kept.seconds}
+    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.execution.chunk, "seconds": kept.seconds}
     metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns, "peak": kept.peak}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))

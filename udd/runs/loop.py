@@ -124,7 +124,7 @@ class Distillation:
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
             real = self.representative() if clusters.clustered(self.options) else real
-        given = (real, draws, self.mean, self.std, self.generator, at.training, at.engine, at.outer, at.inner, logged)
+        given = (real, draws, self.mean, self.std, self.generator, at.training, at.execution, at.outer, at.inner, logged)
         met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
         if self.cache and experts:
             expert, share = cached.expert(self.cache, self.options, at.network, which)
@@ -192,7 +192,7 @@ class Distillation:
 
     def origin(self) -> dict[str, Any]:
         """The provenance of this run's set; where memory was short, with the number of training images that went at once."""
-        chunk = self.trajectory.engine.chunk
+        chunk = self.trajectory.execution.chunk
         found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
         return found if chunk is None else found | {"chunk": chunk}
 

@@ -1,7 +1,9 @@
 """What the Snakemake rules need to know, as plain functions. Never imports torch."""
 
 from udd.workflow.end import failed, set_aside, succeeded
-from udd.workflow.jobs import (
+from udd.workflow.paths import COLLECTED, VERSIONED, cell, collected_requests, pick, record, under, wanted
+from udd.workflow.records import keep_records, records_file, restore_records
+from udd.workflow.rules import (
     cache_config,
     cache_of,
     cache_option,
@@ -22,8 +24,6 @@ from udd.workflow.jobs import (
     timed,
     utilization_config,
 )
-from udd.workflow.paths import COLLECTED, VERSIONED, cell, collected_requests, pick, record, under, wanted
-from udd.workflow.records import keep_records, records_file, restore_records
 from udd.workflow.start import (
     MALLOC,
     amount,

@@ -1,4 +1,4 @@
-"""Real images -> proxies, the networks that look; a set (or the real images) -> its mean utilisation by activation entropy, Eqs. 11 and 12."""
+"""Real images -> the reference networks, which look; a set (or the real images) -> its mean utilisation by activation entropy, Eqs. 11 and 12."""
 
 
 rule proxies:
@@ -7,7 +7,7 @@ rule proxies:
     output:
         results("proxies/{dataset}.safetensors"),
     params:
-        config=lambda w: plan.canonical(analysis.proxies_config(params, w.dataset)),
+        config=lambda w: plan.canonical(analysis.reference_config(params, w.dataset)),
         code=code_digest("udd.evaluation.reference"),
     log:
         results("logs/proxies/{dataset}.log"),

@@ -9,9 +9,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from udd.config.drawings import proxies_path
-from udd.evaluation.reference import Proxies, embeddings
-from udd.evaluation.reference import load as load_proxies
+from udd.config.drawings import reference_path
+from udd.evaluation.reference import ReferenceNetworks, embeddings
+from udd.evaluation.reference import load as load_reference
 from udd.evaluation.views import every
 from udd.networks.streams import stream
 from udd.reports.figures.real import dataset_of, real_by_class
@@ -23,7 +23,7 @@ CLASSES = 10  # classes shown
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
     """A panel of real images and one a set: t-SNE of the penultimate features of the training images that the set decodes to."""
-    proxies = load_proxies(sources.results / proxies_path(config["dataset"]))
+    reference = load_reference(sources.results / reference_path(config["dataset"]))
     dataset = dataset_of(config["dataset"], sources)
     classes = min(CLASSES, len(dataset.classes))
     rows = real_by_class(dataset, MOST)[:classes]
@@ -35,14 +35,14 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         panels.append((variant_name(found["variant"]), images[chosen], labels[chosen]))
     figure, axes = start(2.9 * len(panels), 3.2, 1, len(panels))
     for axis, (name, images, labels) in zip(axes.flat, panels, strict=True):
-        scatter(axis, plane(features(proxies, images)), labels, f"{name} (n = {len(labels)})")
+        scatter(axis, plane(features(reference, images)), labels, f"{name} (n = {len(labels)})")
     figure.suptitle(f"{place_name(config)}: t-SNE of the first proxy's penultimate features; a number is a class", fontsize=10)
     return figure
 
 
-def features(proxies: Proxies, images: Tensor) -> np.ndarray:
-    """The first proxy's features of images [n, K, H, W] in [0, 1]: [n, E]."""
-    return embeddings(proxies.networks[0], images, proxies.metadata["mean"], proxies.metadata["std"]).numpy()
+def features(reference: ReferenceNetworks, images: Tensor) -> np.ndarray:
+    """The first reference network's features of images [n, K, H, W] in [0, 1]: [n, E]."""
+    return embeddings(reference.networks[0], images, reference.metadata["mean"], reference.metadata["std"]).numpy()
 
 
 def some_of_each(labels: Tensor, classes: int) -> Tensor:

@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from udd.config.drawings import proxies_path
-from udd.evaluation.reference import Proxies, activation_maps
-from udd.evaluation.reference import load as load_proxies
+from udd.config.drawings import reference_path
+from udd.evaluation.reference import ReferenceNetworks, activation_maps
+from udd.evaluation.reference import load as load_reference
 from udd.evaluation.views import own_section, searched
 from udd.methods.policies import takes_all
 from udd.networks.streams import stream
@@ -27,8 +27,8 @@ SHORT = 16  # characters of a class's name above its column
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
-    """For real images and each set: a row of images, with the windows its policy chooses, above their activation maps, all by the first proxy."""
-    proxies = load_proxies(sources.results / proxies_path(config["dataset"]))
+    """For real images and each set: a row of images, with the windows its policy chooses, above their maps under the first reference network."""
+    reference = load_reference(sources.results / reference_path(config["dataset"]))
     dataset = dataset_of(config["dataset"], sources)
     columns = min(CLASSES, len(dataset.classes))
     real = torch.stack([row[0] for row in real_by_class(dataset, 1)[:columns]])
@@ -39,11 +39,11 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         rows.append((variant_name(found["variant"]), made.images[first], made, first))
     figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)
     for number, (name, images, made, index) in enumerate(rows):
-        shown = fill(axes[2 * number : 2 * number + 2], images, proxies)
+        shown = fill(axes[2 * number : 2 * number + 2], images, reference)
         axes[2 * number, 0].set_ylabel(name)
         axes[2 * number + 1, 0].set_ylabel("activation")
         if made is not None:
-            for axis, numbers in zip(axes[2 * number], chosen(made, index, proxies), strict=True):
+            for axis, numbers in zip(axes[2 * number], chosen(made, index, reference), strict=True):
                 outline(axis, made, numbers)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(plain(name, SHORT), fontsize=8)
@@ -53,13 +53,13 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     return figure
 
 
-def fill(axes: Any, images: Tensor, proxies: Proxies) -> Any:
+def fill(axes: Any, images: Tensor, reference: ReferenceNetworks) -> Any:
     """Draw images in the upper and their maps in the lower row of axes, on one colour scale."""
-    mean, std = proxies.metadata["mean"], proxies.metadata["std"]
-    found = activation_maps(proxies.networks[0], images, mean, std).numpy()
+    mean, std = reference.metadata["mean"], reference.metadata["std"]
+    found = activation_maps(reference.networks[0], images, mean, std).numpy()
     for column, image in enumerate(images):
         axes[0, column].imshow(pixels(image), interpolation="nearest")
-        shown = axes[1, column].imshow(found[column], cmap="viridis", vmin=0, vmax=proxies.tops[0], interpolation="nearest")
+        shown = axes[1, column].imshow(found[column], cmap="viridis", vmin=0, vmax=reference.tops[0], interpolation="nearest")
         for axis in axes[:, column]:
             axis.set_xticks([])
             axis.set_yticks([])
@@ -71,16 +71,16 @@ def scales(made: SyntheticSet) -> list[int]:
     return sorted({int(height) for height in made.windows[:, 2]})
 
 
-def chosen(made: SyntheticSet, index: Tensor, proxies: Proxies) -> list[list[int]]:
-    """The numbers of the windows that the set's own policy chooses for some of its images [n], by the first proxy."""
+def chosen(made: SyntheticSet, index: Tensor, reference: ReferenceNetworks) -> list[list[int]]:
+    """The numbers of the windows that the set's own policy chooses for some of its images [n], by the first reference network."""
     if not len(made.windows):
         return [[] for _ in index]
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
-    mean, std = (torch.tensor(proxies.metadata[name]) for name in ("mean", "std"))
+    mean, std = (torch.tensor(reference.metadata[name]) for name in ("mean", "std"))
     options = own_section(made)
     if takes_all(options):
         return [list(range(len(made.windows))) for _ in index]
-    choose = searched(proxies.networks[0], among, mean, std, options, stream("cpu", "figures", "maps"))
+    choose = searched(reference.networks[0], among, mean, std, options, stream("cpu", "figures", "maps"))
     return choose(made.images[index], made.labels[index]).tolist()
 
 

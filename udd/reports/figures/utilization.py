@@ -20,7 +20,7 @@ VARIED = {"regions": ("P", "udd", "selected"), "windows": ("P", "udd", "selected
 MARKERS = {"regions": "o", "windows": "^", "grid": "s"}
 
 
-class Point(NamedTuple):
+class Variant(NamedTuple):
     """One variant: its mUE over sets and accuracy over evaluations (mean, std, n each), and the value that its family varies."""
 
     variant: str
@@ -33,7 +33,7 @@ class Family(NamedTuple):
     """Variants that differ in P, or in the factor of their grids, alone."""
 
     decode: str
-    points: list[Point]
+    points: list[Variant]
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
@@ -76,7 +76,7 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
         decode = made["udd"]["decode"] if "udd" in made else "grid" if made["method"] in GRIDS else None
         if place in mues and runs and decode:
             _, section, key = VARIED[decode]
-            point = Point(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made[section][key])
+            point = Variant(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made[section][key])
             sections = {name: made[name] for name in METHODS[made["method"]]}
             alike = canonical(sections | {section: made[section] | {key: None}})
             found.setdefault(alike, Family(decode, [])).points.append(point)

@@ -11,8 +11,7 @@ from udd.config import files as places
 from udd.config import plan
 from udd.config.params import load
 from udd.errors import UserError
-from udd.evaluation import reference as proxies
-from udd.evaluation import utilization
+from udd.evaluation import reference, utilization
 
 PARAMS = ["--params", str(ROOT / "params.yaml")]
 
@@ -29,9 +28,9 @@ def by_hand(module, *cell):
     return module.resolve(vars(places.parser("x", "X.", module.FILES).parse_args([*PARAMS, *cell])))
 
 
-def test_proxies_by_hand_need_a_data_set_alone():
-    config, files = by_hand(proxies, "--dataset", "svhn")
-    assert config == analysis.proxies_config(load(PARAMS[1:]), "svhn")
+def test_reference_networks_by_hand_need_a_data_set_alone():
+    config, files = by_hand(reference, "--dataset", "svhn")
+    assert config == analysis.reference_config(load(PARAMS[1:]), "svhn")
     assert (files["manifest"], files["out"]) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
 
 
@@ -48,7 +47,11 @@ FULL, SET = {"set": {"method": "full"}}, {"set": {"method": "udd"}}
 
 @pytest.mark.parametrize(
     ("module", "config", "given", "missing"),
-    [(proxies, {}, ["manifest", "root"], "out"), (utilization, SET, ["proxies", "out"], "set"), (utilization, FULL, ["proxies", "out"], "manifest")],
+    [
+        (reference, {}, ["manifest", "root"], "out"),
+        (utilization, SET, ["proxies", "out"], "set"),
+        (utilization, FULL, ["proxies", "out"], "manifest"),
+    ],
 )
 def test_beside_a_configuration_every_file_is_named(module, config, given, missing):
     options = [part for name in given for part in (f"--{name}", "x")]

@@ -1,4 +1,4 @@
-"""What each rule's job is given: configurations, digests of code, inputs, options."""
+"""What the rules give their jobs: configurations, digests of code, inputs, options."""
 
 from __future__ import annotations
 

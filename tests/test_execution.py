@@ -17,7 +17,7 @@ from udd.networks.architectures import Network, norm
 from udd.networks.precision import PRECISIONS
 from udd.networks.streams import stream
 from udd.networks.training import batch_loss
-from udd.objectives.execution import EAGER, Engine, engine, planned_flop
+from udd.objectives.execution import EAGER, Execution, execution_of, planned_flop
 from udd.objectives.matching import Matched, Work, matching_step
 from udd.proxies.fresh import start
 
@@ -28,13 +28,13 @@ CLASSES, SIDE = 2, 8
 # --- the decision ---
 
 
-def chosen(distill: dict[str, Any], side: int = 8) -> Engine:
-    """The engine of a distillation of tiny images."""
-    return engine(distill, network(side=side).float(), torch.zeros(1, 3, side, side, dtype=torch.uint8), 3)
+def chosen(distill: dict[str, Any], side: int = 8) -> Execution:
+    """How a distillation executes on tiny images."""
+    return execution_of(distill, network(side=side).float(), torch.zeros(1, 3, side, side, dtype=torch.uint8), 3)
 
 
-def functions(how: Engine) -> list[Any]:
-    """What an engine executes."""
+def functions(how: Execution) -> list[Any]:
+    """What is executed."""
     return [how.loss, how.image_gradient]
 
 
@@ -85,8 +85,8 @@ def test_the_decision_rests_on_the_schedule_alone(compiler):
     assert chosen(shared).loss.keywords == chosen(long).loss.keywords  # type: ignore[attr-defined]
 
 
-def test_a_trajectory_has_the_engine_of_its_configuration():
-    plain, rounded = (start(dataset(), options(precision=precision), 0).engine for precision in ("float32", "bfloat16"))
+def test_a_trajectory_executes_as_its_configuration_says():
+    plain, rounded = (start(dataset(), options(precision=precision), 0).execution for precision in ("float32", "bfloat16"))
     assert [function.keywords["precision"] for function in functions(plain)] == [None, None]
     assert [function.keywords["precision"] for function in functions(rounded)] == [torch.bfloat16, torch.bfloat16]
     assert plain.loss.func is batch_loss
@@ -133,13 +133,13 @@ class Problem:
         averages = noise(CLASSES, self.network.classifier.in_features, seed=seed).float()
         return Work(images, torch.stack(drawn, 2), among, averages, windowed())
 
-    def step(self, work: Work, how: Engine) -> Matched:
-        return matching_step(self.network, work, self.real, self.draws, self.mean, self.std, engine=how)
+    def step(self, work: Work, how: Execution) -> Matched:
+        return matching_step(self.network, work, self.real, self.draws, self.mean, self.std, execution=how)
 
-    def fresh(self) -> Engine:
-        """An engine that has compiled nothing yet."""
+    def fresh(self) -> Execution:
+        """One that has compiled nothing yet."""
         torch._dynamo.reset()
-        return engine(self.distill, self.network, self.real[0, :1], CLASSES)
+        return execution_of(self.distill, self.network, self.real[0, :1], CLASSES)
 
 
 def tensors(found: Matched) -> list[Tensor]:
