@@ -43,10 +43,10 @@ def about(made: SyntheticSet) -> dict[str, Any]:
     return {"images": count, "shape": shape, "windows": len(made.windows)} | made.metadata
 
 
-def write_page(args: Any, made: SyntheticSet) -> None:
-    """Write the page that the command line asks for."""
-    found = judged(args.record, made.metadata) if args.record else None
-    write(args.html, made, args.set.name, found, read_curve(args.curve) if args.curve else None, most=args.most, embedded=args.embedded)
+def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, most: int, embedded: bool) -> None:
+    """Write a set's page under the set's name, with what its record and its loss curve say where they are given."""
+    found = judged(record, made.metadata) if record else None
+    write(page, made, name, found, read_curve(curve) if curve else None, most=most, embedded=embedded)
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -57,7 +57,7 @@ def run(argv: list[str] | None = None) -> None:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
     made, out = load(args.set), args.out or args.set.with_suffix(".png")
     if args.html:
-        write_page(args, made)
+        write_page(args.html, made, args.set.name, args.record, args.curve, args.most, args.embedded)
     write_atomic(out, png(made, args.most))
     written = {"gallery": str(out)} | ({"page": str(args.html)} if args.html else {})
     print(json.dumps(written | about(made), indent=1) if args.json else "\n".join(written.values()))
