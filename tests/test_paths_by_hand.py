@@ -7,8 +7,8 @@ import pytest
 from tiny import ROOT
 
 from udd.config import drawings as analysis
-from udd.config import files as places
 from udd.config import plan
+from udd.config.files import filled, parser_of
 from udd.config.params import load
 from udd.errors import UserError
 from udd.evaluation import reference, utilization
@@ -18,14 +18,14 @@ PARAMS = ["--params", str(ROOT / "params.yaml")]
 
 def test_what_the_command_line_names_stays_and_the_rest_is_filled_in(monkeypatch):
     monkeypatch.setenv("UDD_DATA", "raw")
-    args = places.parser("x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--dataset", "x", "--out", "own"])
-    found = places.filled(vars(args), {"results": "made"}, manifest="data/x.json", out="x")
+    args = parser_of("x", "X.", {"manifest": "", "root": "", "out": ""}).parse_args(["--dataset", "x", "--out", "own"])
+    found = filled(vars(args), {"results": "made"}, manifest="data/x.json", out="x")
     assert found == {"manifest": Path("made/data/x.json"), "root": Path("raw"), "out": Path("own")}
 
 
 def by_hand(module, *cell):
     """The configuration and the files of a command that names a cell alone."""
-    return module.resolve(vars(places.parser("x", "X.", module.FILES).parse_args([*PARAMS, *cell])))
+    return module.resolve(vars(parser_of("x", "X.", module.FILES).parse_args([*PARAMS, *cell])))
 
 
 def test_reference_networks_by_hand_need_a_data_set_alone():

@@ -14,7 +14,7 @@ from udd.errors import UsageError
 Files = dict[str, Any]  # name of an option -> Path
 
 
-def parser(verb: str, about: str, files: Mapping[str, str]) -> Parser:
+def parser_of(verb: str, about: str, files: Mapping[str, str]) -> Parser:
     """The command line of a verb: a configuration, an option for each of `files` (name: what it is), device and threads."""
     made = Parser(prog=f"udd {verb}", description=about)
     add_config(made)

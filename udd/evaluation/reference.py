@@ -19,9 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from udd.command import Parser
 from udd.config.asked import read_config
 from udd.config.drawings import reference_config, reference_path
-from udd.config.files import Files, filled, need, parser
+from udd.config.files import Files, filled, need, parser_of
 from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.data import load as load_data
@@ -137,9 +138,14 @@ def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     return reference_config(params, name), filled(options, params, manifest=f"data/{name}.json", out=reference_path(name))
 
 
+def parser() -> Parser:
+    """The command line of `udd reference`."""
+    return parser_of("reference", "Train the networks by which mUE and the figures see a data set.", FILES)
+
+
 def run(argv: list[str] | None = None) -> None:
     """Train the reference networks of one data set."""
-    args = parser("reference", "Train the networks by which mUE and the figures see a data set.", FILES).parse_args(argv)
+    args = parser().parse_args(argv)
     device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
     with lock(files["out"]):
         reference = train_reference(load_data(files["manifest"], files["root"]).to(device), config, device)

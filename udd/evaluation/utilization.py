@@ -21,11 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import asked, named_cell, read_config
 from udd.config.compare import difference
 from udd.config.drawings import NOT_REFERENCE, measurement_path, reference_path
-from udd.config.files import Files, filled, need, parser
+from udd.config.files import Files, filled, need, parser_of
 from udd.config.params import load as load_params
 from udd.data import load as load_data
 from udd.device import setup
@@ -132,9 +133,14 @@ def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     return plan.utilization_config(params, cell, wanted.seed), files
 
 
+def parser() -> Parser:
+    """The command line of `udd utilization`."""
+    return parser_of("utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES)
+
+
 def run(argv: list[str] | None = None) -> None:
     """Measure one set, or the real images, and write the result."""
-    args = parser("utilization", "Measure mUE of a set or, for variant `full`, of real images.", FILES).parse_args(argv)
+    args = parser().parse_args(argv)
     device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
     with lock(files["out"]):
         reference = load_reference(files["proxies"], device)
