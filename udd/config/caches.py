@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
-from udd.config.sections import CACHED_ONLY, NOTHING_REAL, OWN_NETWORKS, distils
+from udd.config.sections import CACHED_ONLY, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 
 Config = dict[str, Any]
@@ -24,8 +24,8 @@ def check_networks(config: Config) -> None:
     if method in CACHED_ONLY and distill["networks"] != "cached":
         found = f"{config['variant']}: found networks: {distill['networks']}"
         raise UserError(f"{found}; {method} takes weights from trained networks: write networks: cached")
-    if method == "mtt" and config["mtt"]["expert_ages"] >= distill["cache_ages"]:
-        ages = f"expert_ages {config['mtt']['expert_ages']} of cache_ages {distill['cache_ages']}"
+    if method in TRAJECTORIES and config[method]["expert_ages"] >= distill["cache_ages"]:
+        ages = f"expert_ages {config[method]['expert_ages']} of cache_ages {distill['cache_ages']}"
         raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")
     if method in NOTHING_REAL and distill.get("real_batch") == "clusters":
         raise UserError(f"{config['variant']}: found real_batch: clusters; {method} meets no real batch: leave it out")

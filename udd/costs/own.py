@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from udd import methods
 from udd.config.caches import meets_cache
 from udd.config.plan import canonical
+from udd.config.sections import MATCHING
 from udd.costs.flops import flop
 from udd.costs.memory import Live
 from udd.costs.schedule import Section, Steps, model
@@ -30,7 +31,6 @@ from udd.objectives.matching import Target
 from udd.proxies.meeting import Meeting
 
 CPU = torch.device("cpu")
-LOOPS = ("udd", "idc")  # methods with formulas of their loops
 
 
 def blank(config: Section, sizes: Sizes) -> Dataset:
@@ -102,4 +102,4 @@ def method_steps(config: Section, sizes: Sizes) -> Steps:
 
 def peak(config: Section, sizes: Sizes) -> int:
     """The bytes that live at the peak of a step of a method's own; 0 of UDD and IDC, whose steps are followed one by one."""
-    return 0 if config["method"] in LOOPS else counted(canonical(config), sizes).bytes
+    return 0 if config["method"] in MATCHING else counted(canonical(config), sizes).bytes

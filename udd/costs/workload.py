@@ -11,6 +11,7 @@ from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.caches import caches, meets_cache
 from udd.config.plan import Cell, Params
+from udd.config.sections import MATCHING
 from udd.costs import own
 from udd.costs.schedule import (
     Section,
@@ -67,7 +68,7 @@ def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: to
 def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, Steps]:
     """The steps of a method for its set alone, and those on real images alone, which a cache may have taken already."""
     distill = config["distill"]
-    if config["method"] in own.LOOPS:
+    if config["method"] in MATCHING:
         return own_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
     meets = methods.module(config["method"]).MEETS
     chosen = {} if meets == methods.PROXIES and meets_cache(config) else embedding_steps(distill, sizes, searches(distill))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from udd.config.sections import MATCHING
 from udd.costs.schedule import distillation_compiles, own_steps, shared_steps, together, widest
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step
@@ -74,8 +75,8 @@ def to_come(config: dict[str, Any], data: Dataset) -> int:
 
 def chunk(config: dict[str, Any], data: Dataset) -> tuple[int | None, str]:
     """How many training images of a class go through the network at once (None: all), and a line that says what memory will be taken beyond
-    what the data take already. The line is empty where that is little. Only the step of UDD and IDC can go in parts."""
-    if config["method"] not in ("udd", "idc"):
+    what the data take already. The line is empty where that is little. Only some methods' images can go in parts."""
+    if config["method"] not in MATCHING:
         return None, ""
     from udd.costs.memory import taken
 
