@@ -6,7 +6,6 @@ python -m benchmarks step network --device cuda --json step.json
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
@@ -19,7 +18,7 @@ from tabulate import tabulate
 
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import say
-from udd.command import add_common, main
+from udd.command import Parser, add_common, main
 from udd.device import setup
 from udd.provenance import provenance
 
@@ -48,9 +47,9 @@ def table(rows: list[Row]) -> str:
     return tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3g", missingval="--")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description="Time the code against obvious code, on this device.")
+    made = Parser(prog="python -m benchmarks", description="Time the code against obvious code, on this device.")
     made.add_argument("names", nargs="*", metavar="name", help=f"what to measure: {', '.join(NAMES)}; all, if none is named")
     made.add_argument("--seconds", type=float, default=60.0, help="for each timed way of doing a thing, its first call apart")
     made.add_argument("--json", type=Path, help="the file for the figures; without it they are printed after the tables")

@@ -5,7 +5,6 @@ python -m benchmarks.one_step --ipc 10 --way '{"precision": "float32", "compile"
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import gc
 import json
@@ -19,7 +18,7 @@ import torch
 from benchmarks.problem import problem
 from benchmarks.settings import Settings, size
 from benchmarks.step import OUTPUTS, of_package, of_reference
-from udd.command import add_common, main
+from udd.command import Parser, add_common, main
 from udd.device import setup
 from udd.errors import UserError
 
@@ -51,7 +50,7 @@ def growth_on_gpu(step: Callable[[], Any], device: torch.device) -> int:
 
 def run(argv: list[str] | None = None) -> None:
     """Take a step that compiles, then one that is measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.one_step", description="The memory of one matching step.")
+    parser = Parser(prog="python -m benchmarks.one_step", description="The memory of one matching step.")
     parser.add_argument("--ipc", type=int, required=True)
     parser.add_argument("--way", type=json.loads, help="how our step is executed, as JSON; without it, the reference")
     parser.add_argument("--small", action="store_true")

@@ -4,7 +4,7 @@ import pytest
 
 from udd.__main__ import VERBS, run
 
-ASKING = ("distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
+ASKING = ("data", "distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
 CELL = ["--dataset", "digits", "--manifest", "m", "--root", ".", "--out", "o"]
 
 
@@ -42,6 +42,12 @@ def test_no_data_set_is_named(capsys, verb):
         ("estimate", "--table", "mian"),
         ("evaluate", "a.pt", "--dataset", "digits"),
         ("plan", "--dataset", "digit"),
+        ("data", "--dataset", "digit"),
+        ("reference", "--dataset", "digit"),
+        ("tables", "--table", "mian"),
+        ("tables", "--show", "mian"),
+        ("figures", "gallry"),
+        ("figures", "--config", "{}"),
         ("nonsense",),
     ],
     ids=" ".join,

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MethodType
 from typing import Any, NoReturn
 
 from udd.errors import Busy, Stopped, UsageError, UserError
@@ -68,7 +67,6 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
-    parser.error = MethodType(Parser.error, parser)  # type: ignore  # of one that is argparse's: coresets', where an edit makes released sets look old
 
 
 def add_pixels(made: Parser) -> None:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from udd.command import Parser
 from udd.data.sources import gone
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:  # imported where it is needed: the workflow asks this room about raw files, and has no use for it
@@ -128,9 +128,10 @@ def parser() -> Parser:
     made = Parser(
         prog="udd data", description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own images first."
     )
-    made.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
+    one = made.add_mutually_exclusive_group(required=True)
+    one.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
+    one.add_argument("--dataset", help="the data set's name in params.yaml")
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    made.add_argument("--dataset", help="without --config: the data set's name in params.yaml")
     made.add_argument("--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml")
     made.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
     made.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
@@ -193,7 +194,7 @@ def tell(out: Path, manifest: dict[str, Any]) -> None:
 
 
 def resolve(given: str | None, files: list[str], name: str | None, root: Path | None, out: Path | None) -> tuple[dict[str, Any], Path, Path]:
-    """Configuration, data root and manifest: those given, else of the data set `name` in params.yaml. Raises UserError for a gap."""
+    """Configuration, data root and manifest: those given, else of the data set `name` in params.yaml. Raises UsageError for an unknown one."""
     from udd.config import params as parameters
     from udd.config import plan
     from udd.config.asked import read_config
@@ -202,7 +203,7 @@ def resolve(given: str | None, files: list[str], name: str | None, root: Path | 
     params = {} if config and root and out else parameters.load(files)
     if config is None:
         if name not in params["datasets"]:
-            raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
+            raise UsageError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
         config = plan.dataset_config(params, str(name))
     root = Path(plan.expanded("--root", str(root))) if root else plan.data_root(params)
     return config, root, out or Path(params["results"], "data", f"{config['name']}.json")

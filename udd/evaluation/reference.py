@@ -27,7 +27,7 @@ from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.data import load as load_data
 from udd.device import setup
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.files import lock, write_atomic
 from udd.networks.architectures import Network, build
 from udd.networks.augment import normalise
@@ -134,7 +134,7 @@ def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
         return config, need(options, "manifest", "root", "out")
     params, name = load_params(options["params"]), options["dataset"]
     if name not in params["datasets"]:
-        raise UserError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
+        raise UsageError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
     return reference_config(params, name), filled(options, params, manifest=f"data/{name}.json", out=reference_path(name))
 
 

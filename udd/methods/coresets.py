@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from udd.command import add_common
+from udd.command import Parser, add_common
 from udd.config.asked import add_config, asked, set_config_of
 from udd.data import Dataset, load
 from udd.device import setup
@@ -119,15 +118,20 @@ def as_set(indices: torch.Tensor, dataset: Dataset, config: dict[str, Any], made
     return SyntheticSet(images, labels, torch.zeros(0, 4, dtype=torch.int64), metadata)
 
 
+def parser() -> Parser:
+    """The command line of `udd coresets`."""
+    made = Parser(prog="udd coresets", description="Choose a coreset of real images.")
+    add_config(made)
+    made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
+    made.add_argument("--root", type=Path, required=True, help="where raw data lies")
+    made.add_argument("--out", type=Path, required=True, help="the set to write (safetensors)")
+    add_common(made)
+    return made
+
+
 def run(argv: list[str] | None = None) -> None:
     """Choose one coreset and write it."""
-    parser = argparse.ArgumentParser(prog="udd coresets", description="Choose a coreset of real images.")
-    add_config(parser)
-    parser.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
-    parser.add_argument("--root", type=Path, required=True, help="where raw data lies")
-    parser.add_argument("--out", type=Path, required=True, help="the set to write (safetensors)")
-    add_common(parser)
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     device, config = setup(args.device, args.threads), set_config_of(asked(vars(args)))
     with lock(args.out):
         dataset = load(args.manifest, args.root).to(device)

@@ -6,20 +6,18 @@ images a class, so Random at IPC is part of Random at its multiples. A module of
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from udd.command import add_common
-from udd.config.asked import add_config, asked, set_config_of
+from udd.config.asked import asked, set_config_of
 from udd.config.plan import images_a_class
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UserError
 from udd.files import lock
 from udd.methods import coresets
+from udd.methods.coresets import parser
 from udd.provenance import provenance
 from udd.synthetic.sets import save
 
@@ -43,17 +41,6 @@ def check(config: dict[str, Any], dataset: Dataset) -> None:
         name = f"{dataset.name}, class {dataset.classes[smallest]}: it has {counts[smallest]} training images"
         asked = f"variant {config['variant']} takes {config['times']} x IPC {config['ipc']} = {wanted}"
         raise UserError(f"{name}, but {asked}; lower IPC or times, or leave the cell out: datasets.{dataset.name}.ipc{config['ipc']}.without")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of `udd coresets`."""
-    made = argparse.ArgumentParser(prog="udd coresets", description="Choose a coreset of real images.")
-    add_config(made)
-    made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
-    made.add_argument("--root", type=Path, required=True, help="where raw data lies")
-    made.add_argument("--out", type=Path, required=True, help="the set to write (safetensors)")
-    add_common(made)
-    return made
 
 
 def run(argv: list[str] | None = None) -> None:

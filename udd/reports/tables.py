@@ -19,7 +19,7 @@ from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.drawings import COST, table_config
 from udd.config.params import load as load_params
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.files import write_atomic
 from udd.reports import cost, quoted, render
 from udd.reports.layouts import LAYOUTS, Table, build
@@ -43,9 +43,9 @@ def write(config: Mapping[str, Any], made: Table, folder: Path) -> None:
 
 
 def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
-    """The configurations of the named table, or of all that params.yaml asks for. Raises UserError if it does not ask for that one."""
+    """The configurations of the named table, or of all that params.yaml asks for. Raises UsageError if it does not ask for that one."""
     if name is not None and name not in params["tables"]:
-        raise UserError(f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}")
+        raise UsageError(f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}")
     return [table_config(params, key) for key in ([name] if name else params["tables"])]
 
 
@@ -67,9 +67,9 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     config = read_config(args.config)
     params = load_params(args.params) if config is None or args.accuracy is None else {"results": "."}
-    results = args.results or Path(params["results"])
+    wanted, results = [config] if config else configs(params, args.show or args.table), args.results or Path(params["results"])
     accuracy = args.accuracy or results / "accuracy.csv"
-    groups, wanted = read(accuracy), [config] if config else configs(params, args.show or args.table)
+    groups = read(accuracy)
     for each in wanted:
         made = table(each, groups, results)
         if args.show:

@@ -12,15 +12,15 @@ from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.params import load as load_params
-from udd.errors import UserError
+from udd.errors import UsageError
 
 NAMES = ("utilization", "maps", "features", "gallery", "curves", "schedule", "spread")
 
 
 def drawer(name: str) -> Callable:
-    """The `draw` of a figure's module. Raises UserError for a name that is not a figure's."""
+    """The `draw` of a figure's module. Raises UsageError for a name that is not a figure's."""
     if name not in NAMES:
-        raise UserError(f"figure {name!r}: unknown; expected one of {', '.join(NAMES)}")
+        raise UsageError(f"figure {name!r}: unknown; expected one of {', '.join(NAMES)}")
     return import_module(f"udd.reports.figures.{name}").draw
 
 
@@ -68,6 +68,6 @@ def run(argv: list[str] | None = None) -> None:
         params = load_params(args.params)
         by_hand(params, args.names, args.results or Path(params["results"]), args.collected, args.root or plan.data_root(params))
     elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
-        raise UserError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
+        raise UsageError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
     else:
         make(config, args.results, args.collected, args.root or Path(), args.out)
