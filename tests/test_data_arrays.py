@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,20 @@ def test_npz_with_more_labels_than_names(tmp_path):
 def test_npz_that_is_none(tmp_path, content):
     (tmp_path / "mine.npz").write_bytes(content)
     with pytest.raises(UserError, match="mine.npz: corrupt, truncated or not an npz"):
+        prepare({"name": "mine", "kind": "npz"}, tmp_path)
+
+
+def test_what_is_no_npz_is_no_reason_to_allow_pickles(tmp_path):
+    (tmp_path / "mine.npz").write_bytes(pickle.dumps(["images"]))
+    with pytest.raises(UserError) as error:
+        prepare({"name": "mine", "kind": "npz"}, tmp_path)
+    assert "pickle" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_entry_that_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as file:
+        file.writestr("train_images.npy", b"not an array")
+    with pytest.raises(UserError, match="mine.npz: train_images is no array"):
         prepare({"name": "mine", "kind": "npz"}, tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zipfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
 def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
     """The four arrays of an npz file. Pickled objects are refused: a data file must not run code."""
     keys = [f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels")]
+    if not zipfile.is_zipfile(io.BytesIO(data)):  # NumPy would take it for a pickle, and advise to load that
+        raise UserError(f"{path}: corrupt, truncated or not an npz file (not a zip archive of arrays); get it again")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             found = {key: array(path, file, key) for key in keys if key in file}
@@ -55,7 +58,10 @@ def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
 def array(path: Path, file: Any, key: str) -> np.ndarray:
     """One array of an npz file. Raises UserError for one of Python objects: lists of unequal length, strings, None."""
     try:
-        return file[key]
+        found = file[key]
+        if isinstance(found, np.ndarray):
+            return found
+        raise UserError(f"{path}: {key} is no array in NumPy's format; get the file again")  # NumPy gives the bytes
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
