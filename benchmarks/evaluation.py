@@ -111,17 +111,17 @@ def whole(measured: list[float], parts: int) -> float:
     return longer + (longer - shorter) * (parts - 1) / 0.75
 
 
-class Taken(NamedTuple):
+class Timed(NamedTuple):
     """Seconds: of one network's process, of the process of all."""
 
     alone: float
     together: float
 
 
-def taken(config: Config, networks: list[int], place: Place, settings: Settings) -> Taken:
+def taken(config: Config, networks: list[int], place: Place, settings: Settings) -> Timed:
     """Both ways on one schedule."""
     seconds(config, networks[:1], place, settings)  # not counted: it fills the compiler's cache
-    return Taken(seconds(config, networks[:1], place, settings), seconds(config, networks, place, settings))
+    return Timed(seconds(config, networks[:1], place, settings), seconds(config, networks, place, settings))
 
 
 def rows(ipc: int, parts: int, settings: Settings, folder: Path) -> list[Row]:
