@@ -11,7 +11,8 @@ from udd.reports.measured import Evaluation, Key
 
 def evaluation_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Evaluation:
     """One evaluation of a set of ten images."""
-    return Evaluation(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, None if schedule is None else 160, "cpu")
+    steps = None if schedule is None else 160
+    return Evaluation(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, steps, "cpu")
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
