@@ -100,14 +100,39 @@ def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path:
         imported(tmp_path / "kip.npz", "kip", none)
 
 
-def test_bytes_are_read_as_bytes_and_a_step_beyond_is_clamped(tmp_path: Path, capsys) -> None:
+def test_bytes_are_read_as_bytes_and_a_step_beyond_is_kept(tmp_path: Path, capsys) -> None:
     pixels = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
     torch.save([pixels, torch.arange(3)], tmp_path / "data.pt")
     assert torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, pixels.float() / 255)
     images = torch.rand(3, 3, 8, 8)
     images[0, 0, 0, 0] = 1.01
     torch.save([images, torch.arange(3)], tmp_path / "data.pt")
-    assert imported(tmp_path / "data.pt", "idc", RGB).images.max() == 1 and "are clamped" in capsys.readouterr().err
+    assert torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, images) and "0.17 % of the pixels lie outside" in capsys.readouterr().err
+
+
+def test_pixels_far_beyond_as_dm_leaves_them_are_kept_and_go_out_as_bytes_at_the_bounds(tmp_path: Path, capsys) -> None:
+    """What VICO-UoE/DatasetCondensation writes after 200 iterations of DM, or 100 of DC from noise, runs from -1.04 to 2.04."""
+    made = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)).clamp(-2.4, 2.4) * 3  # in units of a deviation
+    torch.save({"data": [[made, torch.arange(3)]], "accs_all_exps": {}}, tmp_path / "res.pt")
+    want = RGB._replace(mean=DC["cifar10"][0], std=[0.247, 0.244, 0.262])  # CIFAR-10's own
+    found = imported(tmp_path / "res.pt", "dc", want)
+    assert found.images.min() < -0.9 and found.images.max() > 1.9
+    torch.testing.assert_close(found.images, content.unnormalised(made, DC["cifar10"]))
+    assert "networks see them as they are" in capsys.readouterr().err
+    for name in BYTES:
+        path = tmp_path / PLACE[name]
+        exported(found, path, name, want)
+        assert "a byte cannot hold" in capsys.readouterr().err
+        torch.testing.assert_close(imported(path, name, want, anyway=True).images, found.images.clamp(0, 1), rtol=0, atol=HALF)
+
+
+def test_normalised_pixels_that_lie_near_are_told_by_their_channels(tmp_path: Path) -> None:
+    """Digits by DC's normalisation run from -0.42 to 2.82: not further than DM goes."""
+    want = GREY._replace(mean=[0.1307], std=[0.3081])
+    digits = torch.where(torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(2)) < 0.85, 0.0, 1.0)
+    torch.save([content.normalised(digits, DC["mnist"]), torch.arange(3)], tmp_path / "data.pt")
+    with pytest.raises(UserError, match="was it normalised otherwise"):
+        imported(tmp_path / "data.pt", "idc", want)
 
 
 def test_the_last_experiment_counts(tmp_path: Path) -> None:

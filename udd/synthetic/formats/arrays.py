@@ -15,7 +15,7 @@ from torch import Tensor
 
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, say, unnormalised
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels, normalised, say, unnormalised
 
 KEYS = (("image", "label"), ("images", "labels"), ("train_images", "train_labels"))
 
@@ -77,6 +77,6 @@ def write_kip(path: Path, found: Found, wanted: Wanted) -> None:
 
 def write_bytes(path: Path, found: Found, _wanted: Wanted) -> None:
     """MedMNIST's training part: bytes, rounded."""
-    images = (found.images * 255).round().byte().movedim(1, -1).squeeze(-1)
+    images = as_bytes(found.images).movedim(1, -1).squeeze(-1)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, train_images=images.numpy(), train_labels=found.labels.numpy())

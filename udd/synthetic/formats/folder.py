@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from udd.data.images import check
 from udd.errors import UserError
-from udd.synthetic.formats.content import Found, Wanted, as_images, say
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, say
 
 
 def folder_name(name: str) -> str:
@@ -90,7 +90,7 @@ def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        for number, (image, label) in enumerate(zip((found.images * 255).round().byte(), labels, strict=True)):
+        for number, (image, label) in enumerate(zip(as_bytes(found.images), labels, strict=True)):
             folder = part / names[label]
             folder.mkdir(exist_ok=True)
             (folder / f"{number:05d}.png").write_bytes(png(image))

@@ -14,7 +14,7 @@ import torch
 from udd.data.parquet import arrow, rows, shard
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels
 from udd.synthetic.formats.folder import hard, pixels, png
 
 
@@ -34,7 +34,7 @@ def read(path: Path, wanted: Wanted) -> Found:
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write one file. Raises UserError without pyarrow, or if labels are soft."""
     held, file = arrow(path), arrow(path, "pyarrow.parquet")
-    labels, images = hard(path, found).tolist(), (found.images * 255).round().byte()
+    labels, images = hard(path, found).tolist(), as_bytes(found.images)
     rows = [{"bytes": png(image), "path": f"{number:05d}.png"} for number, image in enumerate(images)]
     features = {"image": {"_type": "Image"}, "label": {"names": list(wanted.classes), "_type": "ClassLabel"}}
     kinds = held.struct([("bytes", held.binary()), ("path", held.string())])
