@@ -110,6 +110,18 @@ def test_bytes_are_read_as_bytes_and_a_step_beyond_is_kept(tmp_path: Path, capsy
     assert torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, images) and "0.17 % of the pixels lie outside" in capsys.readouterr().err
 
 
+def test_a_normalisation_that_is_said_is_undone_or_refused_never_left_unread(tmp_path: Path) -> None:
+    made = torch.rand(3, 3, 8, 8)
+    want = RGB._replace(normalised=([0.4, 0.5, 0.6], [0.2, 0.25, 0.3]))
+    torch.save([content.normalised(made, want.normalised), torch.arange(3)], tmp_path / "data.pt")
+    torch.testing.assert_close(imported(tmp_path / "data.pt", "idc", want).images, made)
+    for name in BYTES:
+        path = tmp_path / PLACE[name]
+        exported(a_set(RGB, torch.arange(3), torch.zeros(0, 4, dtype=torch.int64), True), path, name, RGB)
+        with pytest.raises(UserError, match=f"--as {name} is bytes, which are not normalised"):
+            imported(path, name, want)
+
+
 def test_pixels_far_beyond_as_dm_leaves_them_are_kept_and_go_out_as_bytes_at_the_bounds(tmp_path: Path, capsys) -> None:
     """What VICO-UoE/DatasetCondensation writes after 200 iterations of DM, or 100 of DC from noise, runs from -1.04 to 2.04."""
     made = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)).clamp(-2.4, 2.4) * 3  # in units of a deviation

@@ -36,6 +36,7 @@ FORMATS = {
     "parquet": Format(parquet.read, parquet.write, "a parquet file as on the Hugging Face Hub: image, label (udd[hub])"),
     "npz": Format(arrays.read, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
 }
+BYTES = ("folder", "parquet", "npz")  # formats of bytes, which nothing normalises
 FACTOR = {"idc": 2}  # as published; others store what networks see
 
 
@@ -43,10 +44,17 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     """A file of a format as a set. Raises UserError if it is another, of another data set, or (but for `anyway`) in another convention."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
+    check_normalisation(path, name, wanted)
     found = FORMATS[name].read(path, wanted)
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
     return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
+
+
+def check_normalisation(path: Path, name: str, wanted: Wanted) -> None:
+    """Raise UserError where it was said how a format of bytes is normalised."""
+    if name in BYTES and wanted.normalised is not None:
+        raise UserError(f"{path}: --as {name} is bytes, which are not normalised; leave --normalised and --zca out")
 
 
 def metadata(path: Path, name: str, wanted: Wanted, found: Found) -> dict[str, Any]:
@@ -69,7 +77,8 @@ def grid_factor(made: SyntheticSet) -> int:
 
 
 def exported(made: SyntheticSet, path: Path, name: str, wanted: Wanted) -> int:
-    """Write a set in a format, decoded where that cannot hold its windows. Returns how many images are written."""
+    """Write a set in a format, decoded where that cannot hold its windows. Returns how many images are written. Raises UserError where it cannot."""
+    check_normalisation(path, name, wanted)
     factor = grid_factor(made)
     undecoded = factor == 1 or name == "idc" and factor > 1
     images, labels = (made.images, made.labels) if undecoded else every(made)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from udd.errors import UserError
 from udd.synthetic.formats import pickles
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, unnormalised
 
 
 def read(path: Path, wanted: Wanted) -> Found:
@@ -19,9 +19,11 @@ def read(path: Path, wanted: Wanted) -> Found:
     if not isinstance(found, list | tuple) or len(found) != 2:
         raise UserError(f"{path}: found {type(found).__name__}, expected a list of images and targets; is it of another format?")
     images = as_images(path, found[0], wanted)
-    return Found(images, as_labels(path, found[1], len(images), wanted))
+    labels = as_labels(path, found[1], len(images), wanted)
+    floats = found[0].is_floating_point()  # bytes are not normalised
+    return Found(unnormalised(images, wanted.normalised) if wanted.normalised and floats else images, labels)
 
 
-def write(path: Path, found: Found, _wanted: Wanted) -> None:
-    """Write the list."""
-    pickles.write(path, [found.images, found.labels])
+def write(path: Path, found: Found, wanted: Wanted) -> None:
+    """Write the list; not normalised, unless it was said how."""
+    pickles.write(path, [normalised(found.images, wanted.normalised) if wanted.normalised else found.images, found.labels])
