@@ -112,8 +112,9 @@ def test_bytes_are_read_as_bytes_and_a_step_beyond_is_kept(tmp_path: Path, capsy
 
 def test_a_normalisation_that_is_said_is_undone_or_refused_never_left_unread(tmp_path: Path) -> None:
     made = torch.rand(3, 3, 8, 8)
-    want = RGB._replace(normalised=([0.4, 0.5, 0.6], [0.2, 0.25, 0.3]))
-    torch.save([content.normalised(made, want.normalised), torch.arange(3)], tmp_path / "data.pt")
+    by = ([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
+    want = RGB._replace(normalised=by)
+    torch.save([content.normalised(made, by), torch.arange(3)], tmp_path / "data.pt")
     torch.testing.assert_close(imported(tmp_path / "data.pt", "idc", want).images, made)
     for name in BYTES:
         path = tmp_path / PLACE[name]
