@@ -1,6 +1,6 @@
 """What is measured and drawn beside the tables: which cells, from which files. Knows nothing of torch.
 
-The reference networks of a data set are those the networks, trained on its real training images, whose activations mUE, the activation maps and the
+The reference networks of a data set are those, trained on its real training images, whose activations mUE, the activation maps and the
 feature plots look at. They are trained once a data set (`udd.evaluation.reference`), not once a cell.
 """
 

@@ -74,7 +74,8 @@ def schedule(table: Table) -> str:
 def met(table: Table) -> str:
     """How long the networks had trained that the sets met: a share of the steps on the images says nothing of them."""
     most = sorted({run.network_steps for _, runs in table.shown for run in runs if run.network_steps is not None})
-    return f", on networks of at most {'/'.join(f'{steps:,}' for steps in most)} SGD steps" if most else ""
+    untrained = " (0: untrained)" if 0 in most else ""
+    return f", on networks of at most {'/'.join(f'{steps:,}' for steps in most)} SGD steps{untrained}" if most else ""
 
 
 def marks(config: Mapping[str, Any], table: Table) -> list[str]:
