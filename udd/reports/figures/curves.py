@@ -38,7 +38,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
             axis.text(0.5, 0.5, "not used by these variants", ha="center", va="center", transform=axis.transAxes, fontsize=8, color="0.4")
     for axis in axes[1]:
         axis.set_xlabel("iteration (inner steps)")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     n = "-".join(str(count) for count in sorted({len(curves) for curves in variants.values()}))
     what = "one distillation seed" if n == "1" else f"mean and range over n = {n} distillation seeds"
     figure.suptitle(f"{place_name(config)}: {what}", fontsize=10)

@@ -41,7 +41,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         axis.set_xlim(0, None)
     axes[0, 0].set(xlabel="iterations (steps on the synthetic images)", ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %")
     axes[0, 1].set_xlabel("minutes")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     runs = sorted({point.n for line in found for point in line})
     figure.suptitle(f"{place_name(config)}: n = {'-'.join(map(str, runs))} evaluations a point; bars: sample standard deviation", fontsize=10)
     return figure
