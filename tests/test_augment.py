@@ -144,8 +144,29 @@ def test_one_of_takes_each_as_often():
     assert kinds["flip"] == pytest.approx(100, abs=45)  # the other half of the flips changes nothing
 
 
+def test_one_of_all_six_is_dsas_one_operation_a_batch():
+    """Each image is changed by at most one operation: what another would have drawn there changes nothing."""
+    images, draws = noise(600, 2, 8, 8), drawn(["color|crop|cutout|flip|scale|rotate"], 600, 8)
+    coloured = (draws["color"] != 0.5).any(1)
+    cut = (draws["cutout"] < 8).all(1)
+    moved = (draws["affine"] != torch.eye(3, dtype=DOUBLE)).flatten(1).any(1)
+    assert (coloured.int() + cut + moved <= 1).all()
+    assert coloured.sum() == pytest.approx(100, abs=40) and cut.sum() == pytest.approx(100, abs=40)
+    assert moved.sum() == pytest.approx(350, abs=50)  # half of the flips move nothing, and one crop of nine
+    found = apply(images, draws)
+    none = ~(coloured | cut | moved)
+    torch.testing.assert_close(found[none], images[none], rtol=0, atol=1e-12)
+    for index in cut.nonzero()[:9, 0].tolist():
+        torch.testing.assert_close(found[index], slow_cutout(images[index], draws["cutout"][index].tolist()), rtol=0, atol=1e-12)
+    alone = apply(images[coloured], {"color": draws["color"][coloured]})
+    torch.testing.assert_close(found[coloured], alone, rtol=0, atol=1e-12)
+
+
 @few
-@given(st.lists(st.sampled_from(["color", "crop", "cutout", "flip", "scale", "rotate"]), max_size=4, unique=True), st.integers(0, 99))
+@given(
+    st.lists(st.sampled_from(["color", "crop", "cutout", "flip", "scale", "rotate", "color|cutout|flip"]), max_size=4, unique=True),
+    st.integers(0, 99),
+)
 def test_one_draw_for_all_is_the_same_change_of_every_image(ops, seed):
     images = noise(3, 2, 8, 8, seed=seed)
     together = augment(images, ops, generator(seed), shared=True)

@@ -146,7 +146,7 @@ def test_an_evaluation_adds_its_protocol_after_the_defaults():
     found = overlay(params(), changes | {"protocols": {"short": {"epochs": 9, "lr": 0.5, "batch": 3}}})
     config = plan.evaluation_config(found, Record(Cell("svhn", 1, "udd"), 3, "short", "vgg11"))
     assert (config["evaluate"]["epochs"], config["evaluate"]["lr"], config["evaluate"]["batch"]) == (9, 0.25, 7)
-    assert config["evaluate"]["augment"] == ["color", "crop|scale|rotate"]  # no flip on digits
+    assert config["evaluate"]["augment"] == ["color", "crop|scale|rotate"]  # no flip on digits (`flip: false`)
     assert config["set"] == set_config(found, Cell("svhn", 1, "udd"), 3)
     assert (config["protocol"], config["architecture"]) == ("short", "vgg11")
 
@@ -212,3 +212,18 @@ def test_planning_needs_neither_torch_nor_snakemake():
         "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("name, mirrored", [("mnist", False), ("svhn", False), ("digits", False), ("cifar10", True), ("fashionmnist", True)])
+def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
+    """A variant's own operations, as DSA's and MTT's, come after the data set's."""
+    found = params()
+    for variant in found["variants"]:
+        cell = Cell(name, 1, variant)
+        if variant in plan.distilled(found):
+            distill = set_config(found, cell, 0)["distill"]
+            operations = "|".join(distill["matching_augment"] + distill["net_augment"]).split("|")
+            assert ("flip" in operations) == (mirrored and variant in ("dm", "dsa", "mtt"))
+        recipe = plan.evaluation_config(found, Record(cell, 0, "idc", "convnet3"))["evaluate"]
+        assert ("flip" in recipe["augment"]) == mirrored
+    assert plan.unmirrored(["color", "flip", "crop|flip", "flip|scale"]) == ["color", "crop", "scale"]

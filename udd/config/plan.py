@@ -129,10 +129,18 @@ def all_records(params: Params) -> list[Record]:
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's."""
+    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's; without flips where the data
+    set's images are not to be mirrored."""
     dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
     at_ipc = dataset.get(f"ipc{cell.ipc}", {})
-    return params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
+    found = params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
+    return found if dataset.get("flip", True) else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
+
+
+def unmirrored(operations: list[str]) -> list[str]:
+    """Operations of augmentation without `flip`, alone or as one of several."""
+    kept = ("|".join(name for name in operation.split("|") if name != "flip") for operation in operations)
+    return [operation for operation in kept if operation]
 
 
 CLUSTERS = ("real_batch", "cluster_every")  # keys of `distill` that say nothing where real batches are random

@@ -1,7 +1,7 @@
 """DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of a class are brought together.
 
-First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`); `image_lr` is for
-normalised pixels.
+First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`), and one of DSA's six
+operations a draw; `image_lr` is for normalised pixels. At IPC 1 its images become a pattern of dots, as those of the authors' code do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """DSA, differentiable siamese augmentation (Zhao & Bilen 2021); without augmentation it is DC (Zhao et al. 2021).
 
 Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output channel's. The network is
-trained on the synthetic set itself, so it belongs to the method's state. `image_lr` is for normalised pixels, as published.
+trained on the synthetic set itself, so it belongs to the method's state. One of DSA's six operations a draw (`color|crop|cutout|flip|scale|rotate`),
+as in the authors' code. `image_lr` is for normalised pixels, as published.
 """
 
 from __future__ import annotations

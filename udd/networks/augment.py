@@ -16,6 +16,7 @@ from torch import Tensor
 from udd.errors import UserError
 
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
+UNCOLOURED = 0.5  # the number, of those that colour is drawn by, which changes nothing
 CROP, CUTOUT, SCALE, ROTATE = 0.125, 0.5, 1.2, 15.0  # share of the side, share of the side, largest ratio, degrees
 AREA, ASPECT = 0.5, 4 / 3  # of a resized crop: the smallest share of the image, the largest ratio of its sides
 
@@ -74,7 +75,7 @@ def resized(u: Tensor) -> Tensor:
 
 
 def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Draws:
-    """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each.
+    """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each (DSA takes one of all six).
 
     Returns affine [n, 3, 3], colour [n, 3], cutout [n, 2] (its corner in pixels), as far as `ops` ask for them.
     """
@@ -84,21 +85,34 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
 
     draws: Draws = {}
     for op in ops:
+        names = op.split("|")
         if op in ON_PIXELS:
             continue
-        if op == "color":
-            draws["color"] = uniform(3)
-        elif op == "cutout":
+        if op == "resized":
+            draws = turned(draws, resized(uniform(4)))
+            continue
+        which = (uniform(1)[:, 0] * len(names)).long() if names not in (["color"], ["cutout"]) else None  # [n]
+        if "color" in names:
+            draws["color"] = where_taken(which, names.index("color"), uniform(3), UNCOLOURED)
+        if "cutout" in names:
             size = int(side * CUTOUT + 0.5)
-            draws["cutout"] = (uniform(2) * (side + 1 - size % 2)).floor() - size // 2
-        elif op == "resized":
-            draws["affine"] = draws["affine"] @ resized(uniform(4)) if "affine" in draws else resized(uniform(4))
-        else:
-            names = op.split("|")
-            which, u = (uniform(1)[:, 0] * len(names)).long(), uniform(2)
-            theta = torch.stack([affine(name, u, side) for name in names])[which, torch.arange(n, device=u.device)]  # [n, 3, 3]
-            draws["affine"] = draws["affine"] @ theta if "affine" in draws else theta
+            corner = (uniform(2) * (side + 1 - size % 2)).floor() - size // 2
+            draws["cutout"] = where_taken(which, names.index("cutout"), corner, float(side))  # else beyond the image
+        if which is not None:
+            u = uniform(2)
+            theta = torch.stack([affine(name, u, side) for name in names])  # [names, n, 3, 3]; of what moves nothing the identity
+            draws = turned(draws, theta[which, torch.arange(n, device=u.device)])
     return draws
+
+
+def turned(draws: Draws, theta: Tensor) -> Draws:
+    """The draws with one more affine map [n, 3, 3], after those before."""
+    return draws | {"affine": draws["affine"] @ theta if "affine" in draws else theta}
+
+
+def where_taken(which: Tensor | None, place: int, drawn: Tensor, otherwise: float) -> Tensor:
+    """What was drawn [n, k], and where another operation was taken in its place what changes nothing. which: [n], or None where there is no other."""
+    return drawn if which is None else torch.where((which == place).unsqueeze(1), drawn, otherwise)
 
 
 def on_pixels(images: Tensor, ops: Sequence[str], generator: torch.Generator) -> Tensor:
