@@ -59,7 +59,7 @@ def test_a_rate_is_the_published_one_at_the_published_steps_and_never_above_its_
 def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     keys = udd.budget(dataset(side=16), method, 1, 0.5, **SMALL)
     said = capsys.readouterr().err
-    assert f"{keys['outer']:,} steps" in said and ("cached networks" in said) == (method not in ("dm", "dsa"))
+    assert f"{keys['outer'] * keys.get('inner', 1):,} steps" in said and ("cached networks" in said) == (method not in ("dm", "dsa"))
     few = keys | {"outer": 1} | ({"cache_networks": 1, "cache_spacing": 1, "cache_ages": 4} if "cache_networks" in keys else {})
     made = udd.distill(dataset(side=16), method, 1, checkpoint=tmp_path / "run", cache=tmp_path, device="cpu", **few)
     assert made.metadata["config"]["distill"]["width"] == 4 and len(made.images) == 3

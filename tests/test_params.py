@@ -146,7 +146,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"seeds": {"evaluate": [1, 1]}}, "seeds.evaluate: found [1, 1], expected no repetition"),
     ({"seeds": [1]}, "seeds: found [1], expected a value of type object"),
     ({"distill": {"matching_augment": ["colour"]}}, "distill.matching_augment.0: found 'colour', expected text that matches"),
-    ({"evaluate": {"augment": ["crop|color"]}}, "evaluate.augment.0: found 'crop|color', expected text that matches"),
+    ({"evaluate": {"augment": ["crop|resized"]}}, "evaluate.augment.0: found 'crop|color', expected text that matches"),
     ({"datasets": {"My Data": {"kind": "npz"}}}, "found 'My Data', expected text that matches"),
     # names
     ({"udd": {"policy": "jiter"}}, "udd.policy: found 'jiter'; did you mean 'jitter'?"),
@@ -166,8 +166,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
     # sense
-    ({"variants": {"idc": {"udd": {"policy": "all"}}}}, "variants.idc.udd: the method of idc is idc, which reads distill, idc; leave it out"),
-    ({"variants": {"random": {"distill": {"outer": 3}}}}, "variants.random.distill: the method of random is random, which reads no section"),
+    ({"variants": {"idc": {"udd": {"policy": "all"}}}}, "variants.idc.udd: the method is idc, which reads distill, idc; leave it out"),
+    ({"variants": {"random": {"distill": {"outer": 3}}}}, "variants.random.distill: the method is random, which reads no section"),
     (
         {"variants": {"idc": {"times": 4}}},
         "variants.idc.times: the method of idc is idc, which takes no multiple of IPC; expected random, herding, f",

@@ -227,3 +227,34 @@ def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
         recipe = plan.evaluation_config(found, Record(cell, 0, "idc", "convnet3"))["evaluate"]
         assert ("flip" in recipe["augment"]) == mirrored
     assert plan.unmirrored(["color", "flip", "crop|flip", "flip|scale"]) == ["color", "crop", "scale"]
+
+
+def test_a_variant_may_differ_at_an_ipc():
+    """As DSA's loops do; what the variant says of every IPC stands where nothing else is said, and a data set's own values come before both."""
+    change = {
+        "method": "dsa",
+        "distill": {"outer": 7, "inner": 2},
+        "ipc10": {"distill": {"inner": 3}, "dsa": {"net_epochs": 4}, "evaluate": {"epochs": 5}},
+    }
+    found = overlay(params(), {"variants": {"looped": change}, "datasets": {"svhn": {"ipc10": {"distill": {"inner": 9, "batch_real": 11}}}}})
+    one, ten = (set_config(found, Cell("svhn", ipc, "looped"), 0) for ipc in (1, 10))
+    assert (one["distill"]["outer"], one["distill"]["inner"], one["dsa"]["net_epochs"]) == (7, 2, 1)
+    assert (ten["distill"]["outer"], ten["distill"]["inner"], ten["dsa"]["net_epochs"], ten["distill"]["batch_real"]) == (7, 3, 4, 11)
+    assert plan.evaluation_config(found, Record(Cell("svhn", 10, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
+    assert "ipc10" not in one | ten
+    parameters.check(found)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
+        ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
+        ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),
+        ({"ipc10": {"outer": 3}}, "outer"),
+    ],
+)
+def test_what_a_variant_says_of_an_ipc_is_checked(change, said):
+    with pytest.raises(UserError) as error:
+        parameters.check(overlay(params(), {"variants": {"other": change}}))
+    assert said in str(error.value)

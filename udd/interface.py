@@ -108,14 +108,15 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
         raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
     params["datasets"].setdefault(data.name, {"kind": "npz"})
     variant = params["variants"][method]
-    params["variants"][method] = variant | by_section(METHODS[plan.method(params, method)], variant, keys)
+    here = {key: value for key, value in variant.items() if not key.startswith("ipc")}  # what differs at this IPC is in the sections below
+    params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, ipc, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, plan.Cell(data.name, ipc, method), seed)
 
 
-def by_section(sections: Sequence[str], variant: dict[str, Any], keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A variant's sections with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
-    found = {section: dict(variant.get(section, {})) for section in sections}
+def by_section(sections: Sequence[str], variant: dict[str, Any], ipc: int, keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A variant's sections at an IPC with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
+    found = {section: plan.changes(variant, section, ipc) for section in sections}
     known = {key: section for section in sections for key in defaults(section)}
     for key, value in keys.items():
         if key not in known:

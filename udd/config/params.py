@@ -124,7 +124,8 @@ def problems(params: dict[str, Any]):
     methods = {name: made.get("method", "udd") for name, made in params["variants"].items()}
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
-        yield from unread_sections(name, methods[name], made)
+        for place, part in ((name, made), *((f"{name}.{key}", inner) for key, inner in made.items() if key.startswith("ipc"))):
+            yield from unread_sections(place, methods[name], part)
         if "times" in made and methods[name] not in CORESETS:
             yield f"variants.{name}.times", f"the method of {name} is {methods[name]}, which takes no multiple of IPC; expected {', '.join(CORESETS)}"
     for kind in ("tables", "figures"):
@@ -142,7 +143,8 @@ def problems(params: dict[str, Any]):
         for here in ({}, *(changes for key, changes in dataset.items() if key.startswith("ipc"))):
             udd = params["udd"] | dataset.get("udd", {}) | here.get("udd", {})
             for variant, changes in params["variants"].items():
-                yield from too_many_windows(f"variants.{variant}", udd | changes.get("udd", {}))
+                for part in ({}, *(inner for key, inner in changes.items() if key.startswith("ipc"))):
+                    yield from too_many_windows(f"variants.{variant}", udd | changes.get("udd", {}) | part.get("udd", {}))
 
 
 def impossible_paths(params: dict[str, Any]):
@@ -174,12 +176,12 @@ def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
             yield f"{key}.protocols", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
 
 
-def unread_sections(name: str, method: str, made: dict[str, Any]):
-    """Yield the sections of a variant that its method never reads."""
+def unread_sections(place: str, method: str, made: dict[str, Any]):
+    """Yield the sections of a variant, or of what it changes at an IPC, that its method never reads."""
     of_methods = {section for sections in METHODS.values() for section in sections}
     for section in of_methods & made.keys() - set(METHODS[method]):
         read = ", ".join(METHODS[method]) or "no section"
-        yield f"variants.{name}.{section}", f"the method of {name} is {method}, which reads {read}; leave it out, or give another method"
+        yield f"variants.{place}.{section}", f"the method is {method}, which reads {read}; leave it out, or give another method"
 
 
 def too_many_windows(key: str, udd: dict[str, Any]):

@@ -2,7 +2,7 @@
 
 A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
 architecture, with some networks. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
-IPC) <- its variant's.
+IPC) <- its variant's (<- those at its IPC).
 """
 
 from __future__ import annotations
@@ -129,12 +129,17 @@ def all_records(params: Params) -> list[Record]:
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's; without flips where the data
-    set's images are not to be mirrored."""
-    dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
-    at_ipc = dataset.get(f"ipc{cell.ipc}", {})
-    found = params[section] | dataset.get(section, {}) | at_ipc.get(section, {}) | variant.get(section, {})
+    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's <- those at its IPC; without flips where
+    the data set's images are not to be mirrored."""
+    dataset, found = params["datasets"][cell.dataset], dict(params[section])
+    for part in (dataset, params["variants"][cell.variant]):
+        found |= changes(part, section, cell.ipc)
     return found if dataset.get("flip", True) else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
+
+
+def changes(part: dict[str, Any], section: str, ipc: int | str) -> dict[str, Any]:
+    """What a data set or a variant changes of a section at so many images per class."""
+    return part.get(section, {}) | part.get(f"ipc{ipc}", {}).get(section, {})
 
 
 def unmirrored(operations: list[str]) -> list[str]:

@@ -69,7 +69,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, at an IPC, and in variants."""
+    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants, and in both at an IPC."""
     import yaml
 
     whole = yaml.safe_load(SCHEMA.read_text())
@@ -77,10 +77,10 @@ def schema() -> dict[str, Any]:
     whole["$defs"] |= made
     parts = {name: {"$ref": f"#/$defs/{name}"} for name in made}
     datasets, variants = (whole["properties"][kind]["additionalProperties"] for kind in ("datasets", "variants"))
-    at_ipc = next(iter(datasets["patternProperties"].values()))
+    at_ipc = [next(iter(kind["patternProperties"].values())) for kind in (datasets, variants)]
     whole["properties"] |= parts
     datasets["properties"] |= parts
-    for place in (at_ipc, variants):
+    for place in (*at_ipc, variants):
         place["properties"] |= {name: part for name, part in parts.items() if name != "utilization"}
     variants["properties"]["method"] |= {"enum": list(METHODS)}
     return whole

@@ -14,7 +14,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "udd": GRADIENTS,
     "idc": GRADIENTS,
     "dm": {"outer": 500},
-    "dsa": {"outer": 250},
+    "dsa": {"outer": 25, "inner": 10},  # the loops of IPC 10
     "dd": {"outer": 500},
     "kip": {"outer": 300, "batch_real": 100},
     "mtt": EXPERTS | {"outer": 500},
