@@ -146,7 +146,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"seeds": {"evaluate": [1, 1]}}, "seeds.evaluate: found [1, 1], expected no repetition"),
     ({"seeds": [1]}, "seeds: found [1], expected a value of type object"),
     ({"distill": {"matching_augment": ["colour"]}}, "distill.matching_augment.0: found 'colour', expected text that matches"),
-    ({"evaluate": {"augment": ["crop|resized"]}}, "evaluate.augment.0: found 'crop|color', expected text that matches"),
+    ({"evaluate": {"augment": ["crop|resized"]}}, "evaluate.augment.0: found 'crop|resized', expected text that matches"),
     ({"datasets": {"My Data": {"kind": "npz"}}}, "found 'My Data', expected text that matches"),
     # names
     ({"udd": {"policy": "jiter"}}, "udd.policy: found 'jiter'; did you mean 'jitter'?"),
