@@ -25,6 +25,7 @@ from udd.synthetic.sets import SyntheticSet
 
 Config = dict[str, Any]
 MEETS = EXPERTS
+SLOWEST = 1e-6  # a rate below 0 would lead the student uphill
 
 
 class State(NamedTuple):
@@ -74,7 +75,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     pixel_rate = initial.normalised_rate(options["image_lr"], meeting.std)
     images, velocity = momentum_step(state.images, state.velocity, gradient, pixel_rate, options["image_momentum"])
     rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, of_rate, own["rate_lr"], options["image_momentum"])
-    return State(images, velocity, rate, rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}
+    return State(images, velocity, rate.clamp(min=SLOWEST), rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}
 
 
 def student(state: State, meeting: Meeting, config: Config) -> tuple[Tensor, Tensor, Tensor]:
