@@ -17,6 +17,7 @@ from prepared import loaded
 from udd.data.arrays import read_digits
 from udd.data.packing import prepare
 from udd.errors import UserError
+from udd.interface import of_raw
 
 
 def test_digits():
@@ -120,3 +121,14 @@ def test_harmed_npz_is_named_or_read_whole(tmp_path_factory, position, truncate)
         prepare({"name": "mine", "kind": "npz"}, path.parent)
     except UserError as error:
         assert "mine.npz" in str(error)
+
+
+def test_arrays_that_may_not_be_written_make_a_data_set_without_a_warning(recwarn: pytest.WarningsRecorder):
+    """As those of MNIST's files are, which come from bytes."""
+    raw = read_digits({"name": "digits", "kind": "digits", "size": 8}, Path("nowhere"), 1)
+    for array in raw[3:7]:
+        array.flags.writeable = False
+    data = of_raw(raw, "digits")
+    assert not recwarn.list and data.train_images.numpy().tobytes() == raw.train_images.tobytes()
+    data.train_images[0] = 0
+    assert raw.train_images[0].any()
