@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import dataset
+from torch import Tensor
 
 import udd
-from udd import own
+from udd import minutes, own
+from udd.config import short
 from udd.config.short import MOST, rate
 from udd.errors import UserError
+from udd.networks.augment import as_float, normalise
 from udd.runs import budget
-from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds
+from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds, younger
 
 SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device": "cpu"}
 seconds = st.floats(1e-3, 1e2)
@@ -39,6 +43,53 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
         assert 1 <= keys["cache_networks"] <= 5 and 1 <= keys.get("cache_spacing", 1) <= spacing
     else:
         assert set(keys) == {"outer"}
+
+
+@given(st.integers(1, 10**6), st.integers(2, 40), st.integers(1, 9), st.integers(1, 5000))
+def test_the_last_age_comes_before_a_network_knows_the_data(known: int, ages: int, spacing: int, images: int):
+    distill = {"cache_ages": ages, "cache_spacing": spacing, "net_images": images}
+    keys, found = younger(distill, Trial(0.1, 0.5, 0.25, known))
+    planned = (ages - 1) * spacing * images
+    if known >= planned:
+        assert (keys, found.train) == ({}, 0.25)
+        return
+    last = (ages - 1) * keys["cache_spacing"] * keys["net_images"]
+    assert last <= max(known, ages - 1) and keys["cache_spacing"] <= spacing and keys["net_images"] <= images
+    assert 2 * last >= known - ages or keys["cache_spacing"] == spacing  # no younger than it must be
+    assert found.train / 0.25 == pytest.approx(keys["net_images"] / images)
+
+
+def test_the_ages_of_what_is_never_known_are_as_planned():
+    assert younger({"cache_ages": 10, "cache_spacing": 8, "net_images": 2000}, Trial(0.1, 0.5, 0.25)) == ({}, Trial(0.1, 0.5, 0.25))
+
+
+@pytest.mark.parametrize("method, asked, young", [("idc", {}, True), ("idc", {"cache_ages": 9}, False), ("udd-features", {}, False)])
+def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
+    method: str, asked: dict, young: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Unless the ages were asked for: here everything counts as known at once, after the four ages of the trial."""
+    monkeypatch.setattr(budget, "KNOWN", 0.0)
+    monkeypatch.setattr(minutes, "budgeted", lambda method: short.budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"})
+    keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
+    assert (keys["net_images"], keys["cache_spacing"]) == ((4 * 6 // 9, 1) if young else (6, 8))
+    assert ("one that knows the data has seen 24" in capsys.readouterr().err) == (method == "idc")
+
+
+def test_a_network_knows_the_data_by_its_training_images():
+    data, answers = dataset(side=16), iter((0.0, 1.0))
+
+    def network(inputs: Tensor) -> Tensor:  # right on the given share
+        chosen = next(answers)
+        labels = torch.tensor([find(image) for image in inputs])
+        return torch.nn.functional.one_hot(labels if chosen else (labels + 1) % len(data.classes), len(data.classes)).float()
+
+    whole = normalise(as_float(data.train_images), data.mean, data.std)
+
+    def find(image: Tensor) -> int:
+        return int(data.train_labels[(whole - image).flatten(1).abs().sum(1).argmin()])
+
+    random = torch.Generator().manual_seed(0)
+    assert [budget.knows(network, data, random) for _ in range(2)] == [False, True]  # type: ignore[arg-type]
 
 
 def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():
@@ -99,8 +150,8 @@ def test_the_command_keeps_the_keys_and_goes_on_with_them(tmp_path: Path, monkey
     monkeypatch.setattr(udd, "budget", lambda *_, **__: found | {"outer": next(trials)}, raising=False)
     monkeypatch.chdir(tmp_path)
     words = ["digits", "--method", "dm", "--networks", "0", "--json", "--device", "cpu", "--minutes"]
-    for minutes, outer, again in (("2", 1, False), ("2", 1, True), ("3", 2, False)):
-        own.run([*words, minutes])
+    for lasting, outer, again in (("2", 1, False), ("2", 1, True), ("3", 2, False)):
+        own.run([*words, lasting])
         said = capsys.readouterr()
         assert udd.load(json.loads(said.out)["set"]).metadata["config"]["distill"]["outer"] == outer
         keys = f"--set width=4 net_images=4 batch_real=4 net_batch=4 outer={outer}"

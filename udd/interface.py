@@ -74,7 +74,9 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
 def of_raw(raw: Raw, name: str) -> Dataset:
     """A data set of what a reader found."""
     mean, std = channel_statistics(raw.train_images)
-    tensors = (torch.from_numpy(np.require(each, requirements=("C", "W"))) for each in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels))
+    tensors = (
+        torch.from_numpy(np.require(each, requirements=("C", "W"))) for each in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels)
+    )
     return Dataset(name, list(raw.classes), mean, std, *tensors)
 
 

@@ -33,7 +33,7 @@ def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "
     chosen = budgeted(published["method"]) | keys
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, chosen)
-    found, measured = afforded(config, data.to(place), minutes, steps)
+    found, measured = afforded(config, data.to(place), minutes, steps, keys)
     chosen |= found
     if "image_lr" not in keys and "image_lr" in budgeted(published["method"]):
         chosen["image_lr"] = rate(published["distill"]["image_lr"], steps, chosen["outer"] * config["distill"]["inner"])
@@ -45,6 +45,8 @@ def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
     """What was chosen, in a line."""
     distill, cache = config["distill"], ""
     if meets_cache(config):
-        cache = f"{distill['cache_networks']} cached networks of {duration(network_seconds(distill, found))}, then "
+        ages = f"of at most {(distill['cache_ages'] - 1) * distill['cache_spacing'] * distill['net_images']:,} images"
+        known = f" (one that knows the data has seen {found.known:,})" if found.known else ""
+        cache = f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} each, then "
     steps = distill["outer"] * distill["inner"]
     return f"{minutes:g} min hold {cache}{steps:,} steps of {found.step:.2g} s; rate {distill['image_lr']:.3g}"

@@ -1,19 +1,23 @@
 """How long a schedule so many minutes hold on this device: steps, the cached networks that they meet, the pixels' rate; by a trial of the method's
-own steps, on the data at hand."""
+own steps, on the data at hand. Gradients of networks that know the data say little (docs/cached-proxies.md), so a trial asks how soon one does."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from udd.config.caches import meets_cache
+from udd.config.sections import MATCHING
 from udd.data import Dataset
 from udd.errors import UserError
+from udd.networks.architectures import Network
+from udd.networks.augment import as_float, normalise
 from udd.proxies import cached, caching
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
@@ -21,16 +25,20 @@ from udd.runs.loop import Distillation
 Config = dict[str, Any]
 SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
 SHARE = 1 / 3  # of the time is the most that goes into cached networks
+KNOWN, ASKED = 0.95, 500  # the share of so many random training images by which a network knows the data
+AGE_KEYS = ("cache_ages", "cache_spacing", "net_images")
 AGES = 4  # of the network of the trial: enough for an expert's way (MTT)
 WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03  # steps that are not counted, the fewest and most that are, the part of the time that they may take
 
 
 class Trial(NamedTuple):
-    """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`."""
+    """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`. And
+    after how many real images a network knows the data; 0: after more than the trial showed it."""
 
     step: float
     look: float = 0.0
     train: float = 0.0
+    known: int = 0
 
 
 def clock(device: torch.device) -> float:
@@ -55,6 +63,16 @@ def affordable(distill: Config, found: Trial, seconds: float) -> Config:
     return {"cache_networks": 1, "cache_spacing": max(1, int(training))}
 
 
+def younger(distill: Config, found: Trial) -> tuple[Config, Trial]:
+    """The keys by which a cached network's last age comes before it knows the data, where that is sooner than planned; the trial for these keys."""
+    trainings, images = distill["cache_ages"] - 1, distill["net_images"]
+    if not found.known or found.known >= trainings * distill["cache_spacing"] * images:
+        return {}, found
+    spacing = max(1, found.known // (trainings * images))
+    fewer = min(images, max(1, found.known // trainings))
+    return {"cache_spacing": spacing, "net_images": fewer}, found._replace(train=found.train * fewer / images)
+
+
 def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int) -> Config:
     """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they do not hold a single step."""
     planned = SLACK * seconds
@@ -69,16 +87,18 @@ def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: in
 
 
 def trial(config: Config, data: Dataset, seconds: float) -> Trial:
-    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds."""
+    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds each."""
     with tempfile.TemporaryDirectory() as place:
-        folder, look, train = None, 0.0, 0.0
+        folder, look, train, known = None, 0.0, 0.0, 0
         if meets_cache(config):
             folder = Path(place, "cache")
             ages = min(AGES, config["distill"]["cache_ages"])
             config = config | {"distill": config["distill"] | {"cache_networks": 1, "cache_ages": ages, "cache_spacing": 1}}
-            look, train = watched(Growth(cached.member_path(folder, 0), config, data, 0, ""))
+            growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
+            look, train = watched(growth)
+            known = learned(growth, seconds) if config["method"] in MATCHING else 0
         run = Distillation(config, data, Path(place, "checkpoint"), folder, "")
-        return Trial(paced(run, seconds), look, train)
+        return Trial(paced(run, seconds), look, train, known)
 
 
 def watched(growth: Growth) -> tuple[float, float]:
@@ -97,6 +117,24 @@ def watched(growth: Growth) -> tuple[float, float]:
     return statistics.median(looks[1:] or looks), statistics.median(trainings[1:] or trainings)
 
 
+def learned(growth: Growth, seconds: float) -> int:
+    """After how many real images the network knows the data, trained on for so many seconds at most; 0 if it does not by then."""
+    end, made, data = time.monotonic() + seconds, growth.made, growth.data
+    while not knows(made.network, data, made.training):
+        if time.monotonic() > end:
+            return 0
+        caching.grown(made, data, growth.distill)
+    return made.inner * growth.distill["net_images"]
+
+
+@torch.no_grad()
+def knows(network: Network, data: Dataset, generator: torch.Generator) -> bool:
+    """Whether a network classifies nearly all of some random training images, without augmentation."""
+    chosen = torch.randint(len(data.train_images), (ASKED,), generator=generator, device=data.train_images.device)
+    logits = network(normalise(as_float(data.train_images[chosen]), data.mean, data.std))
+    return bool((logits.argmax(1) == data.train_labels[chosen]).float().mean() >= KNOWN)
+
+
 def paced(run: Distillation, seconds: float) -> float:
     """The mean seconds of a step, after a few that load or compile what is loaded or compiled once."""
     device = run.mean.device
@@ -109,9 +147,11 @@ def paced(run: Distillation, seconds: float) -> float:
     return (clock(device) - begun) / done
 
 
-def budget(config: Config, data: Dataset, minutes: float, most: int) -> tuple[Config, Trial]:
-    """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found."""
-    begun = time.monotonic()
+def budget(config: Config, data: Dataset, minutes: float, most: int, given: Collection[str] = ()) -> tuple[Config, Trial]:
+    """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found. Ages of cached networks
+    stay as planned where one of their keys is `given`."""
+    begun, distill = time.monotonic(), config["distill"]
     found = trial(config, data, 60 * minutes * TRIAL)
+    ages, found = ({}, found) if set(AGE_KEYS) & set(given) else younger(distill, found)
     left = 60 * minutes - (time.monotonic() - begun)
-    return fitted(config["distill"], found, left, meets_cache(config), most), found
+    return ages | fitted(distill | ages, found, left, meets_cache(config), most), found
