@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import ROOT, params
+from tiny import ROOT, dataset, params
 
 from udd.command import main
 from udd.config import asked, plan
@@ -17,6 +17,7 @@ from udd.config import params as parameters
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
 from udd.errors import UserError
+from udd.interface import configuration
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -258,3 +259,10 @@ def test_what_a_variant_says_of_an_ipc_is_checked(change, said):
     with pytest.raises(UserError) as error:
         parameters.check(overlay(params(), {"variants": {"other": change}}))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (1, 1)), (50, (50, 10))])
+def test_python_takes_what_a_variant_says_of_an_ipc_and_the_callers_keys_before_it(ipc, loops):
+    for asked, expected in (({}, loops), ({"inner": 3}, (3, loops[1])), ({"net_epochs": 4}, (loops[0], 4))):
+        _, found = configuration(dataset(), "dsa", ipc, 0, asked)
+        assert (found["distill"]["inner"], found["dsa"]["net_epochs"]) == expected
