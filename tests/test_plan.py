@@ -263,6 +263,6 @@ def test_what_a_variant_says_of_an_ipc_is_checked(change, said):
 
 @pytest.mark.parametrize(("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (1, 1)), (50, (50, 10))])
 def test_python_takes_what_a_variant_says_of_an_ipc_and_the_callers_keys_before_it(ipc, loops):
-    for asked, expected in (({}, loops), ({"inner": 3}, (3, loops[1])), ({"net_epochs": 4}, (loops[0], 4))):
-        _, found = configuration(dataset(), "dsa", ipc, 0, asked)
+    for keys, expected in (({}, loops), ({"inner": 3}, (3, loops[1])), ({"net_epochs": 4}, (loops[0], 4))):
+        _, found = configuration(dataset(), "dsa", ipc, 0, keys)
         assert (found["distill"]["inner"], found["dsa"]["net_epochs"]) == expected
