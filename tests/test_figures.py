@@ -147,6 +147,21 @@ def test_only_variants_that_differ_in_p_alone_are_joined(params):
     assert [utilization.label(family) for family in found] == ["UDD, over P", variant_name("udd-mix"), variant_name("udd-plus")]
 
 
+def test_every_method_is_a_point(params):
+    """Those whose images train whole, and coresets, too: nothing that the figure asks for is missing from it without a word."""
+    names = [name for name in params["variants"] if name != "full"]
+    sets = [set_config(params, Cell("digits", 1, name), 0) for name in names]
+    config = {"dataset": "digits", "ipc": 1, "protocol": "idc", "architecture": "convnet3", "sets": sets}
+    mues = {("digits", "1", name): [0.5] for name in names}
+    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in names}
+    found = utilization.families(config, mues, groups)
+    assert sorted(point.variant for family in found for point in family.points) == sorted(names)
+    alone = [(family.decode, point.variant) for family in found for point in family.points if family.decode not in utilization.VARIED]
+    assert sorted(name for decode, name in alone if decode == utilization.WHOLE) == ["cafe", "dc", "dd", "dm", "dsa", "kip", "mtt"]
+    assert {name.split("-")[0] for decode, name in alone if decode == utilization.REAL} == {"random", "herding", "forgetting"}
+    assert all(len(family.points) == 1 for family in found if family.decode not in utilization.VARIED)
+
+
 def test_sets_of_any_grid_are_shown_and_joined_over_the_factor_of_one_method(params):
     made = {"idc": {"method": "idc"}, "dance": {"method": "dance"}, "dance3": {"method": "dance", "factor": 3}, "ncfm": {"method": "ncfm"}}
     mues = {("digits", "1", name): [0.5] for name in made}

@@ -1,4 +1,4 @@
-"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC and other grids (Fig. 7)."""
+"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC and other grids (Fig. 7); other methods are points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from udd.config.plan import canonical
-from udd.config.sections import GRIDS, METHODS
+from udd.config.sections import GRIDS, METHODS, distils
 from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, start, variant_name
 from udd.reports.measured import Key, read
@@ -17,7 +17,8 @@ from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import summary
 
 VARIED = {"regions": ("P", "udd", "selected"), "windows": ("P", "udd", "selected"), "grid": ("factor", "distill", "factor")}  # name, section, key
-MARKERS = {"regions": "o", "windows": "^", "grid": "s"}
+WHOLE, REAL = "whole", "real"  # images that train as they are, and real ones: families of one
+MARKERS = {"regions": "o", "windows": "^", "grid": "s", WHOLE: "D", REAL: "P"}
 
 
 class Variant(NamedTuple):
@@ -30,7 +31,7 @@ class Variant(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Variants that differ in P, or in the factor of their grids, alone."""
+    """Variants that differ in P, or in the factor of their grids, alone; or one whose images are whole."""
 
     decode: str
     points: list[Variant]
@@ -73,14 +74,29 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
     for made in config["sets"]:
         place = (config["dataset"], str(config["ipc"]), made["variant"])
         runs = groups.get(Key(*place, config["protocol"], config["architecture"]))
-        decode = made["udd"]["decode"] if "udd" in made else "grid" if made["method"] in GRIDS else None
-        if place in mues and runs and decode:
-            _, section, key = VARIED[decode]
-            point = Variant(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), made[section][key])
-            sections = {name: made[name] for name in METHODS[made["method"]]}
-            alike = canonical(sections | {section: made[section] | {key: None}})
-            found.setdefault(alike, Family(decode, [])).points.append(point)
+        if not (place in mues and runs):
+            continue
+        decode = decoded(made)
+        value, alike = varied(made, decode)
+        point = Variant(made["variant"], summary(mues[place]), summary([run.accuracy for run in runs]), value)
+        found.setdefault(alike, Family(decode, [])).points.append(point)
     return [Family(decode, sorted(points, key=lambda point: point.value)) for decode, points in found.values()]
+
+
+def decoded(made: dict[str, Any]) -> str:
+    """How a set's images train: UDD's decode, IDC's grid, whole; or that they are real."""
+    if not distils(made["method"]):
+        return REAL
+    return made["udd"]["decode"] if "udd" in made else "grid" if made["method"] in GRIDS else WHOLE
+
+
+def varied(made: dict[str, Any], decode: str) -> tuple[int, str]:
+    """The value that a set's family varies, and what its members have in common; of whole images 0, and the variant's name."""
+    if decode not in VARIED:
+        return 0, made["variant"]
+    _, section, key = VARIED[decode]
+    sections = {name: made[name] for name in METHODS[made["method"]]}
+    return made[section][key], canonical(sections | {section: made[section] | {key: None}})
 
 
 def label(family: Family) -> str:
