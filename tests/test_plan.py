@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import ROOT, dataset, params
+from tiny import ROOT, params
 
 from udd.command import main
 from udd.config import asked, plan
@@ -17,7 +17,6 @@ from udd.config import params as parameters
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
 from udd.errors import UserError
-from udd.interface import configuration
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -213,56 +212,3 @@ def test_planning_needs_neither_torch_nor_snakemake():
         "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-@pytest.mark.parametrize("name, mirrored", [("mnist", False), ("svhn", False), ("digits", False), ("cifar10", True), ("fashionmnist", True)])
-def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
-    """A variant's own operations, as DSA's and MTT's, come after the data set's."""
-    found = params()
-    for variant in found["variants"]:
-        cell = Cell(name, 1, variant)
-        if variant in plan.distilled(found):
-            distill = set_config(found, cell, 0)["distill"]
-            operations = "|".join(distill["matching_augment"] + distill["net_augment"]).split("|")
-            assert ("flip" in operations) == (mirrored and variant in ("dm", "dsa", "mtt"))
-        recipe = plan.evaluation_config(found, Record(cell, 0, "idc", "convnet3"))["evaluate"]
-        assert ("flip" in recipe["augment"]) == mirrored
-    assert plan.unmirrored(["color", "flip", "crop|flip", "flip|scale"]) == ["color", "crop", "scale"]
-
-
-def test_a_variant_may_differ_at_an_ipc():
-    """As DSA's loops do; what the variant says of every IPC stands where nothing else is said, and a data set's own values come before both."""
-    change = {
-        "method": "dsa",
-        "distill": {"outer": 7, "inner": 2},
-        "ipc10": {"distill": {"inner": 3}, "dsa": {"net_epochs": 4}, "evaluate": {"epochs": 5}},
-    }
-    found = overlay(params(), {"variants": {"looped": change}, "datasets": {"svhn": {"ipc10": {"distill": {"inner": 9, "batch_real": 11}}}}})
-    one, ten = (set_config(found, Cell("svhn", ipc, "looped"), 0) for ipc in (1, 10))
-    assert (one["distill"]["outer"], one["distill"]["inner"], one["dsa"]["net_epochs"]) == (7, 2, 1)
-    assert (ten["distill"]["outer"], ten["distill"]["inner"], ten["dsa"]["net_epochs"], ten["distill"]["batch_real"]) == (7, 3, 4, 11)
-    assert plan.evaluation_config(found, Record(Cell("svhn", 10, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
-    assert "ipc10" not in one | ten
-    parameters.check(found)
-
-
-@pytest.mark.parametrize(
-    "change, said",
-    [
-        ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
-        ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
-        ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),
-        ({"ipc10": {"outer": 3}}, "outer"),
-    ],
-)
-def test_what_a_variant_says_of_an_ipc_is_checked(change, said):
-    with pytest.raises(UserError) as error:
-        parameters.check(overlay(params(), {"variants": {"other": change}}))
-    assert said in str(error.value)
-
-
-@pytest.mark.parametrize(("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (1, 1)), (50, (50, 10))])
-def test_python_takes_what_a_variant_says_of_an_ipc_and_the_callers_keys_before_it(ipc, loops):
-    for keys, expected in (({}, loops), ({"inner": 3}, (3, loops[1])), ({"net_epochs": 4}, (loops[0], 4))):
-        _, found = configuration(dataset(), "dsa", ipc, 0, keys)
-        assert (found["distill"]["inner"], found["dsa"]["net_epochs"]) == expected

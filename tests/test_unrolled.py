@@ -115,6 +115,15 @@ def test_a_student_starts_where_its_expert_was_and_aims_at_where_it_goes():
     assert starts == {0, 1}  # last_start: 2
 
 
+def test_a_learned_rate_stays_above_0(monkeypatch):
+    """A steep loss would carry it below, where the student goes uphill, and from there far above."""
+    run = Run(small("mtt", cache_ages=4), dataset())
+    slope = torch.tensor(1e6)
+    monkeypatch.setattr(mtt, "student", lambda state, *_: (slope.new_zeros(()), torch.zeros_like(state.images), slope))
+    rates = [run.advance(False)["rate"].item() for _ in range(3)]
+    assert rates[0] == pytest.approx(run.config["mtt"]["rate"]) and rates[1:] == [pytest.approx(mtt.SLOWEST)] * 2
+
+
 def test_mtt_descends_on_the_distance_of_the_unrolled_student():
     """Pixels and rate against one graph of the whole unroll in float64, augmentation included."""
     made = small("mtt", cache_ages=4, matching_augment=["color", "crop", "cutout"])

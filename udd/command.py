@@ -73,8 +73,10 @@ def add_pixels(made: Parser) -> None:
     """The options that say how one's own images become pixels."""
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range")
+    made.add_argument("--no-flip", action="store_true", help="mirror no image in augmentation: digits, letters, signs")
 
 
-def pixels_asked(options: Mapping[str, Any]) -> dict[str, int]:
+def pixels_asked(options: Mapping[str, Any]) -> dict[str, Any]:
     """What these options say, among others, as keys of `udd.dataset`."""
-    return {key: options[key] for key in ("size", "depth") if options[key] is not None}
+    found = {key: options[key] for key in ("size", "depth") if options[key] is not None}
+    return found | ({"flip": False} if options["no_flip"] else {})

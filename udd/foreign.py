@@ -22,7 +22,7 @@ class Said(NamedTuple):
 
     dataset: str
     root: str
-    pixels: dict[str, int]
+    pixels: dict[str, Any]
     format: str | None
     factor: int | None
     normalised: Sequence[str | list[float]] | None

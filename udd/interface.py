@@ -16,7 +16,7 @@ from udd.config import params as parameters
 from udd.config import plan
 from udd.config.caches import cache_name, check_networks
 from udd.config.sections import METHODS, defaults, distils
-from udd.data import Dataset
+from udd.data import TENSORS, Dataset
 from udd.data import load as load_pinned
 from udd.data.listing import has_parquet
 from udd.data.packing import READERS, channel_statistics
@@ -50,8 +50,17 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of `udd data` (.json), or four arrays: training images, labels,
     test images, labels.
 
-    keys: `size`, `classes` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
+    keys: `size`, `classes`, `flip` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
     """
+    known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
+    if unknown := next((key for key in keys if key not in known), None):
+        raise UserError(f"dataset: unknown key '{unknown}'; {parameters.suggestion(unknown, list(known))}")
+    flip = bool(keys.pop("flip", True))
+    return found_at(source, Path(root), name, keys)._replace(flip=flip)
+
+
+def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:
+    """The data set of a source, as `dataset` takes it."""
     if not isinstance(source, str | Path):
         return of_arrays(source, name or "arrays", keys.get("classes"))
     path = Path(source)
@@ -63,7 +72,7 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
         raw = READERS[kind](config, path.resolve().parent, 0)
     elif str(source) in READERS:
         config = {"name": name or str(source), "kind": str(source)} | keys
-        raw = READERS[str(source)](config, Path(root), 0)
+        raw = READERS[str(source)](config, root, 0)
     else:
         known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
         raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
@@ -74,10 +83,8 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
 def of_raw(raw: Raw, name: str) -> Dataset:
     """A data set of what a reader found."""
     mean, std = channel_statistics(raw.train_images)
-    tensors = (
-        torch.from_numpy(np.require(each, requirements=("C", "W"))) for each in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels)
-    )
-    return Dataset(name, list(raw.classes), mean, std, *tensors)
+    arrays = {part: torch.from_numpy(np.require(getattr(raw, part), requirements=("C", "W"))) for part in TENSORS}
+    return Dataset(name, list(raw.classes), mean, std, flip=True, **arrays)
 
 
 def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
@@ -108,12 +115,18 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
         raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
-    params["datasets"].setdefault(data.name, {"kind": "npz"})
+    declare(params, data)
     variant = params["variants"][method]
     here = {key: value for key, value in variant.items() if not key.startswith("ipc")}  # what differs at this IPC is in the sections below
     params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, ipc, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, plan.Cell(data.name, ipc, method), seed)
+
+
+def declare(params: plan.Params, data: Dataset) -> None:
+    """Give the parameters a data set, with what they say of one of its name, and what it says itself."""
+    said = params["datasets"].setdefault(data.name, {"kind": "npz"})
+    params["datasets"][data.name] = said if data.flip else said | {"flip": False}
 
 
 def by_section(sections: Sequence[str], variant: dict[str, Any], ipc: int, keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -210,10 +223,11 @@ def evaluate(
     place = setup(device, threads)
     own = made.metadata["config"]
     params = parameters.load([DEFAULTS])
-    params["datasets"].setdefault(data.name, {"kind": "npz"})
+    declare(params, data)
     params["evaluate"] |= keys
     parameters.check(params, "evaluate")
-    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd")) | keys
+    params["variants"]["udd"] = {"evaluate": keys}  # before what the data set says
+    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd"))
     recipe = rated(recipe | ({"epochs_by_images": []} if "epochs" in keys else {}), made.metadata, "the set")
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")

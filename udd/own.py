@@ -85,7 +85,7 @@ def run(argv: list[str]) -> None:
 
     data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
-    chosen = given(args.method, dict(args.set))
+    chosen = given(args.method, args.ipc, dict(args.set))
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
@@ -133,16 +133,19 @@ def judged(measured: Any, epochs: int) -> Judged:
     return Judged(measured.values, what, mean_by_class(measured.by_class))
 
 
-def given(method: str, asked: dict[str, Any]) -> dict[str, Any]:
+def given(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
     """The keys of a run: the short schedule for what is distilled, and what the user asks for."""
     from udd.config.params import load
+    from udd.config.plan import changes
     from udd.config.plan import method as method_of
     from udd.config.sections import distils
     from udd.interface import DEFAULTS
 
     params = load([DEFAULTS])
-    how = method_of(params, method) if method in params["variants"] else ""
-    return schedule(how) | asked if how and distils(how) else asked
+    if method not in params["variants"] or not distils(how := method_of(params, method)):
+        return asked
+    inner = changes(params["variants"][method], "distill", ipc).get("inner", 1)
+    return schedule(how, asked.get("inner", inner)) | asked
 
 
 def said(result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from udd.config.plan import left_out
+from udd.config.plan import changes, left_out
 from udd.config.reading import expanded, read_mapping
 from udd.config.sections import CORESETS, METHODS, defaults, distils, names, schema
 from udd.errors import UserError
@@ -140,11 +140,9 @@ def problems(params: dict[str, Any]):
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
-        for here in ({}, *(changes for key, changes in dataset.items() if key.startswith("ipc"))):
-            udd = params["udd"] | dataset.get("udd", {}) | here.get("udd", {})
-            for variant, changes in params["variants"].items():
-                for part in ({}, *(inner for key, inner in changes.items() if key.startswith("ipc"))):
-                    yield from too_many_windows(f"variants.{variant}", udd | changes.get("udd", {}) | part.get("udd", {}))
+        for variant, made in params["variants"].items():
+            yield from too_many_windows(f"variants.{variant}", params["udd"], dataset, made)
+    yield from repeated_operations(params)
 
 
 def impossible_paths(params: dict[str, Any]):
@@ -184,8 +182,22 @@ def unread_sections(place: str, method: str, made: dict[str, Any]):
         yield f"variants.{place}.{section}", f"the method is {method}, which reads {read}; leave it out, or give another method"
 
 
-def too_many_windows(key: str, udd: dict[str, Any]):
-    """Yield if P > N: more windows to be chosen than there are candidates."""
-    candidates = 4 * len(udd["scales"])
-    if udd["policy"] != "all" and udd["selected"] > candidates:
-        yield f"{key}.udd.selected", f"P = {udd['selected']} windows of N = {candidates} candidates; lower selected or add scales"
+def too_many_windows(key: str, defaults: dict[str, Any], dataset: dict[str, Any], variant: dict[str, Any]):
+    """Yield if P > N at some IPC: more windows to be chosen than there are candidates."""
+    for ipc in ("", *sorted(name.removeprefix("ipc") for name in dataset | variant if name.startswith("ipc"))):
+        udd = defaults | changes(dataset, "udd", ipc) | changes(variant, "udd", ipc)
+        candidates = 4 * len(udd["scales"])
+        if udd["policy"] != "all" and udd["selected"] > candidates:
+            where = f"{key}.ipc{ipc}" if "selected" in variant.get(f"ipc{ipc}", {}).get("udd", {}) else key
+            yield f"{where}.udd.selected", f"P = {udd['selected']} windows of N = {candidates} candidates; lower selected or add scales"
+
+
+def repeated_operations(value: Any, key: str = ""):
+    """Yield the lists of augmentation that have colour, or a cutout, in two of their entries: of one draw there is one of each."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        place = f"{key}.{name}" if key else str(name)
+        yield from repeated_operations(inner, place)
+        if str(name).endswith("augment"):
+            for operation in ("color", "cutout"):
+                if sum(operation in entry.split("|") for entry in inner) > 1:
+                    yield place, f"found {operation} in two entries of {inner}, expected it in one at most"

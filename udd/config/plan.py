@@ -179,7 +179,7 @@ def read_keys(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- IPC <- variant."""
+    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- its IPC <- variant <- its IPC."""
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
     asked = params["protocols"][record.protocol]

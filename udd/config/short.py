@@ -14,7 +14,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "udd": GRADIENTS,
     "idc": GRADIENTS,
     "dm": {"outer": 500},
-    "dsa": {"outer": 25, "inner": 10},  # the loops of IPC 10
+    "dsa": {"outer": 250},
     "dd": {"outer": 500},
     "kip": {"outer": 300, "batch_real": 100},
     "mtt": EXPERTS | {"outer": 500},
@@ -40,6 +40,9 @@ def budgeted(method: str) -> dict[str, Any]:
     return schedule(method) | cached
 
 
-def schedule(method: str) -> dict[str, Any]:
-    """The keys of a method's short schedule, on a network of width 64."""
-    return {"width": 64} | SHORT.get(method, {})
+def schedule(method: str, inner: int = 1) -> dict[str, Any]:
+    """The keys of a method's short schedule, on a network of width 64. inner: steps on a network, where the schedule says nothing of them: it has as
+    many in all whatever they are."""
+    keys = SHORT.get(method, {})
+    outer = {"outer": max(1, keys["outer"] // inner)} if "outer" in keys and "inner" not in keys else {}
+    return {"width": 64} | keys | outer

@@ -52,8 +52,12 @@ RENEW = "make a new manifest (udd data)"
 REBUILD = "delete it to have it built again from the raw files"
 
 
+TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
 class Dataset(NamedTuple):
-    """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1] scale."""
+    """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1] scale. flip: whether augmentation
+    may mirror the images, as it may not mirror digits."""
 
     name: str
     classes: list[str]
@@ -63,10 +67,11 @@ class Dataset(NamedTuple):
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
+    flip: bool = True
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its tensors on `device`."""
-        return self._replace(**{name: getattr(self, name).to(device) for name in self._fields[4:]})
+        return self._replace(**{name: getattr(self, name).to(device) for name in TENSORS})
 
 
 def load(manifest: Path | str, root: Path | str) -> Dataset:
@@ -86,7 +91,7 @@ def load(manifest: Path | str, root: Path | str) -> Dataset:
         tensors = load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a packed data set ({error}); delete it and run again") from None
-    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], *(tensors[name] for name in Dataset._fields[4:]))
+    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], flip=True, **{name: tensors[name] for name in TENSORS})
 
 
 def read_manifest(path: Path | str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output channel's. The network is
 trained on the synthetic set itself, so it belongs to the method's state. One of DSA's six operations a draw (`color|crop|cutout|flip|scale|rotate`),
-as in the authors' code. `image_lr` is for normalised pixels, as published.
+as in the authors' code; while the network trains an image's own, where theirs draw one a batch. `image_lr` is for normalised pixels, as published.
 """
 
 from __future__ import annotations

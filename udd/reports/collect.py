@@ -34,8 +34,9 @@ FORMAT = 1  # of a measurement of mUE
 ACCURACY_FORMAT = 2  # of a record of accuracies
 WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
 WHOLE_SCHEDULE = 2000 * 100
-# Steps on the images of a whole schedule, by method (dsa: at IPC 1; kip: of the authors' notebook).
-PUBLISHED = {"dm": 20_000, "dsa": 1000, "dd": 24_000, "kip": 1000, "mtt": 5000, "dance": 10_000, "ncfm": 20_000, "udd_features": 10_000}
+# Steps on the images of a whole schedule, by method (dsa: on each of so many networks; kip: of the authors' notebook).
+PUBLISHED = {"dm": 20_000, "dd": 24_000, "kip": 1000, "mtt": 5000, "dance": 10_000, "ncfm": 20_000, "udd_features": 10_000}
+DSA_NETWORKS = 1000  # at any IPC, whose loops on a network differ
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
 ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
 FOUND = ["accuracy", "accuracy_best", *ACCOUNT, "seconds"]
@@ -65,8 +66,11 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
     """The share of the whole schedule over which a set was distilled, in percent; None for coresets and the full data set."""
     if "distill" not in set_config:
         return None
-    whole = PUBLISHED.get(set_config["method"]) or WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
-    return round(100 * set_config["distill"]["outer"] * set_config["distill"]["inner"] / whole, 6)
+    distill, method = set_config["distill"], set_config["method"]
+    if method == "dsa":
+        return round(100 * distill["outer"] / DSA_NETWORKS, 6)
+    whole = PUBLISHED.get(method) or WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
+    return round(100 * distill["outer"] * distill["inner"] / whole, 6)
 
 
 def network_steps(set_config: dict[str, Any]) -> int | None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from udd.config.caches import meets_cache
 from udd.config.sections import MATCHING
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.networks.architectures import Network
-from udd.networks.augment import as_float, normalise
+from udd.networks.training import accuracy
 from udd.proxies import cached, caching
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
@@ -25,15 +26,16 @@ from udd.runs.loop import Distillation
 Config = dict[str, Any]
 SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
 SHARE = 1 / 3  # of the time is the most that goes into cached networks
-KNOWN, ASKED = 0.95, 500  # the share of so many random training images by which a network knows the data
+KNOWN, ASKED = 95, 500  # percent right of so many random training images, as many of each class, by which a network knows the data
 AGE_KEYS = ("cache_ages", "cache_spacing", "net_images")
 AGES = 4  # of the network of the trial: enough for an expert's way (MTT)
-WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03  # steps that are not counted, the fewest and most that are, the part of the time that they may take
+# Steps that are not counted, the fewest and most that are, and the part of the time for them; for ages as much again
+WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03
 
 
 class Trial(NamedTuple):
     """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`. And
-    after how many real images a network knows the data; 0: after more than the trial showed it."""
+    after how many real images a network knows the data; 0: it was not asked, or does not after as many as the trial had time for."""
 
     step: float
     look: float = 0.0
@@ -64,9 +66,12 @@ def affordable(distill: Config, found: Trial, seconds: float) -> Config:
 
 
 def younger(distill: Config, found: Trial) -> tuple[Config, Trial]:
-    """The keys by which a cached network's last age comes before it knows the data, where that is sooner than planned; the trial for these keys."""
+    """The keys by which a cached network is no older than the trial's was when it was found to know the data, where that is sooner than planned; and
+    the trial for these keys."""
+    if not found.known:
+        return {}, found
     trainings, images = distill["cache_ages"] - 1, distill["net_images"]
-    if not found.known or found.known >= trainings * distill["cache_spacing"] * images:
+    if found.known >= trainings * distill["cache_spacing"] * images:
         return {}, found
     spacing = max(1, found.known // (trainings * images))
     fewer = min(images, max(1, found.known // trainings))
@@ -86,17 +91,18 @@ def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: in
     return cache | {"outer": outer}
 
 
-def trial(config: Config, data: Dataset, seconds: float) -> Trial:
-    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds each."""
+def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
+    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds. If `ages` are to be
+    chosen, and for a method of gradients, for about as long again when a network knows the data."""
     with tempfile.TemporaryDirectory() as place:
         folder, look, train, known = None, 0.0, 0.0, 0
         if meets_cache(config):
             folder = Path(place, "cache")
-            ages = min(AGES, config["distill"]["cache_ages"])
-            config = config | {"distill": config["distill"] | {"cache_networks": 1, "cache_ages": ages, "cache_spacing": 1}}
+            few = {"cache_networks": 1, "cache_ages": min(AGES, config["distill"]["cache_ages"]), "cache_spacing": 1}
+            config = config | {"distill": config["distill"] | few}
             growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
             look, train = watched(growth)
-            known = learned(growth, seconds) if config["method"] in MATCHING else 0
+            known = learned(growth, seconds) if ages and config["method"] in MATCHING else 0
         run = Distillation(config, data, Path(place, "checkpoint"), folder, "")
         return Trial(paced(run, seconds), look, train, known)
 
@@ -120,7 +126,7 @@ def watched(growth: Growth) -> tuple[float, float]:
 def learned(growth: Growth, seconds: float) -> int:
     """After how many real images the network knows the data, trained on for so many seconds at most; 0 if it does not by then."""
     end, made, data = time.monotonic() + seconds, growth.made, growth.data
-    while not knows(made.network, data, made.training):
+    while not knows(made.network, data, growth.index, made.training):
         if time.monotonic() > end:
             return 0
         caching.grown(made, data, growth.distill)
@@ -128,11 +134,12 @@ def learned(growth: Growth, seconds: float) -> int:
 
 
 @torch.no_grad()
-def knows(network: Network, data: Dataset, generator: torch.Generator) -> bool:
-    """Whether a network classifies nearly all of some random training images, without augmentation."""
-    chosen = torch.randint(len(data.train_images), (ASKED,), generator=generator, device=data.train_images.device)
-    logits = network(normalise(as_float(data.train_images[chosen]), data.mean, data.std))
-    return bool((logits.argmax(1) == data.train_labels[chosen]).float().mean() >= KNOWN)
+def knows(network: Network, data: Dataset, index: tuple[Tensor, Tensor], generator: torch.Generator) -> bool:
+    """Whether a network classifies nearly all of some random training images, without augmentation. index: as of udd.proxies.fresh.class_index."""
+    places, counts = index
+    u = torch.rand(len(counts), -(-ASKED // len(counts)), generator=generator, device=places.device)
+    chosen = places.gather(1, (u * counts.unsqueeze(1)).long()).flatten()
+    return accuracy(network, data.train_images[chosen], data.train_labels[chosen], data.mean, data.std) >= KNOWN
 
 
 def paced(run: Distillation, seconds: float) -> float:
@@ -151,7 +158,7 @@ def budget(config: Config, data: Dataset, minutes: float, most: int, given: Coll
     """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found. Ages of cached networks
     stay as planned where one of their keys is `given`."""
     begun, distill = time.monotonic(), config["distill"]
-    found = trial(config, data, 60 * minutes * TRIAL)
-    ages, found = ({}, found) if set(AGE_KEYS) & set(given) else younger(distill, found)
+    found = trial(config, data, 60 * minutes * TRIAL, ages=not set(AGE_KEYS) & set(given))
+    ages, found = younger(distill, found)
     left = 60 * minutes - (time.monotonic() - begun)
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found

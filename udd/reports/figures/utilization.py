@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,8 +46,10 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization and udd evaluate")
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
-    for number, family in enumerate(found):
-        line(axis, family, COLOURS[number % len(COLOURS)])
+    drawn: Counter[str] = Counter()  # families of each marker
+    for family in found:
+        line(axis, family, COLOURS[drawn[family.decode] % len(COLOURS)])
+        drawn[family.decode] += 1
     real = [value for (name, ipc, _), values in mues.items() if name == config["dataset"] and ipc == "all" for value in values]
     if real:
         axis.axvline(real[0], color="0.4", linestyle="--", linewidth=1, label="real images")

@@ -1,0 +1,141 @@
+"""What a data set and a variant change: whether images are mirrored, and what differs at an IPC."""
+
+from typing import Any
+
+import numpy
+import pytest
+from tiny import dataset, params
+
+import udd
+from udd import interface, own
+from udd.command import pixels_asked
+from udd.config import params as parameters
+from udd.config import plan
+from udd.config.params import overlay
+from udd.config.plan import Cell, Record, set_config
+from udd.errors import UserError
+from udd.interface import configuration
+from udd.reports import collect
+
+
+@pytest.mark.parametrize("name, mirrored", [("mnist", False), ("svhn", False), ("digits", False), ("cifar10", True), ("fashionmnist", True)])
+def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
+    """A variant's own operations, as DSA's and MTT's, come after the data set's."""
+    found = params()
+    for variant in found["variants"]:
+        cell = Cell(name, 1, variant)
+        if variant in plan.distilled(found):
+            distill = set_config(found, cell, 0)["distill"]
+            operations = "|".join(distill["matching_augment"] + distill["net_augment"]).split("|")
+            assert ("flip" in operations) == (mirrored and variant in ("dm", "dsa", "mtt"))
+        recipe = plan.evaluation_config(found, Record(cell, 0, "idc", "convnet3"))["evaluate"]
+        assert ("flip" in "|".join(recipe["augment"]).split("|")) == mirrored
+    assert plan.unmirrored(["color", "flip", "crop|flip", "flip|scale"]) == ["color", "crop", "scale"]
+
+
+def test_a_variant_may_differ_at_an_ipc():
+    """As DSA's loops do; what the variant says of every IPC stands where nothing else is said, and a data set's own values come before both."""
+    change = {
+        "method": "dsa",
+        "distill": {"outer": 7, "inner": 2},
+        "ipc10": {"distill": {"inner": 3}, "dsa": {"net_epochs": 4}, "evaluate": {"epochs": 5}},
+    }
+    found = overlay(params(), {"variants": {"looped": change}, "datasets": {"svhn": {"ipc10": {"distill": {"inner": 9, "batch_real": 11}}}}})
+    one, ten = (set_config(found, Cell("svhn", ipc, "looped"), 0) for ipc in (1, 10))
+    assert (one["distill"]["outer"], one["distill"]["inner"], one["dsa"]["net_epochs"]) == (7, 2, 1)
+    assert (ten["distill"]["outer"], ten["distill"]["inner"], ten["dsa"]["net_epochs"], ten["distill"]["batch_real"]) == (7, 3, 4, 11)
+    assert plan.evaluation_config(found, Record(Cell("svhn", 10, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
+    assert "ipc10" not in one | ten
+    parameters.check(found)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
+        ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
+        ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),
+        ({"ipc10": {"outer": 3}}, "outer"),
+    ],
+)
+def test_what_a_variant_says_of_an_ipc_is_checked(change, said):
+    with pytest.raises(UserError) as error:
+        parameters.check(overlay(params(), {"variants": {"other": change}}))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(("ipc", "loops"), [(1, (1, 1)), (10, (10, 50)), (20, (20, 25)), (5, (1, 1)), (50, (50, 10))])
+def test_python_takes_what_a_variant_says_of_an_ipc_and_the_callers_keys_before_it(ipc, loops):
+    for keys, expected in (({}, loops), ({"inner": 3}, (3, loops[1])), ({"net_epochs": 4}, (loops[0], 4))):
+        _, found = configuration(dataset(), "dsa", ipc, 0, keys)
+        assert (found["distill"]["inner"], found["dsa"]["net_epochs"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("dataset_says", "variant_says", "said"),
+    [
+        ({"ipc1": {"udd": {"selected": 12}}}, {"ipc10": {"udd": {"scales": ["half", "third"]}}}, None),  # a cell that never is
+        ({"ipc10": {"udd": {"selected": 12}}}, {"ipc10": {"udd": {"scales": ["half", "third"]}}}, "variants.other.udd.selected"),
+        ({}, {"udd": {"scales": ["half", "third"]}, "ipc10": {"udd": {"selected": 12}}}, "variants.other.ipc10.udd.selected"),
+    ],
+)
+def test_more_windows_than_there_are_is_asked_ipc_by_ipc(dataset_says, variant_says, said):
+    found = overlay(params(), {"variants": {"other": variant_says}, "datasets": {"svhn": dataset_says}})
+    if said is None:
+        parameters.check(found)
+        return
+    with pytest.raises(UserError, match=said):
+        parameters.check(found)
+
+
+@pytest.mark.parametrize("operations", [["color", "crop|color"], ["cutout|flip", "cutout"], ["color", "color"]])
+@pytest.mark.parametrize("place", ["evaluate.augment", "variants.udd.ipc10.distill.matching_augment", "protocols.idc.augment"])
+def test_colour_or_a_cutout_in_two_entries_is_refused(operations, place):
+    change: dict = {}
+    inner = change
+    *folders, last = place.split(".")
+    for folder in folders:
+        inner = inner.setdefault(folder, {})
+    inner[last] = operations
+    with pytest.raises(UserError, match=f"{place}: found (color|cutout) in two entries"):
+        parameters.check(overlay(params(), change))
+
+
+def test_ones_own_images_are_mirrored_unless_they_may_not_be(tmp_path):
+    arrays: dict[str, Any] = {f"{part}_{what}": fakes_of(what) for part in ("train", "test") for what in ("images", "labels")}
+    numpy.savez(tmp_path / "letters.npz", **arrays)
+    seen: list[dict] = []
+    for flip, words in ((True, []), (False, ["--no-flip"])):
+        data = udd.dataset(tmp_path / "letters.npz", flip=flip)
+        _, found = configuration(data, "dsa", 1, 0, {})
+        assert ("flip" in found["distill"]["matching_augment"][0].split("|")) == flip == data.to("cpu").flip
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(interface, "accuracy", lambda config, *_: seen.append(config["evaluate"]) or {"accuracy": 1.0, "accuracy_best": 1.0})
+            patch.setattr(interface, "by_class", lambda *_: [])
+            patch.setattr(interface, "Rounding", lambda *_: None)
+            patch.setattr(interface, "watched", lambda examples, trained: trained.append(None) or examples)
+            udd.evaluate(udd.distill(data, "random", 1), data, 1)
+        assert ("flip" in seen.pop()["augment"]) == flip
+        asked = vars(own.parser().parse_args([str(tmp_path / "letters.npz"), *words]))
+        assert pixels_asked(asked) == ({} if flip else {"flip": False})
+
+
+def fakes_of(what: str) -> numpy.ndarray:
+    """Eight images of 8 pixels, or their labels."""
+    return numpy.arange(8 * 64).astype(numpy.uint8).reshape(8, 8, 8) if what == "images" else numpy.arange(8) % 2
+
+
+def test_a_key_that_no_data_set_has_is_refused():
+    with pytest.raises(UserError, match="dataset: unknown key 'flipped'; did you mean 'flip'"):
+        udd.dataset("digits", flipped=False)
+
+
+@pytest.mark.parametrize(("ipc", "outer"), [(1, 250), (10, 25), (50, 5)])
+def test_the_short_schedule_has_as_many_steps_whatever_the_loops_of_an_ipc(ipc, outer):
+    assert own.given("dsa", ipc, {}) == {"width": 64, "outer": outer}
+    assert own.given("dsa", ipc, {"inner": 5}) == {"width": 64, "outer": 50, "inner": 5}
+
+
+def test_the_share_of_dsas_schedule_counts_networks():
+    found = [collect.schedule_percent(set_config(params(), Cell("cifar10", ipc, "dsa"), 0)) for ipc in (1, 10, 50)]
+    assert found == [100, 100, 100]
