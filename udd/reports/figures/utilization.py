@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import seaborn
 from matplotlib.figure import Figure
 
 from udd.config.plan import canonical
@@ -46,10 +46,9 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization and udd evaluate")
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
-    drawn: Counter[str] = Counter()  # families of each marker
-    for family in found:
-        line(axis, family, COLOURS[drawn[family.decode] % len(COLOURS)])
-        drawn[family.decode] += 1
+    colours = COLOURS if len(found) <= len(COLOURS) else seaborn.husl_palette(len(found)).as_hex()
+    for family, colour in zip(found, colours, strict=False):
+        line(axis, family, colour)
     real = [value for (name, ipc, _), values in mues.items() if name == config["dataset"] and ipc == "all" for value in values]
     if real:
         axis.axvline(real[0], color="0.4", linestyle="--", linewidth=1, label="real images")
