@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,14 +38,29 @@ def slow_cutout(image: Tensor, corner: list[float]) -> Tensor:
     return image * kept
 
 
+def seen_through(image: Tensor, theta: Tensor) -> Tensor:
+    """The image through an affine map (output to input, coordinates from -1 to 1 at the outer edges), pixel by pixel: bilinear, 0 outside."""
+    side, found = image.shape[-1], torch.zeros_like(image)
+    for row in range(side):
+        for column in range(side):
+            place = torch.tensor([(2 * column + 1) / side - 1, (2 * row + 1) / side - 1, 1.0], dtype=theta.dtype)
+            x, y = (((theta[:2] @ place + 1) * side - 1) / 2).tolist()
+            for i in (math.floor(y), math.floor(y) + 1):
+                for j in (math.floor(x), math.floor(x) + 1):
+                    if 0 <= i < side and 0 <= j < side:
+                        found[:, row, column] += image[:, i, j] * (1 - abs(y - i)) * (1 - abs(x - j))
+    return found
+
+
 def slow_augment(image: Tensor, draws: dict[str, Tensor]) -> Tensor:
-    """Colour, a crop that shifts by whole pixels, cutout, as far as they were drawn. One image [K, H, W], one draw."""
+    """Colour, geometry, cutout, as far as they were drawn. One image [K, H, W], one draw."""
     if "color" in draws:
         image = slow_color(image, draws["color"])
     if "affine" in draws:
         across, down = (draws["affine"][:2, 2] * image.shape[-1] / 2).tolist()
-        assert abs(across - round(across)) < 1e-9 and abs(down - round(down)) < 1e-9
-        image = shifted(image, round(down), round(across))
+        whole = abs(across - round(across)) < 1e-9 and abs(down - round(down)) < 1e-9
+        shift = whole and torch.equal(draws["affine"][:2, :2], torch.eye(2, dtype=draws["affine"].dtype))
+        image = shifted(image, round(down), round(across)) if shift else seen_through(image, draws["affine"])
     if "cutout" in draws:
         image = slow_cutout(image, draws["cutout"].tolist())
     return image
