@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import shifted, slow_augment, slow_color, slow_cutout
+from references import seen_through, shifted, slow_augment, slow_color, slow_cutout
 from tiny import noise
 
 from udd.errors import UserError
@@ -25,25 +25,9 @@ def drawn(ops: list[str], n: int, side: int, seed: int = 0) -> dict[str, torch.T
     return draw(ops, n, side, generator(seed), DOUBLE)
 
 
-def bilinear(image: torch.Tensor, across: float, down: float) -> torch.Tensor:
-    """The value [K] of an image at a point in pixels (centres at whole numbers), 0 outside."""
-    side, total = image.shape[-1], torch.zeros(image.shape[0], dtype=DOUBLE)
-    for y in (math.floor(down), math.floor(down) + 1):
-        for x in (math.floor(across), math.floor(across) + 1):
-            if 0 <= y < side and 0 <= x < side:
-                total += image[:, y, x] * (1 - abs(down - y)) * (1 - abs(across - x))
-    return total
-
-
 def resampled(image: torch.Tensor, matrix: list[list[float]]) -> torch.Tensor:
-    """Each pixel of the result looked up in the image, at its place about the centre times a 2 x 2 matrix (across, down)."""
-    side, result = image.shape[-1], torch.zeros_like(image)
-    centre = (side - 1) / 2
-    for y in range(side):
-        for x in range(side):
-            u, v = x - centre, y - centre
-            result[:, y, x] = bilinear(image, matrix[0][0] * u + matrix[0][1] * v + centre, matrix[1][0] * u + matrix[1][1] * v + centre)
-    return result
+    """The image at each place about its centre times a 2 x 2 matrix (across, down)."""
+    return seen_through(image, torch.tensor([[*matrix[0], 0.0], [*matrix[1], 0.0], [0.0, 0.0, 1.0]], dtype=DOUBLE))
 
 
 def test_bytes_become_floats_in_0_1_and_floats_stay():
