@@ -115,7 +115,17 @@ def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
     assert any(line.startswith("Random ×4: 4 x IPC real images a class: as many as networks see") for line in said)
     assert "Stored, in kB a set: CIFAR-10 IPC 10 1." in said and r"Random $\times$4" in render.tex(asked, table)
     assert table_config(load(["params.yaml"]), "imagenet")["times"] == {"random-x9": ["random", 9], "random-x13": ["random", 13]}
-    assert "times" not in table_config(load(["params.yaml"]), "policy")
+    minutes = ["params.yaml", *(f"experiments/{name}.yaml" for name in ("cpu", "cpu-methods", "cpu-minutes"))]
+    assert "times" not in table_config(load(minutes), "cost")
+    rows = tables.table(config("policy", variants=["random-x4", "udd"]) | {"times": {"random-x4": ["random", 4]}}, made | groups(udd=[64])).rows
+    assert [row[2] for row in rows] == ["Random ×4", "data jittering (default)"]
+
+
+def test_random_images_stand_in_every_table_at_equal_bytes_and_as_many_as_are_seen():
+    params = load(["params.yaml"])
+    for name in params["tables"]:
+        found = table_config(params, name)
+        assert "random" in found["request"]["variants"] and 13 in {times for _, times in found["times"].values()}, name
 
 
 def test_captions_say_how_the_networks_were_trained():

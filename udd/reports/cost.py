@@ -70,7 +70,7 @@ def of_cache(results: Path, name: str, networks: int) -> list[Taken]:
     """What the networks of a cache took, as far as it is known: beside their records, which stay, or beside the networks."""
     found = []
     for member in range(networks):
-        records = (results / folder / name / f"network{member}" for folder in ("proxies/cached", "cache"))
+        records = (results / folder / name / f"network{member}" for folder in ("networks", "cache"))
         found += [each for path in records if (each := noted(path.with_suffix(".json")))][:1]
     return found
 
