@@ -22,7 +22,7 @@ from udd.command import Parser, add_common, main
 from udd.device import setup
 from udd.provenance import provenance
 
-NAMES = ("step", "towards", "network", "ceiling", "evaluation", "memory")
+NAMES = ("step", "cached", "towards", "network", "ceiling", "evaluation", "memory")
 
 
 def device_name(device: torch.device) -> str:

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from benchmarks import __main__, evaluation, step, timing, towards, variants
+from benchmarks import __main__, cached, evaluation, step, timing, towards, variants
 from benchmarks.problem import in_float64, problem
-from benchmarks.settings import Size
+from benchmarks.settings import Settings, Size
 from udd.objectives import losses
 from udd.objectives.gradients import Embedding
 from udd.objectives.matching import cfc_options
@@ -60,6 +60,21 @@ def test_the_ways_towards_a_known_gradient_agree():
     given = problem(Size(4, 2, 3, 8), 3, 2, CPU)
     found = [way() for way in towards.candidates(given, "float32", False).values()]
     assert len(found) == 4 and all(step.error(one, found[0]) < 1e-4 for one in found)
+
+
+def test_steps_on_cached_networks_are_measured_beside_fresh_ones():
+    found = cached.run(Settings(CPU, seconds=0, small=True, eager=True))
+    assert [(row["method"], row["IPC"], row["networks"]) for row in found["cached"]] == [
+        (method, ipc, kind) for method in ("idc", "udd") for ipc in (1, 3) for kind in ("fresh", "cached")
+    ]
+    assert all(row["ratio"] == 1 for row in found["cached"] if row["networks"] == "fresh")
+
+
+def test_an_ablation_pays_for_its_cache_once():
+    fresh, kept = cached.ablation({"fresh": 2.0, "cached": 1.0}, look=3.0, train=5.0)
+    steps = cached.CELLS * cached.STEPS
+    assert fresh["hours"] == 2 * steps / 3600 and kept["hours"] == (steps + 10 * (40 * 3 + 39 * 5)) / 3600
+    assert fresh["ratio"] == 1 and kept["ratio"] == fresh["hours"] / kept["hours"]
 
 
 def test_a_way_that_fails_is_left_out(capsys):
