@@ -31,7 +31,14 @@ def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not an npz of plain arrays ({' '.join(str(error).split())[:100]})") from None
+        raise UserError(f"{path}: not an npz of plain arrays ({why(path, error)})") from None
+
+
+def why(path: Path, error: Exception) -> str:
+    """Why a file is no npz. Of what is no archive NumPy says that it holds pickled objects, and how to load these."""
+    if path.is_file() and not zipfile.is_zipfile(path):
+        return "it is no zip archive"
+    return "an array of objects" if "pickle" in str(error) else " ".join(str(error).split())[:100]
 
 
 def channels_first(images: np.ndarray) -> Tensor:
