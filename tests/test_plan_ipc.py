@@ -49,9 +49,39 @@ def test_a_variant_may_differ_at_an_ipc():
     parameters.check(found)
 
 
+def test_a_variant_may_differ_on_a_data_set():
+    """As MTT's experts do on CIFAR-100; before what it says of every data set, at whatever IPC, and there at an IPC."""
+    there = {"distill": {"inner": 5}, "ipc1": {"distill": {"inner": 6}, "evaluate": {"epochs": 5}}}
+    change = {"distill": {"outer": 7, "inner": 2}, "ipc10": {"distill": {"inner": 3, "outer": 8}}, "datasets": {"svhn": there}}
+    found = overlay(params(), {"variants": {"looped": change}})
+    loops = {(name, ipc): set_config(found, Cell(name, ipc, "looped"), 0)["distill"] for name in ("svhn", "mnist") for ipc in (1, 10)}
+    assert {key: (each["outer"], each["inner"]) for key, each in loops.items()} == {
+        ("svhn", 1): (7, 6),
+        ("svhn", 10): (8, 5),
+        ("mnist", 1): (7, 2),
+        ("mnist", 10): (8, 3),
+    }
+    assert plan.evaluation_config(found, Record(Cell("svhn", 1, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
+    parameters.check(found)
+
+
+def test_python_takes_what_a_variant_says_of_a_data_set_and_the_callers_keys_before_it():
+    data = dataset()._replace(name="cifar100")
+    for keys, real in (({}, 50), ({"batch_real": 3}, 3)):
+        assert configuration(data, "kip", 1, 0, keys)[1]["distill"]["batch_real"] == real
+    assert configuration(data._replace(name="cifar10"), "kip", 1, 0, {})[1]["distill"]["batch_real"] == 500
+
+
 @pytest.mark.parametrize(
     "change, said",
     [
+        ({"datasets": {"svhn": {"dsa": {"net_epochs": 4}}}}, "variants.other.datasets.svhn.dsa: the method is udd, which reads distill, udd"),
+        ({"datasets": {"svhn": {"ipc10": {"dsa": {"net_epochs": 4}}}}}, "variants.other.datasets.svhn.ipc10.dsa: the method is udd"),
+        ({"datasets": {"shvn": {"udd": {"cfc": False}}}}, "variants.other.datasets: 'shvn' is not declared under datasets; did you mean 'svhn'?"),
+        ({"datasets": {"svhn": {"udd": {"selected": 13}}}}, "P = 13 windows of N = 12 candidates"),
+        ({"datasets": {"svhn": {"ipc10": {"udd": {"selected": 13}}}}}, "P = 13 windows of N = 12 candidates"),
+        ({"datasets": {"svhn": {"distill": {"inner": 0}}}}, "variants.other.datasets.svhn.distill.inner"),
+        ({"datasets": {"svhn": {"outer": 3}}}, "outer"),
         ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
         ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
         ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),

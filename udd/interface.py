@@ -117,10 +117,13 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
         raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
     declare(params, data)
     variant = params["variants"][method]
-    here = {key: value for key, value in variant.items() if not key.startswith("ipc")}  # what differs at this IPC is in the sections below
-    params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, ipc, keys)
+    cell = plan.Cell(data.name, ipc, method)
+    here = {
+        key: value for key, value in variant.items() if key != "datasets" and not key.startswith("ipc")
+    }  # what differs here is in the sections below
+    params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, cell, keys)
     params = parameters.check(params, "distill")
-    return params, plan.set_config(params, plan.Cell(data.name, ipc, method), seed)
+    return params, plan.set_config(params, cell, seed)
 
 
 def declare(params: plan.Params, data: Dataset) -> None:
@@ -129,9 +132,9 @@ def declare(params: plan.Params, data: Dataset) -> None:
     params["datasets"][data.name] = said if data.flip else said | {"flip": False}
 
 
-def by_section(sections: Sequence[str], variant: dict[str, Any], ipc: int, keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A variant's sections at an IPC with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
-    found = {section: plan.changes(variant, section, ipc) for section in sections}
+def by_section(sections: Sequence[str], variant: dict[str, Any], cell: plan.Cell, keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A variant's sections for a cell with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
+    found = {section: plan.changes(variant, section, cell.ipc, cell.dataset) for section in sections}
     known = {key: section for section in sections for key in defaults(section)}
     for key, value in keys.items():
         if key not in known:

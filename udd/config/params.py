@@ -124,8 +124,10 @@ def problems(params: dict[str, Any]):
     methods = {name: made.get("method", "udd") for name, made in params["variants"].items()}
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
-        for place, part in ((name, made), *((f"{name}.{key}", inner) for key, inner in made.items() if key.startswith("ipc"))):
+        for place, part in parts(name, made):
             yield from unread_sections(place, methods[name], part)
+        for dataset in made.get("datasets", {}).keys() - params["datasets"].keys():
+            yield f"variants.{name}.datasets", f"'{dataset}' is not declared under datasets; {suggestion(dataset, list(params['datasets']))}"
         if "times" in made and methods[name] not in CORESETS:
             yield f"variants.{name}.times", f"the method of {name} is {methods[name]}, which takes no multiple of IPC; expected {', '.join(CORESETS)}"
     for kind in ("tables", "figures"):
@@ -141,8 +143,16 @@ def problems(params: dict[str, Any]):
         if dataset["kind"] == "folder" and "size" not in dataset:
             yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
         for variant, made in params["variants"].items():
-            yield from too_many_windows(f"variants.{variant}", params["udd"], dataset, made)
+            yield from too_many_windows(f"variants.{variant}", params["udd"], name, dataset, made)
     yield from repeated_operations(params)
+
+
+def parts(place: str, made: dict[str, Any]):
+    """Yield (place, part): a variant, and what it changes at an IPC and on a data set."""
+    yield place, made
+    yield from ((f"{place}.{key}", inner) for key, inner in made.items() if key.startswith("ipc"))
+    for name, inner in made.get("datasets", {}).items():
+        yield from parts(f"{place}.datasets.{name}", inner)
 
 
 def impossible_paths(params: dict[str, Any]):
@@ -182,10 +192,11 @@ def unread_sections(place: str, method: str, made: dict[str, Any]):
         yield f"variants.{place}.{section}", f"the method is {method}, which reads {read}; leave it out, or give another method"
 
 
-def too_many_windows(key: str, defaults: dict[str, Any], dataset: dict[str, Any], variant: dict[str, Any]):
-    """Yield if P > N at some IPC: more windows to be chosen than there are candidates."""
-    for ipc in ("", *sorted(name.removeprefix("ipc") for name in dataset | variant if name.startswith("ipc"))):
-        udd = defaults | changes(dataset, "udd", ipc) | changes(variant, "udd", ipc)
+def too_many_windows(key: str, defaults: dict[str, Any], name: str, dataset: dict[str, Any], variant: dict[str, Any]):
+    """Yield if P > N on a data set at some IPC: more windows to be chosen than there are candidates."""
+    there = dataset | variant | variant.get("datasets", {}).get(name, {})
+    for ipc in ("", *sorted(key.removeprefix("ipc") for key in there if key.startswith("ipc"))):
+        udd = defaults | changes(dataset, "udd", ipc) | changes(variant, "udd", ipc, name)
         candidates = 4 * len(udd["scales"])
         if udd["policy"] != "all" and udd["selected"] > candidates:
             where = f"{key}.ipc{ipc}" if "selected" in variant.get(f"ipc{ipc}", {}).get("udd", {}) else key

@@ -2,7 +2,7 @@
 
 A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
 architecture, with some networks. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
-IPC) <- its variant's (<- those at its IPC).
+IPC) <- its variant's (<- those at its IPC <- those on its data set (<- those at its IPC)).
 """
 
 from __future__ import annotations
@@ -129,17 +129,18 @@ def all_records(params: Params) -> list[Record]:
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- those at its IPC <- its variant's <- those at its IPC; without flips where
-    the data set's images are not to be mirrored."""
+    """A section's values for a cell: the defaults <- its data set's <- its variant's, as `changes` has them; without flips where the data set's
+    images are not to be mirrored."""
     dataset, found = params["datasets"][cell.dataset], dict(params[section])
     for part in (dataset, params["variants"][cell.variant]):
-        found |= changes(part, section, cell.ipc)
+        found |= changes(part, section, cell.ipc, cell.dataset)
     return found if dataset.get("flip", True) else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
 
 
-def changes(part: dict[str, Any], section: str, ipc: int | str) -> dict[str, Any]:
-    """What a data set or a variant changes of a section at so many images per class."""
-    return part.get(section, {}) | part.get(f"ipc{ipc}", {}).get(section, {})
+def changes(part: dict[str, Any], section: str, ipc: int | str, dataset: str = "") -> dict[str, Any]:
+    """What a data set, or a variant on a data set, changes of a section at so many images per class."""
+    found = part.get(section, {}) | part.get(f"ipc{ipc}", {}).get(section, {})
+    return found | changes(part["datasets"][dataset], section, ipc) if dataset in part.get("datasets", {}) else found
 
 
 def unmirrored(operations: list[str]) -> list[str]:

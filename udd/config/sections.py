@@ -69,7 +69,8 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants, and in both at an IPC."""
+    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants (and there on a data set), and in all of
+    these at an IPC."""
     import yaml
 
     whole = yaml.safe_load(SCHEMA.read_text())
@@ -82,5 +83,8 @@ def schema() -> dict[str, Any]:
     datasets["properties"] |= parts
     for place in (*at_ipc, variants):
         place["properties"] |= {name: part for name, part in parts.items() if name != "utilization"}
+    of_sections = {key: part for key, part in variants["properties"].items() if key in made}
+    here = {"type": "object", "additionalProperties": False, "properties": of_sections, "patternProperties": variants["patternProperties"]}
+    variants["properties"]["datasets"] |= {"additionalProperties": here}
     variants["properties"]["method"] |= {"enum": list(METHODS)}
     return whole
