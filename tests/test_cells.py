@@ -12,26 +12,29 @@ from udd.reports.cells import Measured, mark_best
 from udd.reports.quoted import Quoted
 from udd.reports.statistics import Difference, interval, paired, summary
 
-QUOTED = Quoted(68.9, 0.5, "", "", "")
+QUOTED = Quoted(68.9, 0.5, (), "", "")
 
 
 # Cells
 
 
 def test_cells_in_latex():
-    assert cells.tex(Measured(54.64, 0.42, 15)) == r"$54.6\,{\scriptstyle\pm\,0.4}$"
-    assert cells.tex(Measured(54.64, 0.42, 15, True)) == r"$\mathbf{54.6}\,{\scriptstyle\pm\,0.4}$"
-    assert cells.tex(Measured(54.64, None, 1)) == "$54.6$"
-    assert cells.tex(QUOTED) == r"$\mathit{68.9}\,{\scriptstyle\pm\,0.5}^\dagger$"
-    assert cells.tex(Difference(-0.44, -1.0, 0.21, 3, "seeds")) == r"$-0.4\;[-1.0,\,+0.2]$"
-    assert cells.tex(None) == "--"
+    assert cells.tex(Measured(54.64, 0.42, 15), {}) == r"$54.6\,{\scriptstyle\pm\,0.4}$"
+    assert cells.tex(Measured(54.64, 0.42, 15, True), {}) == r"$\mathbf{54.6}\,{\scriptstyle\pm\,0.4}$"
+    assert cells.tex(Measured(54.64, None, 1), {}) == "$54.6$"
+    assert cells.tex(QUOTED, {}) == r"$\mathit{68.9}\,{\scriptstyle\pm\,0.5}^{\dagger }$"
+    assert cells.tex(Difference(-0.44, -1.0, 0.21, 3, "seeds"), {}) == r"$-0.4\;[-1.0,\,+0.2]$"
+    assert cells.tex(None, {}) == "--"
 
 
 def test_cells_in_markdown():
-    assert cells.markdown(Measured(54.64, 0.42, 15, True)) == "**54.6** ± 0.4"
-    assert cells.markdown(QUOTED) == "*68.9 ± 0.5*†"
-    assert cells.markdown(Difference(0.44, None, None, 1, "networks")) == "+0.4"
-    assert cells.markdown("a|b") == r"a\|b"
+    assert cells.markdown(Measured(54.64, 0.42, 15, True), {}) == "**54.6** ± 0.4"
+    assert cells.markdown(QUOTED, {}) == "*68.9 ± 0.5*†"
+    doubted, letters = QUOTED._replace(notes=("close", "idc")), {"idc": "a", "close": "b"}
+    assert cells.markdown(doubted, letters) == "*68.9 ± 0.5*†b,a"
+    assert cells.tex(doubted, letters) == r"$\mathit{68.9}\,{\scriptstyle\pm\,0.5}^{\dagger b,a}$"
+    assert cells.markdown(Difference(0.44, None, None, 1, "networks"), {}) == "+0.4"
+    assert cells.markdown("a|b", {}) == r"a\|b"
 
 
 def test_names_are_escaped_for_latex():

@@ -14,8 +14,8 @@ from udd.config import plan
 from udd.config.drawings import COST, table_config
 from udd.config.params import load
 from udd.errors import UserError
-from udd.reports import quoted, render, tables
-from udd.reports.captions import caption, footnotes
+from udd.reports import cells, quoted, render, tables
+from udd.reports.captions import caption, footnotes, letters
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS
 from udd.reports.measured import Evaluation, Key, read
@@ -41,7 +41,7 @@ def test_a_quoted_figure_cannot_be_taken_for_a_measured_one(name):
     figures = [cell for row in made.rows for cell in row if isinstance(cell, Quoted)]
     assert figures
     assert not re.search(r"\$\d+\.\d(\\,|\$)", tex) and r"\mathbf" not in tex  # nothing upright, nothing bold
-    assert len(re.findall(r"\\mathit\{[\d.]+\}(?:\\,\{\\scriptstyle\\pm\\,[\d.]+\})?\^\\dagger", tex)) == len(figures)
+    assert len(re.findall(r"\\mathit\{[\d.]+\}(?:\\,\{\\scriptstyle\\pm\\,[\d.]+\})?\^\{\\dagger", tex)) == len(figures)
     assert len(re.findall(r"\*\d+\.\d( ± [\d.]+)?\*†", markdown)) == len(figures)
     assert "quoted from the paper, not measured here" in markdown and "Nothing has been run yet" in markdown
     assert {row["source"] for row in csv_rows(made)} == {"quoted", "not run"}
@@ -189,7 +189,36 @@ def test_quoted_figures_are_those_of_the_paper():
     assert main["cifar10", "1", "udd", "convnet3"][:2] == (54.6, 0.4)
     assert main["mnist", "all", "full", "convnet3"][:2] == (99.6, 0.0)
     assert quoted.read("policy")["cifar10", "10", "udd", "convnet3"].search_time_ms == "17.2"
-    assert all(figure.note in quoted.notes() for name in LAYOUTS if name != COST for figure in quoted.read(name).values() if figure.note)
+    assert all(note in quoted.notes() for name in LAYOUTS if name != COST for figure in quoted.read(name).values() for note in figure.notes)
+
+
+@pytest.mark.parametrize(
+    "table, doubted",
+    [
+        (
+            "main",
+            {
+                ("cifar10", "10", "dc"): "dsa",
+                ("cifar10", "50", "dc"): "dsa",
+                ("mnist", "50", "udd"): "mnist50",
+                ("fashionmnist", "50", "udd"): "fashion50",
+            },
+        ),
+        ("policy", {("cifar10", "10", "udd-gradient"): "diagonal", ("cifar10", "10", "udd"): "close"}),
+        ("regions", {("cifar10", "10", "udd-half"): "ticks"}),
+        ("imagenet", {("imagenet10", "20", "idc"): "idc"}),
+    ],
+)
+def test_a_doubted_figure_has_a_letter_and_the_table_says_why(table, doubted):
+    asked = table_config(load(["params.yaml"]), table)
+    made = tables.table(asked, {})
+    found, text = {key[:3]: figure for key, figure in made.quoted}, render.markdown(asked, made)
+    for key, note in doubted.items():
+        letter = letters(made)[note]
+        assert f"({letter}) {quoted.notes()[note]}" in text and note in found[key].notes
+        assert cells.markdown(found[key], letters(made)) in text and letter in cells.markdown(found[key], letters(made)).split("†")[1]
+    every = {name for key, figure in quoted.read(table).items() if key in dict(made.quoted) for name in figure.notes}
+    assert set(letters(made)) == every
 
 
 @pytest.fixture

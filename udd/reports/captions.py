@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import ascii_lowercase
 from typing import Any
 
 from udd.config.drawings import COST
@@ -104,9 +105,14 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     if not table.quoted and config["table"] != COST:
         found.append("The paper has no figures of these data sets and IPCs; its own are not shown beside others.")
     texts = notes()
-    doubts = list(dict.fromkeys(figure.note for _, figure in table.quoted if figure.note))
-    found += ["To doubt in the paper's figures†: " + " ".join(texts[name] for name in doubts)] if doubts else []
+    doubts = [f"({letter}) {texts[name]}" for name, letter in letters(table).items()]
+    found += ["To doubt in the paper's figures†: " + " ".join(doubts)] if doubts else []
     return [line for line in found if line]
+
+
+def letters(table: Table) -> dict[str, str]:
+    """The letter of each note to the quoted figures of a table, in the order in which they come."""
+    return dict(zip(dict.fromkeys(name for _, figure in table.quoted for name in figure.notes), ascii_lowercase, strict=False))
 
 
 def multiples(config: Mapping[str, Any]) -> list[str]:

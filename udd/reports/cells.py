@@ -1,11 +1,12 @@
 """The cells of a table, and how each is spelt in LaTeX and in Markdown.
 
-A measured accuracy is upright, the best of its group bold; a quoted one is italic with a dagger, everywhere, and never bold.
+A measured accuracy is upright, the best of its group bold; a quoted one is italic with a dagger, everywhere, and never bold. A letter behind it
+stands for each note of what to doubt in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from udd.reports.latex import escape
@@ -40,8 +41,8 @@ def printed(cell: Measured) -> float:
     return round(cell.mean, 1)
 
 
-def tex(cell: Cell) -> str:
-    """A cell in LaTeX."""
+def tex(cell: Cell, letters: Mapping[str, str]) -> str:
+    """A cell in LaTeX. letters: of the notes to quoted figures."""
     match cell:
         case None:
             return MISSING
@@ -49,8 +50,8 @@ def tex(cell: Cell) -> str:
             return escape(cell)
         case Measured(mean, std, _, best):
             return f"${rf'{BOLD}{{{mean:.1f}}}' if best else f'{mean:.1f}'}{tex_std(std)}$"
-        case Quoted(accuracy, std):
-            return rf"$\mathit{{{accuracy:.1f}}}{tex_std(std)}^\dagger$"
+        case Quoted(accuracy, std, notes):
+            return rf"$\mathit{{{accuracy:.1f}}}{tex_std(std)}^{{\dagger {marks(notes, letters)}}}$"
         case Difference(mean, low, high):
             return f"${mean:+.1f}$" if low is None else rf"${mean:+.1f}\;[{low:+.1f},\,{high:+.1f}]$"
 
@@ -60,7 +61,12 @@ def tex_std(std: float | None) -> str:
     return "" if std is None else rf"\,{{\scriptstyle\pm\,{std:.1f}}}"
 
 
-def markdown(cell: Cell) -> str:
+def marks(notes: Sequence[str], letters: Mapping[str, str]) -> str:
+    """The letters of a quoted figure's notes."""
+    return ",".join(letters[name] for name in notes)
+
+
+def markdown(cell: Cell, letters: Mapping[str, str]) -> str:
     """A cell in Markdown."""
     match cell:
         case None:
@@ -70,8 +76,8 @@ def markdown(cell: Cell) -> str:
         case Measured(mean, std, _, best):
             bold = "**" if best else ""
             return f"{bold}{mean:.1f}{bold}{markdown_std(std)}"
-        case Quoted(accuracy, std):
-            return f"*{accuracy:.1f}{markdown_std(std)}*†"
+        case Quoted(accuracy, std, notes):
+            return f"*{accuracy:.1f}{markdown_std(std)}*†{marks(notes, letters)}"
         case Difference(mean, low, high):
             return f"{mean:+.1f}" + ("" if low is None else f" [{low:+.1f}, {high:+.1f}]")
 

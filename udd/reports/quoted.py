@@ -10,11 +10,11 @@ FOLDER = Path(__file__).with_name("quoted_figures")
 
 
 class Quoted(NamedTuple):
-    """An accuracy in % as the paper prints it, its standard deviation if printed, a note's name if in doubt, other columns."""
+    """An accuracy in % as the paper prints it, its standard deviation if printed, names of notes if in doubt, other columns."""
 
     accuracy: float
     std: float | None
-    note: str
+    notes: tuple[str, ...]
     ratio_percent: str
     search_time_ms: str
 
@@ -31,7 +31,7 @@ def read(table: str) -> dict[QuotedKey, Quoted]:
 def quoted_of(row: dict[str, str]) -> Quoted:
     """A line of a quoted table."""
     std = float(row["std"]) if row["std"] else None
-    return Quoted(float(row["accuracy"]), std, row["note"], row["ratio_percent"], row.get("search_time_ms", ""))
+    return Quoted(float(row["accuracy"]), std, tuple(row["note"].split()), row["ratio_percent"], row.get("search_time_ms", ""))
 
 
 def notes() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import DataRow, Line, TableFormat, tabulate
 
 from udd.reports import cells
-from udd.reports.captions import caption, footnotes
+from udd.reports.captions import caption, footnotes, letters
 from udd.reports.layouts import LAYOUTS, Table
 from udd.reports.measured import Cost, Evaluation, Key
 from udd.reports.quoted import Quoted, QuotedKey
@@ -50,7 +50,7 @@ def alignments(table: Table) -> list[str]:
 
 def tex(config: Mapping[str, Any], table: Table) -> str:
     """A `table` environment for a document that loads booktabs."""
-    rows = [[cells.tex(cell) for cell in row] for row in table.rows]
+    rows = [[cells.tex(cell, letters(table)) for cell in row] for row in table.rows]
     for start in table.starts[1:]:
         rows[start][0] = rf"\addlinespace {rows[start][0]}"
     headings = [cells.escape(heading) for heading in table.headings]
@@ -64,7 +64,7 @@ def tex(config: Mapping[str, Any], table: Table) -> str:
 
 def markdown(config: Mapping[str, Any], table: Table) -> str:
     """The caption, the table, and the notes as a list."""
-    rows = [[cells.markdown(cell) for cell in row] for row in table.rows]
+    rows = [[cells.markdown(cell, letters(table)) for cell in row] for row in table.rows]
     body = tabulate(rows, table.headings, tablefmt="pipe", colalign=alignments(table), disable_numparse=True)
     notes = "".join(f"\n- {line}" for line in footnotes(config, table))
     return f"**Table {LAYOUTS[config['table']].number}.** {caption(config, table)}\n\n{body}\n{notes}\n"
@@ -120,7 +120,7 @@ def quoted_line(key: QuotedKey, figure: Quoted) -> dict[str, Any]:
     dataset, ipc, method, architecture = key
     place = {"source": "quoted", "dataset": dataset, "ipc": ipc, "variant": method, "architecture": architecture}
     std = "" if figure.std is None else figure.std
-    return place | {"accuracy": figure.accuracy, "std": std, "search_time_ms": figure.search_time_ms, "note": figure.note}
+    return place | {"accuracy": figure.accuracy, "std": std, "search_time_ms": figure.search_time_ms, "note": " ".join(figure.notes)}
 
 
 def rounded(value: float | None) -> float | str:
