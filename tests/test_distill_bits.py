@@ -7,6 +7,7 @@ import torch
 from runs import Run, same, states
 from tiny import config, dataset, of_method, params
 
+from udd.config import plan
 from udd.runs import checkpoint
 
 
@@ -25,8 +26,10 @@ CASES: dict[str, dict[str, Any]] = {
     "clusters": config(method="idc", real_batch="clusters", cluster_every=2),
     "clusters, cached": config(method="idc", real_batch="clusters", networks="cached"),
     "clusters, own networks": with_clusters(of_method("dsa")),
+    "clusters, experts": with_clusters(of_method("dance")),
     "dm": of_method("dm"),
     "dsa": of_method("dsa"),
+    "dc": of_method("dc"),
     "dd": of_method("dd"),
     "cafe": of_method("cafe", inner=4) | {"cafe": CAFE},
     "kip": of_method("kip"),
@@ -36,6 +39,10 @@ CASES: dict[str, dict[str, Any]] = {
     "ncfm": of_method("ncfm"),
     "udd-features": of_method("udd-features"),
 }
+
+
+def test_every_method_is_here():
+    assert {made["method"] for made in CASES.values()} == {plan.method(params(), name) for name in plan.distilled(params())}
 
 
 @pytest.mark.parametrize("case", CASES)

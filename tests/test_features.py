@@ -15,13 +15,14 @@ from tiny import dataset, network, noise, of_method
 
 from udd.config.caches import check_networks
 from udd.errors import UserError
-from udd.methods import alignment, dance, ncfm
+from udd.methods import alignment, dance, ncfm, udd_features
 from udd.methods.updates import adam_step, momentum_step
 from udd.networks import augment
 from udd.networks.streams import stream
 from udd.objectives import features
 from udd.objectives.execution import EAGER
 from udd.objectives.gradients import Embedding
+from udd.objectives.matching import Target
 from udd.proxies import cached
 from udd.proxies.meeting import Meeting
 from udd.synthetic.regions import all_windows, decode, grid_windows, training_pairs
@@ -220,6 +221,34 @@ def test_a_step_is_that_of_the_two_views_on_two_networks(name, monkeypatch):
         torch.testing.assert_close(moved, -0.15 * mean / (square.sqrt() + 1e-8), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_step_of_udd_features_follows_its_windows_towards_real_means(stored, monkeypatch):
+    """One step, by the definition in float64: UDD's training set of images clamped before, the distance of means and calibration times the
+    cross-entropy, Adam's second step."""
+    made, model = small("udd-features", inner=2, image_lr=0.3, image_lr_decay_at=[]), network()
+    real, seen = noise(3, model.classifier.in_features, seed=4), []
+    met = meeting(model)._replace(inner=1, target=Target((), real) if stored else None)
+    search = udd_features.training_set
+    monkeypatch.setattr(udd_features, "training_set", lambda *given: seen.append((given[0].clone(), search(*given))) or seen[-1][1])
+    before = udd_features.State(3 * noise(3, 2, 3, 8, 8) - 1, (noise(3, 2, 3, 8, 8, seed=5), noise(3, 2, 3, 8, 8, seed=6)))
+    after, scalars = udd_features.step(before, met, made)
+    images, (pairs, among) = seen[0]
+    torch.testing.assert_close(images, before.images.clamp(0, 1))
+    assert pairs.shape == (3, 2 * (1 + made["udd"]["selected"]), 2)
+    for c in range(3):
+        pixels, draw = images[c].clone().requires_grad_(), augment.pick(met.draws, c)
+        views = augment.apply(augment.normalise(decode(pixels, pairs[c], among), met.mean, met.std), draw)
+        means = real[c] if stored else model.features(augment.apply(augment.normalise(met.real[c], met.mean, met.std), draw))[1].mean(0)
+        embeddings = model.features(views)[1]
+        apart = ((embeddings.mean(0) - means.detach()) ** 2).sum()
+        entropy = F.cross_entropy(model.classifier(embeddings), torch.full((len(views),), c))
+        (gradient,) = torch.autograd.grad(apart + made["udd_features"]["calibration"] * entropy, pixels)
+        first, second = 0.9 * before.moments[0][c] + 0.1 * gradient, 0.999 * before.moments[1][c] + 0.001 * gradient**2
+        expected = images[c] - 0.3 * (first / (1 - 0.9**2)) / ((second / (1 - 0.999**2)).sqrt() + 1e-8)
+        torch.testing.assert_close(after.images[c], expected)
+        torch.testing.assert_close((scalars["loss"][c], scalars["cross_entropy"][c]), (apart.detach(), entropy.detach()))
+
+
 def test_decoding_all_classes_at_once_is_decoding_each():
     images, among = noise(3, 2, 3, 8, 8), grid_windows(8, 2, torch.zeros((), dtype=torch.float64))
     pairs = training_pairs(all_windows(images, among), among, 5, torch.Generator().manual_seed(0))
@@ -254,11 +283,14 @@ def test_udd_features_meets_the_stored_means_of_a_cache():
         ("dance", {"networks": "fresh"}, "write networks: cached"),
         ("udd-features", {"cache_draws": 0}, "1 or more"),
         ("mtt", {"cache_ages": 2}, "expert_ages 2 of cache_ages 2"),
+        ("mtt", {"real_batch": "clusters"}, "mtt meets no real batch: leave it out"),
+        ("kip", {"real_batch": "clusters"}, "kip has no network by which images could be told apart: leave it out"),
     ],
 )
 def test_networks_that_a_method_cannot_meet_are_refused(name, changes, said):
+    made = of_method(name)
     with pytest.raises(UserError, match=said):
-        check_networks(of_method(name, **changes))
+        check_networks(made | {"distill": made["distill"] | changes})
 
 
 def test_the_weight_of_calibration_is_that_of_the_cross_entropys_gradient():

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
-from udd.config.sections import CACHED_ONLY, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
+from udd.config.sections import CACHED_ONLY, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 
 Config = dict[str, Any]
@@ -27,8 +27,9 @@ def check_networks(config: Config) -> None:
     if method in TRAJECTORIES and config[method]["expert_ages"] >= distill["cache_ages"]:
         ages = f"expert_ages {config[method]['expert_ages']} of cache_ages {distill['cache_ages']}"
         raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")
-    if method in NOTHING_REAL and distill.get("real_batch") == "clusters":
-        raise UserError(f"{config['variant']}: found real_batch: clusters; {method} meets no real batch: leave it out")
+    if method in (*NOTHING_REAL, *NO_NETWORK) and distill.get("real_batch") == "clusters":
+        lacks = "meets no real batch" if method in NOTHING_REAL else "has no network by which images could be told apart"
+        raise UserError(f"{config['variant']}: found real_batch: clusters; {method} {lacks}: leave it out")
     if meets_cache(config) and method not in CACHED_ONLY and not distill["cache_draws"]:
         raise UserError(f"{config['variant']}: found cache_draws: 0, a cache of weights alone; {method} reads what they were shown: 1 or more")
 

@@ -38,6 +38,7 @@ TRAJECTORIES = ("mtt",)  # of these, methods that follow a network over `expert_
 MATCHING = ("udd", "idc")  # methods whose step is Algorithm 1's (udd.objectives.matching): its loops have formulas, and its images may go in parts
 GRIDS = ("idc", "dance", "ncfm")  # methods whose images are grids of `factor` x `factor` training images
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
+NO_NETWORK = ("kip",)  # methods that have no network of finite width
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 
 
