@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from runs import Run
-from tiny import config, dataset, options
+from tiny import config, dataset, of_method, options
 from torch import Tensor
 
 from udd import methods
@@ -48,6 +48,17 @@ def test_a_mixed_start_is_a_grid_of_down_sized_images_of_the_class(side, factor)
                 used += (small - cell).abs().amax((1, 2, 3)).lt(1e-6).nonzero()[:, 0].tolist()
         assert len(used) == len(set(used)) == 2 * factor**2
         assert data.train_labels[used].eq(label).all()
+
+
+def test_a_start_from_noise_is_normal_for_the_network():
+    data = dataset(side=32)._replace(mean=[0.1, 0.5, 0.9], std=[0.1, 0.2, 0.3])
+    made = of_method("dc", ipc=30)
+    assert made["distill"]["init"] == "noise"
+    images = initial.start(made, data, generator())
+    assert images.shape == (3, 30, 3, 32, 32) and images.dtype == torch.float32
+    normal = (images - torch.tensor(data.mean).view(-1, 1, 1)) / torch.tensor(data.std).view(-1, 1, 1)
+    assert (normal.mean((0, 1, 3, 4)).abs() < 0.01).all() and (normal.std((0, 1, 3, 4)) - 1).abs().max() < 0.01
+    assert torch.equal(images, initial.start(made, data, generator())) and not torch.equal(images, initial.start(made, data, generator(1)))
 
 
 def test_a_class_with_too_few_images_for_a_mix_gives_them_again():

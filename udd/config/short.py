@@ -14,11 +14,11 @@ SHORT: dict[str, dict[str, Any]] = {
     "udd": GRADIENTS,
     "idc": GRADIENTS,
     "dm": {"outer": 500},
-    "dsa": {"outer": 250},
+    "dsa": {"outer": 250, "init": "real"},  # from noise, as DC is published, so few steps lead nowhere
     "dd": {"outer": 500},
     "kip": {"outer": 300, "batch_real": 100},
     "mtt": EXPERTS | {"outer": 500},
-    "cafe": {"outer": 20, "inner": 10},
+    "cafe": {"outer": 20, "inner": 10, "init": "real"},
     "dance": EXPERTS | {"outer": 800},
     "ncfm": EXPERTS | {"outer": 800, "batch_real": 256, "frequencies": 1024},
     "udd_features": CACHE | {"outer": 800},

@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """The start that the configuration names; the authors' code starts from noise, or from random real images."""
+    """The start that the configuration names; the authors' code starts from noise by default, or from random real images."""
     images = initial.start(config, data, generator)
     return State(images, torch.zeros_like(images), (), unseen(images), torch.zeros((), dtype=torch.int64, device=images.device))
 

@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """Random real images, as published, or the start that the configuration names."""
+    """The start that the configuration names; published are random real images for DSA, noise for DC."""
     images = initial.start(config, data, generator)
     return State(images, torch.zeros_like(images), ())
 

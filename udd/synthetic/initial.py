@@ -39,9 +39,18 @@ def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, gen
     return made
 
 
+def noise(data: Dataset, ipc: int, generator: torch.Generator) -> Tensor:
+    """Normalised pixels from N(0, 1), as DC's and CAFE's code starts: float32 [C, IPC, K, H, W], a tenth or more beyond [0, 1]."""
+    device, shape = data.train_images.device, (len(data.classes), ipc, *data.train_images.shape[1:])
+    mean, std = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (data.mean, data.std))
+    return mean + std * torch.randn(shape, generator=generator, device=device)
+
+
 def start(config: dict[str, Any], data: Dataset, generator: torch.Generator) -> Tensor:
-    """The images that a configuration starts from, float32 [C, IPC, K, H, W] in [0, 1]."""
+    """The images that a configuration starts from, float32 [C, IPC, K, H, W]; in [0, 1], but for noise."""
     options, given = config["distill"], (data.train_images, data.train_labels, len(data.classes), config["ipc"])
+    if options["init"] == "noise":
+        return noise(data, config["ipc"], generator)
     return mix(*given, options["factor"], generator) if options["init"] == "mix" else real(*given, generator)
 
 
