@@ -121,6 +121,17 @@ def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
     assert [row[2] for row in rows] == ["Random ×4", "data jittering (default)"]
 
 
+def test_one_file_asks_for_every_column_of_the_papers_tables():
+    params = load(["params.yaml", "experiments/every-method.yaml"])
+    for name in ("main", "architectures", "kip", "imagenet"):
+        assert {method for _, _, method, _ in quoted.read(name)} <= set(params["tables"][name]["variants"])
+    made = {plan.method(params, name) for name in plan.distilled(params)}
+    assert made == {
+        plan.method(params, name) for table in ("main", "kip") for name in params["tables"][table]["variants"] if name in plan.distilled(params)
+    }
+    assert plan.set_config(params, plan.Cell("cifar100", 1, "kip-128"), 0)["distill"]["batch_real"] == 50
+
+
 def test_random_images_stand_in_every_table_at_equal_bytes_and_as_many_as_are_seen():
     params = load(["params.yaml"])
     for name in params["tables"]:

@@ -42,7 +42,7 @@ LAYOUTS = {
     "cfc": Layout(4, "The category-wise feature contrastive (CFC) loss", labels=CFC, heading="Method", partners=COMPARED),
     "regions": Layout(5, "Candidate windows (their number N: their sides)", labels=REGIONS, heading="Windows"),
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
-    "kip": Layout(7, "Compared with KIP, of which only quoted figures exist", ["kip-1024", "kip-128", "udd"]),
+    "kip": Layout(7, "Compared with KIP, whose sets networks of two widths are trained on", ["kip-1024", "kip-128", "udd"]),
     "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", TABLE_8),
     "cost": Layout(9, "Accuracy, and what the sets took"),  # ours: the paper has none (udd.reports.cost)
 }
