@@ -174,8 +174,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"variants": {"random-x4": {"times": 1}}}, "variants.random-x4.times: found 1, expected at least 2"),
     (
-        {"datasets": {"svhn": {"ipc10": {"without": ["random-x5"]}}}},
-        "datasets.svhn.ipc10.without: 'random-x5' is not declared under variants; did you",
+        {"datasets": {"svhn": {"ipc10": {"without": ["random-x6"]}}}},
+        "datasets.svhn.ipc10.without: 'random-x6' is not declared under variants; did you",
     ),
     ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
