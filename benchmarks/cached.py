@@ -22,8 +22,7 @@ from udd.runs.loop import Distillation
 METHODS = ("idc", "udd")
 FRESH = "fresh"
 AGES = 4  # of the cached network that the steps meet
-# The cache and the schedule of the ablation: those of docs/cached-proxies.md
-NETWORKS, OLDEST, CELLS, STEPS = 10, 40, 14, 2000
+NETWORKS, OLDEST, CELLS, STEPS = 10, 40, 14, 2000  # of the ablation: its cache is params.yaml's
 
 
 def images(sizes: Size, device: torch.device) -> Dataset:
@@ -62,7 +61,7 @@ def steps(data: Dataset, place: Path, cache: Path, settings: Settings) -> tuple[
             made = {kind: configuration(method, ipc, kind, settings) for kind in (FRESH, "cached")}
             ways = {kind: stepper(config, data, place, None if kind == FRESH else cache) for kind, config in made.items()}
             taken = timing.compare(ways, settings.device, settings.seconds * len(ways))
-            rows += [{"method": method, "IPC": ipc, "networks": kind} | timing.row(each, taken[FRESH]) for kind, each in taken.items()]
+            rows += [{"method": method, "IPC": ipc, "networks": kind} | timing.row(each, taken.get(FRESH)) for kind, each in taken.items()]
             asked = taken if (method, ipc) == ("udd", size(settings).ipc[1]) else asked
     return rows, asked
 
@@ -71,7 +70,10 @@ def ablation(step: Mapping[str, float], look: float, train: float) -> list[Row]:
     """The hours of an ablation, by the seconds of a step, of a look at a network and of its training."""
     cache = NETWORKS * (OLDEST * look + (OLDEST - 1) * train)
     hours = {kind: (CELLS * STEPS * seconds + (0 if kind == FRESH else cache)) / 3600 for kind, seconds in step.items()}
-    return [{"cells": CELLS, "steps": STEPS, "networks": kind, "hours": each, "ratio": hours[FRESH] / each} for kind, each in hours.items()]
+    fresh = hours.get(FRESH)
+    return [
+        {"cells": CELLS, "steps": STEPS, "networks": kind, "hours": each, "ratio": fresh / each if fresh else None} for kind, each in hours.items()
+    ]
 
 
 def run(settings: Settings) -> Tables:

@@ -11,6 +11,8 @@ from benchmarks.settings import Settings, Size
 from udd.objectives import losses
 from udd.objectives.gradients import Embedding
 from udd.objectives.matching import cfc_options
+from udd.proxies.cached import meet
+from udd.runs import loop
 
 CPU = torch.device("cpu")
 forward_mode = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, when its forward derivatives load
@@ -62,8 +64,11 @@ def test_the_ways_towards_a_known_gradient_agree():
     assert len(found) == 4 and all(step.error(one, found[0]) < 1e-4 for one in found)
 
 
-def test_steps_on_cached_networks_are_measured_beside_fresh_ones():
+def test_steps_on_cached_networks_are_measured_beside_fresh_ones(monkeypatch):
+    met = []
+    monkeypatch.setattr(loop.cached, "meet", lambda *given: met.append(given) or meet(*given))
     found = cached.run(Settings(CPU, seconds=0, small=True, eager=True))
+    assert len(met) == 2 * sum(row["networks"] == "cached" for row in found["cached"])  # a first step, and a round of one
     assert [(row["method"], row["IPC"], row["networks"]) for row in found["cached"]] == [
         (method, ipc, kind) for method in ("idc", "udd") for ipc in (1, 3) for kind in ("fresh", "cached")
     ]

@@ -10,7 +10,7 @@ import records
 from grouped import csv_rows
 
 from udd.config import plan
-from udd.config.caches import cache_name
+from udd.config.caches import RECORDS, cache_name
 from udd.config.drawings import table_config
 from udd.config.params import load
 from udd.config.plan import Cell, set_config
@@ -57,7 +57,7 @@ def results(params, tmp_path) -> Path:
         curve = tmp_path / f"curves/digits/ipc1/idc/seed{seed}.csv"
         note(curve.with_suffix(".cost.json"), 1200.0 + 120 * seed, 400_000_000 + 100_000_000 * seed, of=sha256(curve))
     name = cache_name(set_config(params, Cell("digits", 1, "dance"), 0))
-    for member, folder in enumerate(("networks", "networks", "cache")):
+    for member, folder in enumerate((RECORDS, RECORDS, "cache")):
         note(tmp_path / folder / name / f"network{member}.cost.json", 30.0, 300_000_000)
     return tmp_path
 
@@ -103,9 +103,9 @@ def test_a_cache_is_counted_whole_and_what_is_known_of_it_said(params, results):
     assert rows(params, results)["DANCE"]["Cache min"] == "1.5 (3 of 5)"
     name = cache_name(set_config(params, Cell("digits", 1, "dance"), 0))
     for member in (3, 4):
-        note(results / "networks" / name / f"network{member}.cost.json", 30.0, 1)
+        note(results / RECORDS / name / f"network{member}.cost.json", 30.0, 1)
     assert rows(params, results)["DANCE"]["Cache min"] == "2.5"
-    for folder in ("networks", "cache"):
+    for folder in (RECORDS, "cache"):
         shutil.rmtree(results / folder)
     assert rows(params, results)["DANCE"]["Cache min"] is None
 
@@ -123,7 +123,7 @@ def test_it_says_on_what_machine_and_that_other_things_ran(params, results):
     assert "wall-clock on made-up CPU, 2 threads, beside whatever else ran there" in said and "protocol idc" in said
     assert not any(words in said for words in ("The paper has no figures", "Differences", "idc_best"))
     shutil.rmtree(results / "curves")
-    shutil.rmtree(results / "networks")
+    shutil.rmtree(results / RECORDS)
     shutil.rmtree(results / "cache")
     assert "on a machine that was not noted down" in " ".join(footnotes(*made(params, results)))
 

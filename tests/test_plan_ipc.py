@@ -65,6 +65,28 @@ def test_a_variant_may_differ_on_a_data_set():
     parameters.check(found)
 
 
+EXPERIMENTS = {
+    "paper": [],
+    "every-method": ["every-method"],
+    "cpu": ["cpu"],
+    "cpu-methods": ["cpu", "cpu-methods"],
+    "cpu-grid": ["cpu", "cpu-methods", "cpu-grid"],
+    "cpu-cached": ["cpu", "cpu-cached"],
+}
+
+
+@pytest.mark.parametrize("files", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_each_table_and_figure_stands_by_itself(files):
+    """As `collect` takes it: what a variant says of other data sets is none of its business."""
+    found = parameters.load(["params.yaml", *(f"experiments/{name}.yaml" for name in files)])
+    for request in [*found["tables"], *found["figures"]]:
+        one = plan.only(found, request)
+        parameters.check(one)
+        assert all(made.get("datasets", {}).keys() <= one["datasets"].keys() for made in one["variants"].values())
+        for record in plan.all_records(one):
+            assert plan.evaluation_config(one, record) == plan.evaluation_config(found, record)
+
+
 def test_python_takes_what_a_variant_says_of_a_data_set_and_the_callers_keys_before_it():
     data = dataset()._replace(name="cifar100")
     for keys, real in (({}, 50), ({"batch_real": 3}, 3)):
@@ -78,10 +100,14 @@ def test_python_takes_what_a_variant_says_of_a_data_set_and_the_callers_keys_bef
         ({"datasets": {"svhn": {"dsa": {"net_epochs": 4}}}}, "variants.other.datasets.svhn.dsa: the method is udd, which reads distill, udd"),
         ({"datasets": {"svhn": {"ipc10": {"dsa": {"net_epochs": 4}}}}}, "variants.other.datasets.svhn.ipc10.dsa: the method is udd"),
         ({"datasets": {"shvn": {"udd": {"cfc": False}}}}, "variants.other.datasets: 'shvn' is not declared under datasets; did you mean 'svhn'?"),
-        ({"datasets": {"svhn": {"udd": {"selected": 13}}}}, "P = 13 windows of N = 12 candidates"),
-        ({"datasets": {"svhn": {"ipc10": {"udd": {"selected": 13}}}}}, "P = 13 windows of N = 12 candidates"),
+        ({"datasets": {"svhn": {"udd": {"selected": 13}}}}, "variants.other.datasets.svhn.udd.selected: P = 13 windows of N = 12 candidates"),
+        ({"datasets": {"svhn": {"ipc10": {"udd": {"selected": 13}}}}}, "variants.other.datasets.svhn.ipc10.udd.selected: P = 13 windows of N = 12"),
+        (
+            {"udd": {"selected": 3}, "ipc10": {"udd": {"selected": 12}}, "datasets": {"svhn": {"udd": {"scales": ["half"]}}}},
+            "variants.other.ipc10.udd.selected: P = 12 windows of N = 4",
+        ),
         ({"datasets": {"svhn": {"distill": {"inner": 0}}}}, "variants.other.datasets.svhn.distill.inner"),
-        ({"datasets": {"svhn": {"outer": 3}}}, "outer"),
+        ({"datasets": {"svhn": {"outer": 3}}}, "unknown key 'outer' in variants.other.datasets.svhn; expected one of distill, udd"),
         ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
         ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
         ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),

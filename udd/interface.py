@@ -118,9 +118,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     declare(params, data)
     variant = params["variants"][method]
     cell = plan.Cell(data.name, ipc, method)
-    here = {
-        key: value for key, value in variant.items() if key != "datasets" and not key.startswith("ipc")
-    }  # what differs here is in the sections below
+    here = {key: value for key, value in variant.items() if key in ("method", "times")}  # its sections, as they are for this cell, come below
     params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, cell, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, cell, seed)

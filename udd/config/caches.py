@@ -9,6 +9,7 @@ from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_
 from udd.config.sections import CACHED_ONLY, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 
+RECORDS = "networks"  # below results: small records of cached networks, in git
 Config = dict[str, Any]
 KEYS = ("network", "width", "pretrain_epochs", "batch_real", "real_batch", "matching_augment", "precision", "compile")  # and net_*, cutmix_*, cache_*
 

@@ -199,8 +199,18 @@ def too_many_windows(key: str, defaults: dict[str, Any], name: str, dataset: dic
         udd = defaults | changes(dataset, "udd", ipc) | changes(variant, "udd", ipc, name)
         candidates = 4 * len(udd["scales"])
         if udd["policy"] != "all" and udd["selected"] > candidates:
-            where = f"{key}.ipc{ipc}" if "selected" in variant.get(f"ipc{ipc}", {}).get("udd", {}) else key
-            yield f"{where}.udd.selected", f"P = {udd['selected']} windows of N = {candidates} candidates; lower selected or add scales"
+            yield (
+                f"{key}{chosen_at(name, ipc, variant)}.udd.selected",
+                f"P = {udd['selected']} windows of N = {candidates} candidates; lower selected or add scales",
+            )
+
+
+def chosen_at(dataset: str, ipc: str, variant: dict[str, Any]) -> str:
+    """Where in a variant P stands that holds on a data set at an IPC: behind its name, '' if at the top."""
+    there, at_ipc = f".datasets.{dataset}", f".ipc{ipc}"
+    on_it = variant.get("datasets", {}).get(dataset, {})
+    places = {there + at_ipc: on_it.get(f"ipc{ipc}", {}), there: on_it, at_ipc: variant.get(f"ipc{ipc}", {})}
+    return next((place for place, part in places.items() if "selected" in part.get("udd", {})), "")
 
 
 def repeated_operations(value: Any, key: str = ""):

@@ -180,7 +180,7 @@ def read_keys(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- its IPC <- variant <- its IPC."""
+    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- variant, as `merged` has them."""
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
     asked = params["protocols"][record.protocol]
@@ -214,8 +214,14 @@ def only(params: Params, request: str) -> Params:
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
     wanted = [*asked["variants"], *variants(params, "full"), *(name for _, name in left_out(datasets))]
-    named = {"datasets": datasets, "variants": {name: value for name, value in params["variants"].items() if name in wanted}}
+    named = {"datasets": datasets, "variants": {name: on(made, datasets) for name, made in params["variants"].items() if name in wanted}}
     return params | kept | named | {"evaluate": without_usual_rate(params["evaluate"])}
+
+
+def on(variant: dict[str, Any], datasets: Iterable[str]) -> dict[str, Any]:
+    """A variant with what it changes on these data sets, and on no other."""
+    there = {name: made for name, made in variant.get("datasets", {}).items() if name in datasets}
+    return {key: value for key, value in variant.items() if key != "datasets"} | ({"datasets": there} if there else {})
 
 
 def utilization_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from udd.config.caches import RECORDS
 from udd.config.files import taken_path
 from udd.errors import UserError
 from udd.files import read_json, sha256
@@ -70,7 +71,7 @@ def of_cache(results: Path, name: str, networks: int) -> list[Taken]:
     """What the networks of a cache took, as far as it is known: beside their records, which stay, or beside the networks."""
     found = []
     for member in range(networks):
-        records = (results / folder / name / f"network{member}" for folder in ("networks", "cache"))
+        records = (results / folder / name / f"network{member}" for folder in (RECORDS, "cache"))
         found += [each for path in records if (each := noted(path.with_suffix(".json")))][:1]
     return found
 

@@ -40,7 +40,7 @@ def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, gen
 
 
 def noise(data: Dataset, ipc: int, generator: torch.Generator) -> Tensor:
-    """Normalised pixels from N(0, 1), as DC's and CAFE's code starts: float32 [C, IPC, K, H, W], a tenth or more beyond [0, 1]."""
+    """Normalised pixels from N(0, 1), as DC's and CAFE's code starts: float32 [C, IPC, K, H, W], some beyond [0, 1]."""
     device, shape = data.train_images.device, (len(data.classes), ipc, *data.train_images.shape[1:])
     mean, std = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (data.mean, data.std))
     return mean + std * torch.randn(shape, generator=generator, device=device)
