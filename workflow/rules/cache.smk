@@ -9,7 +9,7 @@ rule cache:
     input:
         manifest=results("data/{dataset}.json"),
     output:
-        results(caches.RECORDS + "/{dataset}/{cache}/network{member}.json"),
+        results(f"{caches.RECORDS}/{{dataset}}/{{cache}}/network{{member}}.json"),
     params:
         config=lambda w: flow.cache_config(params, w),
         code=code_digest("udd.proxies.caching"),
