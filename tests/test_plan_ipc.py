@@ -195,3 +195,9 @@ def test_the_short_schedule_has_as_many_steps_whatever_the_loops_of_an_ipc(ipc, 
 def test_the_share_of_dsas_schedule_counts_networks():
     found = [collect.schedule_percent(set_config(params(), Cell("cifar10", ipc, "dsa"), 0)) for ipc in (1, 10, 50)]
     assert found == [100, 100, 100]
+
+
+@pytest.mark.parametrize("variant", [name for name in plan.distilled(params()) if name != "udd-features"])
+def test_every_variant_of_the_paper_has_its_whole_schedule(variant):
+    """What params.yaml plans is what was published."""
+    assert collect.schedule_percent(set_config(params(), Cell("cifar10", 10, variant), 0)) == 100
