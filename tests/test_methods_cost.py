@@ -66,3 +66,11 @@ def test_the_estimate_says_of_which_kernel_it_knows_too_little():
     asked = {"tables": {"main": {"datasets": ["mnist"], "ipc": [1], "variants": ["kip"]}}, "figures": {}}
     assert not report.convolutional_kip(found | asked)
     assert report.convolutional_kip(found | asked | {"kip": found["kip"] | {"kernel": "convolutional"}})
+
+
+def test_a_step_is_counted_once_for_all_seeds_and_data_sets_of_one_shape():
+    own.counted.cache_clear()
+    made, shape = tiny.of_method("dm"), Sizes(3, 8, 3, 21, 6)
+    found = [own.step_cost(made | change, sizes) for change in ({}, {"seed": 1}, {"variant": "other"}) for sizes in (shape, shape._replace(train=9))]
+    assert own.counted.cache_info().misses == 1 and len(set(found)) == 1
+    assert own.step_cost(made | {"ipc": 3}, shape) != found[0]
