@@ -268,7 +268,7 @@ def quick(cache, monkeypatch):
 def test_the_command_prints_tables(quick, capsys):
     run(["--table", "policy", "--device", "cpu"])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[4:7]] == ["distil", "evaluate", "total"]
+    assert [line.split("  ")[0] for line in lines[4:8]] == ["coreset", "distil", "evaluate", "total"]
     assert lines[2].split() == ["job", "data", "set", "jobs", "PFLOP", "time", "peak", "memory"]
     assert any(line.startswith("Jobs one after another") for line in lines)
 

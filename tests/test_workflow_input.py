@@ -63,7 +63,7 @@ def test_the_paper_is_planned_in_seconds_and_one_file_asks_for_its_own_cells(rep
     params = load([REPOSITORY / "params.yaml"])
     assert repository.planned()["evaluate"] == len(plan.all_records(params))
     policy = repository.planned("results/tables/policy.tex")
-    assert policy == {"data": 1, "distill": 18, "evaluate": 18, "collect_request": 1, "tables": 1}
+    assert policy == {"data": 1, "coresets": 6, "distill": 18, "evaluate": 24, "collect_request": 1, "tables": 1}
 
 
 def test_a_table_that_nobody_asked_for_does_not_exist(repository: Workspace) -> None:
