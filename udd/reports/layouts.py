@@ -193,7 +193,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
             if found:
                 table.differences[keys[variant]] = found
             quoted_cells = ([figure] if figures else []) + ([search_time(figure)] if times else [])
-            name = layout.labels.get(variant) or (heading(config, variant) if variant in config.get("times", {}) else variant)
+            name = layout.labels.get(variant) or heading(config, variant)
             table.rows.append([*head_of(setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
     return table
 

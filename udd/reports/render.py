@@ -17,7 +17,7 @@ from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, summary
 
 # From so many columns: letters, and points between columns
-SIZES = ((16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsize", 3), (0, "footnotesize", 4))
+SIZES = ((17, "tiny", 1), (16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsize", 3), (0, "footnotesize", 4))
 HEAD = ["source", "dataset", "ipc", "variant", "protocol", "architecture"]
 VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std"]
 VALUES += ["decoded_images", "steps", "stored_images", "stored_bytes", "seconds"]
