@@ -14,7 +14,7 @@ from udd.command import main
 from udd.config.params import overlay
 from udd.config.plan import Cell
 from udd.costs import calibration, schedule, workload
-from udd.costs.calibration import Pace, kept, pace_key, paces
+from udd.costs.calibration import Pace, known, pace_key, paces
 from udd.costs.costs import alone, costs
 from udd.costs.flops import counted, flop
 from udd.costs.memory import Live, followed
@@ -232,7 +232,7 @@ def test_a_speed_is_measured_once_and_kept(cache, monkeypatch, capsys):
     assert "measuring" in capsys.readouterr().out
     key = pace_key(steps[0])
     monkeypatch.setattr(calibration, "conditions", lambda _: {"device": "another"})
-    assert kept(key, CPU) is None
+    assert known(key, CPU) is None
 
 
 def test_a_spoilt_or_missing_cache_is_no_hindrance(cache, monkeypatch, capsys):
@@ -240,7 +240,7 @@ def test_a_spoilt_or_missing_cache_is_no_hindrance(cache, monkeypatch, capsys):
     step = Step("train", TINY, 3)
     paces([step], CPU)
     next(cache.iterdir()).write_text("{")
-    assert kept(pace_key(step), CPU) is None
+    assert known(pace_key(step), CPU) is None
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     assert paces([step], CPU) == {pace_key(step): Pace(1.0, 2.0)}
     assert "not kept" in capsys.readouterr().err

@@ -68,9 +68,31 @@ def test_the_estimate_says_of_which_kernel_it_knows_too_little():
     assert report.convolutional_kip(found | asked | {"kip": found["kip"] | {"kernel": "convolutional"}})
 
 
-def test_a_step_is_counted_once_for_all_seeds_and_data_sets_of_one_shape():
-    own.counted.cache_clear()
+@pytest.fixture
+def nothing_known(tmp_path, monkeypatch):
+    """Neither this process nor an earlier one has counted a step."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own.known.cache_clear()
+    return tmp_path / "udd" / "steps"
+
+
+def test_a_step_is_counted_once_for_all_seeds_and_data_sets_of_one_shape(nothing_known):
     made, shape = tiny.of_method("dm"), Sizes(3, 8, 3, 21, 6)
     found = [own.step_cost(made | change, sizes) for change in ({}, {"seed": 1}, {"variant": "other"}) for sizes in (shape, shape._replace(train=9))]
-    assert own.counted.cache_info().misses == 1 and len(set(found)) == 1
+    assert own.known.cache_info().misses == 1 and len(set(found)) == 1
     assert own.step_cost(made | {"ipc": 3}, shape) != found[0]
+
+
+def test_another_process_finds_the_count_and_a_spoilt_one_is_made_again(nothing_known, monkeypatch, capsys):
+    made, shape = tiny.of_method("dm"), Sizes(3, 8, 3, 21, 6)
+    first = own.step_cost(made, shape)
+    assert "counting a step of dm" in capsys.readouterr().err
+    kept = next(nothing_known.iterdir())
+    for text in (kept.read_text(), "{", '{"flop": 1}', "[]"):
+        kept.write_text(text)
+        own.known.cache_clear()
+        assert own.step_cost(made, shape) == first
+        assert ("counting" in capsys.readouterr().err) == (not text.startswith('{\n "'))
+    monkeypatch.setattr(own, "code_digest", lambda module: module)
+    own.known.cache_clear()
+    assert own.step_cost(made, shape) == first and len(list(nothing_known.iterdir())) == 2

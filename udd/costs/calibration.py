@@ -6,11 +6,8 @@ right where launching the operations takes longer than they do.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,10 +15,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from udd.config.plan import canonical
+from udd.costs.keeping import keep, kept, kept_at
 from udd.costs.steps import Step, bench, run
-from udd.errors import UserError
-from udd.files import read_json, write_json
 from udd.provenance import code_digest
 
 BUDGET = 25.0  # seconds, for all that a call measures
@@ -65,27 +60,17 @@ def conditions(device: torch.device) -> dict[str, Any]:
     return {"device": device_name(device), "torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
-def kept_at(key: Step, device: torch.device) -> Path:
+def pace_at(key: Step, device: torch.device) -> Path:
     """The file that keeps the pace of a step, as the present code takes it."""
-    text = canonical([conditions(device), code_digest("udd.costs.steps"), key])
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "udd", "calibration")
-    return folder / f"{key.model.architecture}-{key.kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    return kept_at("calibration", f"{key.model.architecture}-{key.kind}", conditions(device), code_digest("udd.costs.steps"), key)
 
 
-def kept(key: Step, device: torch.device) -> Pace | None:
+def known(key: Step, device: torch.device) -> Pace | None:
     """The pace that was measured before, if it was."""
     try:
-        return Pace(**read_json(kept_at(key, device))["pace"])
-    except (UserError, OSError, KeyError, TypeError, ValueError):
-        return None  # absent or unreadable: it is measured again
-
-
-def keep(key: Step, device: torch.device, pace: Pace) -> None:
-    """Keep a pace for later calls; one that cannot be kept serves this call all the same."""
-    try:
-        write_json(kept_at(key, device), {"conditions": conditions(device), "step": key, "pace": pace._asdict()})
-    except (UserError, OSError) as error:
-        print(f"the measured speed is not kept: {error}", file=sys.stderr)
+        return Pace(**kept(pace_at(key, device))["pace"])
+    except (KeyError, TypeError):
+        return None  # absent or spoilt: it is measured again
 
 
 def clock(device: torch.device) -> float:
@@ -120,11 +105,11 @@ def measured(key: Step, device: torch.device, budget: float) -> Pace:
 def paces(steps: Iterable[Step], device: torch.device, again: bool = False, say: Callable[[str], None] = lambda _: None) -> dict[Step, Pace]:
     """The paces of all steps, by their key: kept ones, and what is missing (or all, if `again`) measured and kept."""
     keys = sorted({pace_key(step) for step in steps})
-    found = {key: pace for key in keys if (pace := None if again else kept(key, device))}
+    found = {key: pace for key in keys if (pace := None if again else known(key, device))}
     missing = [key for key in keys if key not in found]
     if missing:
         say(f"measuring the speed of {conditions(device)['device']}: up to 30 s")
     for key in missing:
         found[key] = measured(key, device, BUDGET / len(missing))
-        keep(key, device, found[key])
+        keep(pace_at(key, device), {"conditions": conditions(device), "step": key, "pace": found[key]._asdict()})
     return found

@@ -6,6 +6,7 @@ UDD and IDC, whose steps may be compiled or go in parts, have formulas of their 
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import nullcontext
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from udd.config.caches import meets_cache
 from udd.config.plan import canonical
 from udd.config.sections import MATCHING
 from udd.costs.flops import flop
+from udd.costs.keeping import keep, kept, kept_at
 from udd.costs.memory import Live
 from udd.costs.schedule import Section, Steps, model
 from udd.costs.sizes import Sizes
@@ -28,6 +30,7 @@ from udd.data import Dataset
 from udd.networks.augment import draw
 from udd.objectives.execution import EAGER
 from udd.objectives.matching import Target
+from udd.provenance import code_digest
 from udd.proxies.meeting import Meeting
 
 CPU = torch.device("cpu")
@@ -79,10 +82,8 @@ def held(*values: Any) -> int:
     return sum(value.numel() * value.element_size() for value in tree_leaves(values) if isinstance(value, torch.Tensor))
 
 
-@cache
-def counted(config: str, sizes: Sizes) -> StepCost:
-    """What one step of a method takes, what it meets and its state among the bytes; `config` as canonical JSON."""
-    found: dict[str, Any] = json.loads(config)
+def counted(found: Section, sizes: Sizes) -> StepCost:
+    """What one step of a method takes, what it meets and its state among the bytes."""
     method = methods.module(found["method"])
     begun = method.begin(found, blank(found, sizes), torch.Generator())
     with FakeTensorMode() as mode:
@@ -92,10 +93,26 @@ def counted(config: str, sizes: Sizes) -> StepCost:
         return StepCost(counting.get_total_flops(), live.peak + held(state, met.real, list(met.network.parameters())))
 
 
+@cache
+def known(config: str, sizes: Sizes) -> StepCost:
+    """What one step takes, by what is kept of an earlier count of the present code's, if there was one; `config` as canonical JSON."""
+    found: Section = json.loads(config)
+    path = kept_at(
+        "steps", found["method"], config, sizes, torch.__version__, code_digest("udd.costs.own"), code_digest(f"udd.methods.{found['method']}")
+    )
+    try:
+        return StepCost(**kept(path))
+    except TypeError:
+        print(f"counting a step of {found['method']} at IPC {found['ipc']}: seconds, once", file=sys.stderr)
+    cost = counted(found, sizes)
+    keep(path, cost._asdict())
+    return cost
+
+
 def step_cost(config: Section, sizes: Sizes) -> StepCost:
-    """What one step takes. Seeds, names and how many images there are change nothing of it, and to count takes seconds."""
+    """What one step takes. Seeds, names and how many images there are change nothing of it."""
     alike = config | {"seed": 0, "variant": config["method"], "dataset": {"name": ""}}
-    return counted(canonical(alike), sizes._replace(train=0, test=0))
+    return known(canonical(alike), sizes._replace(train=0, test=0))
 
 
 def method_steps(config: Section, sizes: Sizes) -> Steps:
