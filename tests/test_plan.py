@@ -212,3 +212,41 @@ def test_planning_needs_neither_torch_nor_snakemake():
         "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+OWN = {
+    "idc-wide": {"method": "idc", "distill": {"init": "mix"}, "evaluate": {"width": 7}},
+    "idc-wide10": {"method": "idc", "distill": {"init": "mix"}, "ipc10": {"evaluate": {"width": 7}}},
+    "idc-mnist": {"method": "idc", "datasets": {"mnist": {"distill": {"init": "mix"}}}, "evaluate": {"width": 7}},
+    "idc-alike": {"method": "idc", "distill": {"init": "mix"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "variant", "expected"),
+    [
+        ("mnist", "idc", "idc"),
+        ("mnist", "idc-wide", "idc"),
+        ("mnist", "idc-wide10", "idc"),
+        ("mnist", "idc-mnist", "idc"),
+        ("svhn", "idc-mnist", "idc-mnist"),  # there it starts from real images
+        ("mnist", "idc-alike", "idc-alike"),  # nothing of its evaluation is its own: it is another set
+    ],
+)
+def test_a_set_that_is_evaluated_in_several_ways_is_made_once(dataset, variant, expected):
+    found = overlay(params(), {"variants": OWN, "tables": {"main": {"datasets": ["mnist"], "ipc": [1, 10], "variants": ["idc-wide"]}}})
+    cell = Cell(dataset, 10, variant)
+    assert plan.made_as(found, cell) == Cell(dataset, 10, expected)
+    assert set_config(found, cell, 3) == set_config(found, Cell(dataset, 10, expected), 3)
+    assert set_config(found, cell, 3)["variant"] == expected
+    record = Record(cell, 3, "idc", "convnet3")
+    assert record.path.split("/")[2] == variant
+    assert plan.evaluation_config(found, record)["evaluate"]["width"] == (7 if variant in ("idc-wide", "idc-wide10", "idc-mnist") else 128)
+
+
+def test_a_table_of_such_a_variant_alone_knows_whose_sets_it_shows():
+    asked_for = {"datasets": ["mnist"], "ipc": [1], "variants": ["idc-wide"]}
+    found = overlay(params(), {"variants": OWN, "tables": {"main": asked_for}})
+    alone = plan.only(found, "main")
+    cell = Cell("mnist", 1, "idc-wide")
+    assert set_config(alone, cell, 0) == set_config(found, cell, 0) and "idc" in alone["variants"]

@@ -62,6 +62,13 @@ EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
     "the evaluation's epochs": (lambda w: w.edit(evaluate={"epochs": 2}), after(2, evaluate=5)),
     "one evaluation seed more": (lambda w: w.edit(seeds={"evaluate": [0, 1]}), after(2, evaluate=5)),
     "a variant more in a table": (lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}), after(distill=1, evaluate=1)),
+    "a variant that is evaluated otherwise": (
+        lambda w: w.edit(
+            variants={"udd-nocfc-wide": {"udd": {"cfc": False}, "evaluate": {"epochs": 2}}},
+            tables={"cfc": {"variants": ["udd-nocfc", "udd", "udd-nocfc-wide"]}},
+        ),
+        after(evaluate=1),
+    ),
     "white space": (lambda w: w.replace("params.yaml", "seeds:", "\n\nseeds:"), {}),
     "a comment": (lambda w: w.replace("udd/methods/udd.py", "\n\n\ndef ", "\n\n\n# a comment\ndef "), {}),
     "a docstring": (lambda w: w.replace("udd/methods/udd.py", '"""', '"""Said otherwise. '), {}),

@@ -19,6 +19,7 @@ from udd.config.plan import (
     cells,
     dataset_config,
     distilled,
+    made_as,
     method,
     seeds,
     set_config,
@@ -95,8 +96,9 @@ def inputs(params: Params, drawing: Drawing) -> list[str]:
         return ["accuracy.csv", "utilization.csv"]
     if drawing.name == "schedule":  # beside the accuracies, how long the sets took
         curved = [cell for cell in drawn_cells(params, drawing) if cell.variant in distilled(params)]
-        return ["accuracy.csv", *(shown_file("curves", cell, seed) for cell in curved for seed in shown_seeds(params, drawing.name, cell))]
-    found = [shown_file(drawing.name, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+        return ["accuracy.csv", *(shown_file(params, "curves", cell, seed) for cell in curved for seed in shown_seeds(params, drawing.name, cell))]
+    shown = [(cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+    found = [shown_file(params, drawing.name, *each) for each in shown]
     if drawing.name in WITH_DATA:
         found.append(f"data/{drawing.dataset}.json")
     return found + ([reference_path(drawing.dataset)] if drawing.name in WITH_REFERENCE else [])
@@ -107,9 +109,10 @@ def shown_seeds(params: Params, name: str, cell: Cell) -> list[int]:
     return seeds(params, cell) if name == "curves" else seeds(params, cell)[:1]
 
 
-def shown_file(name: str, cell: Cell, seed: int) -> str:
+def shown_file(params: Params, name: str, cell: Cell, seed: int) -> str:
     """The file of a cell, below results, that a figure reads: its loss curve or its set."""
-    return f"curves/{cell.folder}/seed{seed}.csv" if name == "curves" else f"synthetic/{cell.folder}/seed{seed}.safetensors"
+    place = f"{made_as(params, cell).folder}/seed{seed}"
+    return f"curves/{place}.csv" if name == "curves" else f"synthetic/{place}.safetensors"
 
 
 def reference_path(dataset: str) -> str:
@@ -146,7 +149,7 @@ def cost_config(params: Params, cell: Cell) -> dict[str, Any]:
     config = set_config(params, cell, 0)
     cache, networks = (caches.cache_name(config), caches.networks(config)) if caches.meets_cache(config) else ("", 0)
     steps = config["distill"]["outer"] * config["distill"]["inner"]
-    place = {"folder": cell.folder, "seeds": seeds(params, cell), "steps": steps, "cache": cache, "networks": networks}
+    place = {"folder": made_as(params, cell).folder, "seeds": seeds(params, cell), "steps": steps, "cache": cache, "networks": networks}
     return cell._asdict() | place
 
 

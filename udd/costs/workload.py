@@ -145,7 +145,8 @@ def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
         for cell in analysis.drawn_cells(params, drawing)
         for seed in analysis.shown_seeds(params, drawing.name, cell)
     ]
-    return [found for found in plan.unique([*evaluated, *analysis.measurements(params), *shown]) if found[0].ipc != plan.FULL]
+    needed = plan.unique((plan.made_as(params, cell), seed) for cell, seed in [*evaluated, *analysis.measurements(params), *shown])
+    return [found for found in needed if found[0].ipc != plan.FULL]
 
 
 def workloads(params: Params, sizes: dict[str, Sizes], device: torch.device) -> list[Workload]:

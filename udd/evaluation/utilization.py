@@ -25,7 +25,7 @@ from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import asked, named_cell, read_config
 from udd.config.compare import difference
-from udd.config.drawings import NOT_REFERENCE, measurement_path, reference_path
+from udd.config.drawings import NOT_REFERENCE, measurement_path, reference_path, shown_file
 from udd.config.files import Files, filled, need, parser_of
 from udd.config.params import load as load_params
 from udd.data import load as load_data
@@ -127,7 +127,7 @@ def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
         return config, need(options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
     params = load_params(wanted.params)
     cell = named_cell(params, wanted)
-    measured = {"set": f"synthetic/{cell.folder}/seed{wanted.seed}.safetensors", "manifest": f"data/{cell.dataset}.json"}
+    measured = {"set": shown_file(params, "set", cell, wanted.seed), "manifest": f"data/{cell.dataset}.json"}
     out = f"utilization/{measurement_path(cell, wanted.seed)}"
     files = filled(options, params, proxies=reference_path(cell.dataset), out=out, **measured)
     return plan.utilization_config(params, cell, wanted.seed), files

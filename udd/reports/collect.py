@@ -22,7 +22,7 @@ from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.caches import meets_cache
 from udd.config.compare import difference
-from udd.config.drawings import measurement_path, measurements
+from udd.config.drawings import measurement_path, measurements, shown_file
 from udd.config.params import check
 from udd.config.params import load as load_params
 from udd.config.sections import OWN_NETWORKS
@@ -158,7 +158,7 @@ def orphans(params: plan.Params, results: Path) -> list[Path]:
     wanted = {results / "accuracy" / record.path for record in plan.all_records(params)}
     wanted |= {results / "utilization" / measurement_path(cell, seed) for cell, seed in measurements(params)}
     for cell in plan.all_cells(params):
-        wanted |= {results / "synthetic" / cell.folder / f"seed{seed}.safetensors" for seed in plan.seeds(params, cell)}
+        wanted |= {results / shown_file(params, "set", cell, seed) for seed in plan.seeds(params, cell)}
     patterns = ("accuracy/**/*.json", "utilization/**/*.json", "synthetic/**/*.safetensors")
     return sorted(path for pattern in patterns for path in results.glob(pattern) if path not in wanted)
 

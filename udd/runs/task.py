@@ -11,7 +11,7 @@ from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_name, check_networks, meets_cache
 from udd.config.params import load as load_params
-from udd.config.plan import canonical, set_config
+from udd.config.plan import canonical, made_as, set_config
 from udd.config.sections import METHODS, distils
 from udd.errors import UserError
 from udd.files import inputs_digest
@@ -57,10 +57,10 @@ def requested(options: dict[str, Any]) -> Task:
     if config is None:
         params = load_params(wanted.params)
         cell = named_cell(params, wanted)
-        config, place = set_config(params, cell, wanted.seed), f"{cell.folder}/seed{wanted.seed}"
-        made = {"out": f"synthetic/{place}.safetensors", "curve": f"curves/{place}.csv", "checkpoints": f"checkpoints/{cell.folder}"}
+        config, place = set_config(params, cell, wanted.seed), made_as(params, cell).folder
+        named = {"out": f"synthetic/{place}/seed{wanted.seed}.safetensors", "curve": f"curves/{place}/seed{wanted.seed}.csv"}
         cache = {"cache": f"cache/{cache_name(config)}"} if meets_cache(config) else {}
-        files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", **made, **cache)
+        files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{place}", **named, **cache)
     check(config)
     paths.need(files, "manifest", "root", "out")
     out = files["out"]

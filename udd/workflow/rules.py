@@ -83,7 +83,7 @@ def measured(params: Params, wildcards: Any) -> dict[str, str]:
     results = under(params["results"])
     files = {"manifest": results(f"data/{wildcards.dataset}.json")}
     if wildcards.ipc != plan.FULL:
-        files["set"] = results(f"synthetic/{cell(wildcards).folder}/seed{wildcards.seed}.safetensors")
+        files["set"] = results(analysis.shown_file(params, "set", cell(wildcards), int(wildcards.seed)))
     return files
 
 
@@ -101,7 +101,7 @@ def collected(params: Params, request: str) -> list[str]:
 
 def timed(params: Params, table: str) -> list[str]:
     """The curves, below results, from which a table says what sets took; what lies beside them is of the same jobs."""
-    return [analysis.shown_file("curves", cell, seed) for cell in analysis.timed(params, table) for seed in plan.seeds(params, cell)]
+    return [analysis.shown_file(params, "curves", cell, seed) for cell in analysis.timed(params, table) for seed in plan.seeds(params, cell)]
 
 
 def drawing(params: Params, stem: str) -> analysis.Drawing:
@@ -121,8 +121,8 @@ def page_of(params: Params, wildcards: Any) -> dict[str, str]:
     made, seed, results = cell(wildcards), int(wildcards.seed), under(params["results"])
     asked = (found for found in plan.pages(params) if (found.cell, found.seed) == (made, seed))
     shown = next(asked, plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
-    files = {"set": results(analysis.shown_file(plan.PAGES, made, seed)), "record": results(f"accuracy/{shown.path}")}
-    return files | ({"curve": results(analysis.shown_file("curves", made, seed))} if made.variant in plan.distilled(params) else {})
+    files = {"set": results(analysis.shown_file(params, plan.PAGES, made, seed)), "record": results(f"accuracy/{shown.path}")}
+    return files | ({"curve": results(analysis.shown_file(params, "curves", made, seed))} if made.variant in plan.distilled(params) else {})
 
 
 def page_options(files: Any) -> str:
