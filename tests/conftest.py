@@ -12,7 +12,16 @@ from fakes import write_npz
 from prepared import manifest_of
 from tiny import config
 
+from udd.costs import own
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def counted_anew(monkeypatch) -> None:
+    """A step's cost is counted by the code at hand, and leaves nothing in the user's cache."""
+    monkeypatch.setattr(own, "kept", lambda _: {})
+    monkeypatch.setattr(own, "keep", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

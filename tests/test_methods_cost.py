@@ -8,7 +8,7 @@ from runs import Run
 
 from udd import methods
 from udd.config.plan import Cell
-from udd.costs import own, report, workload
+from udd.costs import keeping, own, report, workload
 from udd.costs.costs import largest
 from udd.costs.flops import flop
 from udd.costs.memory import Live
@@ -70,8 +70,10 @@ def test_the_estimate_says_of_which_kernel_it_knows_too_little():
 
 @pytest.fixture
 def nothing_known(tmp_path, monkeypatch):
-    """Neither this process nor an earlier one has counted a step."""
+    """Neither this process nor an earlier one has counted a step; what is counted now is kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(own, "kept", keeping.kept)
+    monkeypatch.setattr(own, "keep", keeping.keep)
     own.known.cache_clear()
     return tmp_path / "udd" / "steps"
 
@@ -88,11 +90,14 @@ def test_another_process_finds_the_count_and_a_spoilt_one_is_made_again(nothing_
     first = own.step_cost(made, shape)
     assert "counting a step of dm" in capsys.readouterr().err
     kept = next(nothing_known.iterdir())
-    for text in (kept.read_text(), "{", '{"flop": 1}', "[]"):
+    whole = kept.read_text()
+    for text in (whole, "{", '{"cost": {"flop": 1}}', '{"cost": {"flop": null, "bytes": null}}', "[]"):
         kept.write_text(text)
         own.known.cache_clear()
         assert own.step_cost(made, shape) == first
-        assert ("counting" in capsys.readouterr().err) == (not text.startswith('{\n "'))
-    monkeypatch.setattr(own, "code_digest", lambda module: module)
-    own.known.cache_clear()
-    assert own.step_cost(made, shape) == first and len(list(nothing_known.iterdir())) == 2
+        assert ("counting" in capsys.readouterr().err) == (text != whole)
+    for name, other in (("code_digest", lambda module: module), ("meets_cache", lambda config: None)):
+        monkeypatch.setattr(own, name, other)
+        own.known.cache_clear()
+        before = len(list(nothing_known.iterdir()))
+        assert own.step_cost(made, shape) == first and len(list(nothing_known.iterdir())) == before + 1

@@ -177,6 +177,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"datasets": {"svhn": {"ipc10": {"without": ["random-x6"]}}}},
         "datasets.svhn.ipc10.without: 'random-x6' is not declared under variants; did you",
     ),
+    ({"variants": {"own": {"sets": "idcc"}}}, "variants.own.sets: 'idcc' is not declared under variants; did you mean 'idc"),
+    ({"variants": {"own": {"sets": "idc"}, "own2": {"sets": "own"}}}, "variants.own2.sets: own has no sets of its own, it evaluates those of idc"),
+    ({"variants": {"own": {"sets": "idc", "method": "idc"}}}, "variants.own.method: own evaluates the sets of idc and makes none; leave all out but"),
+    ({"variants": {"own": {"sets": "idc", "ipc10": {"distill": {"outer": 3}}}}}, "variants.own.ipc10.distill: own evaluates the sets of idc"),
+    (
+        {"variants": {"own": {"sets": "idc"}}, "figures": {"maps": {"variants": ["own"]}}},
+        "figures.maps.variants: 'own' has no sets of its own; name idc, and own in a table",
+    ),
+    (
+        {"variants": {"own": {"sets": "random-x13"}}, "datasets": {"svhn": {"ipc10": {"without": ["random-x13"]}}}},
+        "datasets.svhn.ipc10.without: found random-x13 left out, whose sets own evaluates; leave own out as well",
+    ),
     ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
     ({"datasets": {"svhn": {"udd": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),

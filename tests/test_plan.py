@@ -215,38 +215,20 @@ def test_planning_needs_neither_torch_nor_snakemake():
 
 
 OWN = {
-    "idc-wide": {"method": "idc", "distill": {"init": "mix"}, "evaluate": {"width": 7}},
-    "idc-wide10": {"method": "idc", "distill": {"init": "mix"}, "ipc10": {"evaluate": {"width": 7}}},
-    "idc-mnist": {"method": "idc", "datasets": {"mnist": {"distill": {"init": "mix"}}}, "evaluate": {"width": 7}},
-    "idc-alike": {"method": "idc", "distill": {"init": "mix"}},
+    "wide": {"sets": "idc-nine", "evaluate": {"width": 7}, "ipc10": {"evaluate": {"width": 8}}},
+    "idc-nine": {"method": "idc", "distill": {"factor": 3}, "evaluate": {"width": 9}},
 }
 
 
-@pytest.mark.parametrize(
-    ("dataset", "variant", "expected"),
-    [
-        ("mnist", "idc", "idc"),
-        ("mnist", "idc-wide", "idc"),
-        ("mnist", "idc-wide10", "idc"),
-        ("mnist", "idc-mnist", "idc"),
-        ("svhn", "idc-mnist", "idc-mnist"),  # there it starts from real images
-        ("mnist", "idc-alike", "idc-alike"),  # nothing of its evaluation is its own: it is another set
-    ],
-)
-def test_a_set_that_is_evaluated_in_several_ways_is_made_once(dataset, variant, expected):
-    found = overlay(params(), {"variants": OWN, "tables": {"main": {"datasets": ["mnist"], "ipc": [1, 10], "variants": ["idc-wide"]}}})
-    cell = Cell(dataset, 10, variant)
-    assert plan.made_as(found, cell) == Cell(dataset, 10, expected)
-    assert set_config(found, cell, 3) == set_config(found, Cell(dataset, 10, expected), 3)
-    assert set_config(found, cell, 3)["variant"] == expected
-    record = Record(cell, 3, "idc", "convnet3")
-    assert record.path.split("/")[2] == variant
-    assert plan.evaluation_config(found, record)["evaluate"]["width"] == (7 if variant in ("idc-wide", "idc-wide10", "idc-mnist") else 128)
-
-
-def test_a_table_of_such_a_variant_alone_knows_whose_sets_it_shows():
-    asked_for = {"datasets": ["mnist"], "ipc": [1], "variants": ["idc-wide"]}
+@pytest.mark.parametrize(("variant", "expected", "width"), [("idc-nine", "idc-nine", 9), ("wide", "idc-nine", 8), ("idc", "idc", 128)])
+def test_a_set_that_is_evaluated_in_several_ways_is_made_once(variant, expected, width):
+    asked_for = {"datasets": ["mnist"], "ipc": [10], "variants": ["wide"]}
     found = overlay(params(), {"variants": OWN, "tables": {"main": asked_for}})
-    alone = plan.only(found, "main")
-    cell = Cell("mnist", 1, "idc-wide")
-    assert set_config(alone, cell, 0) == set_config(found, cell, 0) and "idc" in alone["variants"]
+    cell, record = Cell("mnist", 10, variant), Record(Cell("mnist", 10, variant), 3, "idc", "convnet3")
+    assert plan.made_as(found, cell) == Cell("mnist", 10, expected)
+    assert set_config(found, cell, 3) == set_config(found, Cell("mnist", 10, expected), 3)
+    assert set_config(found, cell, 3)["variant"] == expected and plan.method(found, variant) == "idc"
+    assert record.path.split("/")[2] == variant and plan.evaluation_config(found, record)["evaluate"]["width"] == width
+    if variant == "wide":
+        alone = plan.only(parameters.check(found), "main")
+        assert plan.evaluation_config(alone, record) == plan.evaluation_config(found, record)

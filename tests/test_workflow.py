@@ -64,7 +64,7 @@ EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
     "a variant more in a table": (lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}), after(distill=1, evaluate=1)),
     "a variant that is evaluated otherwise": (
         lambda w: w.edit(
-            variants={"udd-nocfc-wide": {"udd": {"cfc": False}, "evaluate": {"epochs": 2}}},
+            variants={"udd-nocfc-wide": {"sets": "udd-nocfc", "evaluate": {"epochs": 2}}},
             tables={"cfc": {"variants": ["udd-nocfc", "udd", "udd-nocfc-wide"]}},
         ),
         after(evaluate=1),

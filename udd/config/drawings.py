@@ -20,6 +20,7 @@ from udd.config.plan import (
     dataset_config,
     distilled,
     made_as,
+    maker,
     method,
     seeds,
     set_config,
@@ -135,7 +136,7 @@ def table_config(params: Params, name: str) -> dict[str, Any]:
 
 def multiples(params: Params, request: dict[str, Any]) -> dict[str, Any]:
     """Of a request's coresets of more than IPC images a class, where it has any: variant -> (method, how many times IPC)."""
-    found = {name: [method(params, name), times] for name in request["variants"] if (times := params["variants"][name].get("times"))}
+    found = {name: [method(params, name), times] for name in request["variants"] if (times := params["variants"][maker(params, name)].get("times"))}
     return {"times": found} if found else {}
 
 

@@ -121,7 +121,8 @@ def problems(params: dict[str, Any]):
     """Yield (key, problem) for what no schema can say: unknown names, another method's section, more windows than there are."""
     yield from not_finite(params)
     yield from impossible_paths(params)
-    methods = {name: made.get("method", "udd") for name, made in params["variants"].items()}
+    yield from shared_sets(params)
+    methods = {name: params["variants"].get(made.get("sets"), made).get("method", "udd") for name, made in params["variants"].items()}
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
         for place, part in parts(name, made):
@@ -145,6 +146,27 @@ def problems(params: dict[str, Any]):
         for variant, made in params["variants"].items():
             yield from too_many_windows(f"variants.{variant}", params["udd"], name, dataset, made)
     yield from repeated_operations(params)
+
+
+def shared_sets(params: dict[str, Any]):
+    """Yield what is wrong with variants that evaluate another's sets: these are for tables, and differ by `evaluate` alone."""
+    variants = params["variants"]
+    shared = {name: made["sets"] for name, made in variants.items() if "sets" in made}
+    for name, of in shared.items():
+        key = f"variants.{name}.sets"
+        if of not in variants:
+            yield key, f"'{of}' is not declared under variants; {suggestion(of, list(variants))}"
+        elif of in shared:
+            yield key, f"{of} has no sets of its own, it evaluates those of {shared[of]}; name that"
+        for place, part in parts(name, variants[name]):
+            for other in (other for other in part if other not in ("sets", "evaluate", "datasets") and not other.startswith("ipc")):
+                yield f"variants.{place}.{other}", f"{name} evaluates the sets of {of} and makes none; leave all out but evaluate"
+    for kind, request in params["figures"].items():
+        for name in (name for name in request["variants"] if name in shared):
+            yield f"figures.{kind}.variants", f"'{name}' has no sets of its own; name {shared[name]}, and {name} in a table"
+    for key, left in left_out(params["datasets"]):
+        for name in (name for name, of in shared.items() if of == left and (key, name) not in left_out(params["datasets"])):
+            yield key, f"found {left} left out, whose sets {name} evaluates; leave {name} out as well"
 
 
 def parts(place: str, made: dict[str, Any]):

@@ -55,9 +55,14 @@ def canonical(config: Any) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
 
 
+def maker(params: Params, variant: str) -> str:
+    """The variant whose sets a variant shows: its own, or by `sets: NAME` another's, which it evaluates otherwise; so they are made once."""
+    return params["variants"][variant].get("sets", variant)
+
+
 def method(params: Params, variant: str) -> str:
     """The method of a variant, one of udd.config.sections.METHODS."""
-    return params["variants"][variant].get("method", "udd")
+    return params["variants"][maker(params, variant)].get("method", "udd")
 
 
 def cells(params: Params, request: dict[str, Any]) -> list[Cell]:
@@ -160,27 +165,13 @@ def dataset_config(params: Params, dataset: str) -> dict[str, Any]:
 
 
 def made_as(params: Params, cell: Cell) -> Cell:
-    """The cell whose sets a cell shows: its own; or where its variant has an `evaluate` of its own, that of the first variant whose sets are made
-    alike, so that a set which is evaluated in several ways is made once."""
-    if not evaluated_otherwise(params["variants"][cell.variant]):
-        return cell
-    alike = (cell._replace(variant=name) for name in params["variants"])
-    own = resolved(params, cell, 0) | {"variant": ""}
-    return next(other for other in alike if resolved(params, other, 0) | {"variant": ""} == own)
-
-
-def evaluated_otherwise(variant: dict[str, Any]) -> bool:
-    """Whether a variant changes anything of `evaluate`, at any IPC and on any data set."""
-    return "evaluate" in variant or any(evaluated_otherwise(part) for part in variant.values() if isinstance(part, dict))
+    """The cell whose sets a cell shows."""
+    return cell._replace(variant=maker(params, cell.variant))
 
 
 def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     """The resolved configuration of one synthetic set, coreset, or the full data set, by the variant that it is made as."""
-    return resolved(params, made_as(params, cell), seed)
-
-
-def resolved(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
-    """The configuration of a set by its own variant."""
+    cell = made_as(params, cell)
     how, times = method(params, cell.variant), params["variants"][cell.variant].get("times")
     config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
     config |= {"times": times} if times else {}
@@ -228,12 +219,17 @@ def variants(params: Params, *methods: str) -> list[str]:
     return [name for name in params["variants"] if method(params, name) in methods]
 
 
+def makers(params: Params, names: Iterable[str]) -> list[str]:
+    """Those of some variants that have sets of their own."""
+    return [name for name in names if maker(params, name) == name]
+
+
 def only(params: Params, request: str) -> Params:
     """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
     kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
-    shown = [*asked["variants"], *(made_as(params, cell).variant for cell in cells(params, asked))]
+    shown = [name for variant in asked["variants"] for name in (variant, maker(params, variant))]
     wanted = [*shown, *variants(params, "full"), *(name for _, name in left_out(datasets))]
     named = {"datasets": datasets, "variants": {name: on(made, datasets) for name, made in params["variants"].items() if name in wanted}}
     return params | kept | named | {"evaluate": without_usual_rate(params["evaluate"])}

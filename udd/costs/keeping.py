@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,4 +34,10 @@ def keep(path: Path, found: dict[str, Any]) -> None:
     try:
         write_json(path, found)
     except (UserError, OSError) as error:
-        print(f"what was found for the estimate is not kept: {error}", file=sys.stderr)
+        warn(path.parent, type(error).__name__)
+
+
+@cache
+def warn(folder: Path, reason: str) -> None:
+    """Say, once a folder and reason, that findings are not kept."""
+    print(f"{folder}: what an estimate finds is not kept there: {reason}", file=sys.stderr)

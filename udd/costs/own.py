@@ -97,15 +97,14 @@ def counted(found: Section, sizes: Sizes) -> StepCost:
 def known(config: str, sizes: Sizes) -> StepCost:
     """What one step takes, by what is kept of an earlier count of the present code's, if there was one; `config` as canonical JSON."""
     found: Section = json.loads(config)
-    path = kept_at(
-        "steps", found["method"], config, sizes, torch.__version__, code_digest("udd.costs.own"), code_digest(f"udd.methods.{found['method']}")
-    )
-    try:
-        return StepCost(**kept(path))
-    except TypeError:
-        print(f"counting a step of {found['method']} at IPC {found['ipc']}: seconds, once", file=sys.stderr)
+    code = [code_digest(module) for module in ("udd.costs.own", *methods.modules(found))]
+    path = kept_at("steps", found["method"], config, sizes, torch.__version__, code, methods.module(found["method"]).MEETS, meets_cache(found))
+    before = kept(path).get("cost", {})
+    if all(isinstance(before.get(name), int) for name in StepCost._fields):
+        return StepCost(**before)
+    print(f"counting a step of {found['method']} at IPC {found['ipc']}, {sizes.classes} classes: seconds, once", file=sys.stderr)
     cost = counted(found, sizes)
-    keep(path, cost._asdict())
+    keep(path, {"config": found, "sizes": sizes._asdict(), "cost": cost._asdict()})
     return cost
 
 

@@ -10,7 +10,7 @@ rule coresets:
         config=lambda w: flow.set_config(params, w),
         code=lambda w: flow.method_code(params, w),
     wildcard_constraints:
-        variant=flow.pick(plan.variants(params, *CORESETS)),
+        variant=flow.pick(plan.makers(params, plan.variants(params, *CORESETS))),
     log:
         results("logs/coresets/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:

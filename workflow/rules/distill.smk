@@ -17,7 +17,7 @@ rule distill:
         checkpoints=results("checkpoints/{dataset}/ipc{ipc}/{variant}"),
         cache=lambda w: flow.cache_option(params, w),
     wildcard_constraints:
-        variant=flow.pick(plan.distilled(params)),
+        variant=flow.pick(plan.makers(params, plan.distilled(params))),
     log:
         results("logs/distill/{dataset}/ipc{ipc}/{variant}/seed{seed}.log"),
     resources:
