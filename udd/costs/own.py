@@ -99,12 +99,12 @@ def known(config: str, sizes: Sizes) -> StepCost:
     found: Section = json.loads(config)
     code = [code_digest(module) for module in ("udd.costs.own", *methods.modules(found))]
     path = kept_at("steps", found["method"], config, sizes, torch.__version__, code, methods.module(found["method"]).MEETS, meets_cache(found))
-    before = kept(path).get("cost", {})
+    before = kept(path)
     if all(isinstance(before.get(name), int) for name in StepCost._fields):
-        return StepCost(**before)
+        return StepCost(before["flop"], before["bytes"])
     print(f"counting a step of {found['method']} at IPC {found['ipc']}, {sizes.classes} classes: seconds, once", file=sys.stderr)
     cost = counted(found, sizes)
-    keep(path, {"config": found, "sizes": sizes._asdict(), "cost": cost._asdict()})
+    keep(path, {"config": found, "sizes": sizes._asdict()} | cost._asdict())
     return cost
 
 
