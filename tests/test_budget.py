@@ -16,7 +16,6 @@ from torch import Tensor
 import udd
 from udd import minutes, own
 from udd.config import short
-from udd.config.short import MOST, rate
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.proxies.fresh import class_index
@@ -108,12 +107,6 @@ def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():
     assert [keys["outer"] for keys in found] == sorted(keys["outer"] for keys in found)
     assert [keys["cache_networks"] for keys in found] == [1, 1, 3, 5, 5]
     assert found[-1]["outer"] == int((SLACK * 960 - 5 * (10 * 0.5 + 9 * 8 * 0.25)) / 0.1)
-
-
-def test_a_rate_is_the_published_one_at_the_published_steps_and_never_above_its_most():
-    assert rate(0.005, 200_000, 200_000) == pytest.approx(0.005) and rate(0.005, 200_000, 10) == pytest.approx(MOST * 0.005)
-    taken = [rate(0.005, 200_000, steps) for steps in range(500, 300_000, 500)]
-    assert taken == sorted(taken, reverse=True) and min(taken) == pytest.approx(0.005)
 
 
 @pytest.mark.parametrize("method", ["udd", "idc", "dream", "dm", "mtt", "dance", "ncfm", "udd-features", *ALONE])

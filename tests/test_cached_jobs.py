@@ -99,6 +99,14 @@ def test_a_run_cut_after_every_step_ends_with_the_same_bits(bench):
     assert bench.same("set", "cut")
 
 
+def test_a_run_whose_rate_is_found_goes_on_with_the_same(bench):
+    moved = config(**CACHE, image_move=0.02)
+    bench.distil(moved, "moved", "--cache", bench.folder / "cache")
+    bench.stop(moved, "moved-cut", "--cache", bench.folder / "cache")
+    bench.distil(moved, "moved-cut", "--cache", bench.folder / "cache")
+    assert bench.same("moved", "moved-cut")
+
+
 # --- what does not fit ---
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from udd.config.caches import meets_cache
 from udd.config.sections import distils
-from udd.config.short import budgeted, rate
+from udd.config.short import budgeted, moving
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
@@ -30,13 +30,11 @@ def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "
     if not distils(published["method"]):
         raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
     steps = published["distill"]["outer"] * published["distill"]["inner"]
-    chosen = budgeted(published["method"]) | keys
+    chosen = moving(budgeted(published["method"]) | keys, keys)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, chosen)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
-    chosen |= found
-    if "image_lr" not in keys and "image_lr" in budgeted(published["method"]):
-        chosen["image_lr"] = rate(published["distill"]["image_lr"], steps, chosen["outer"] * config["distill"]["inner"])
+    chosen = moving(chosen | found, keys)
     print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)
     return chosen
 
@@ -49,4 +47,6 @@ def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
         known = f" (one that knows the data has seen {found.known:,})" if found.known else ""
         cache = f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} each, then "
     steps = distill["outer"] * distill["inner"]
-    return f"{minutes:g} min hold {cache}{steps:,} steps of {found.step:.2g} s; rate {distill['image_lr']:.3g}"
+    move = distill.get("image_move")
+    how = f"the pixels move by {move:.3g} a step at the start" if move else f"rate {distill['image_lr']:.3g}"
+    return f"{minutes:g} min hold {cache}{steps:,} steps of {found.step:.2g} s; {how}"

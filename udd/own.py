@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser, add_pixels, pixels_asked
-from udd.config.short import schedule
+from udd.config.short import moving, schedule
 from udd.files import read_json, write_atomic, write_json
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
@@ -145,7 +145,7 @@ def given(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
     if method not in params["variants"] or not distils(how := method_of(params, method)):
         return asked
     inner = changes(params["variants"][method], "distill", ipc).get("inner", 1)
-    return schedule(how, asked.get("inner", inner)) | asked
+    return moving(schedule(how, asked.get("inner", inner)) | asked, asked)
 
 
 def said(result: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
-from udd.config.sections import CACHED_ONLY, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
+from udd.config.sections import CACHED_ONLY, MATCHING, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 
 RECORDS = "networks"  # below results: small records of cached networks, in git
@@ -25,6 +25,9 @@ def check_networks(config: Config) -> None:
     if method in CACHED_ONLY and distill["networks"] != "cached":
         found = f"{config['variant']}: found networks: {distill['networks']}"
         raise UserError(f"{found}; {method} takes weights from trained networks: write networks: cached")
+    if "image_move" in distill and not (method in MATCHING and meets_cache(config)):
+        found = f"{config['variant']}: found image_move: {distill['image_move']} for {method} and networks: {distill['networks']}"
+        raise UserError(f"{found}; it asks for a method of gradients ({', '.join(MATCHING)}) and networks: cached: write these, or image_lr alone")
     if method in TRAJECTORIES and config[method]["expert_ages"] >= distill["cache_ages"]:
         ages = f"expert_ages {config[method]['expert_ages']} of cache_ages {distill['cache_ages']}"
         raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")

@@ -184,10 +184,11 @@ def images_a_class(config: dict[str, Any]) -> int:
 
 
 def read_keys(section: dict[str, Any]) -> dict[str, Any]:
-    """A section's keys without those of a cache where networks are fresh, and of clusters where real batches are random: an edit of these is none of
-    such a set's business."""
+    """A section's keys without those of a cache where networks are fresh, of clusters where real batches are random, and of the two rules of the
+    pixels' rate the one that is not in force: an edit of these is none of such a set's business."""
     cached, random = section.get("networks") == "cached", section.get("real_batch") == "random"
-    return {key: value for key, value in section.items() if (cached or not key.startswith("cache_")) and not (random and key in CLUSTERS)}
+    idle = ("image_lr" if section.get("image_move") else "image_move", *(CLUSTERS if random else ()))
+    return {key: value for key, value in section.items() if (cached or not key.startswith("cache_")) and key not in idle}
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:

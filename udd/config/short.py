@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# Of gradients as in experiments/cpu.yaml: 1 % of the paper's steps, each 64 times as long (chosen on training images of CIFAR-10).
-GRADIENTS = {"outer": 50, "inner": 40, "net_images": 256, "image_lr": 0.32, "init": "mix"}
+# Of gradients: 1 % of the paper's steps, on cached networks of at most 10,000 images, which suit easy data as well (docs/cached-proxies.md).
+GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 256, "image_move": 0.01, "init": "mix"}
 CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
 EXPERTS = CACHE | {"cache_draws": 0}
 
@@ -25,19 +25,27 @@ SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-# Steps that a published rate is multiplied for: a run of as few, or fewer, takes MOST times it, a longer one less, as its steps add up to more.
-MOST, AT = 64.0, 0.01
+# How far pixels move at the start in a schedule of so many steps, or fewer; in a longer one less, as its steps add up. And the rate where networks
+# are fresh: 64 times the paper's (chosen on training images of CIFAR-10).
+MOVED, STEPS, FRESH = 0.01, 2000, 0.32
 
 
-def rate(published: float, steps: int, taken: int) -> float:
-    """The pixels' rate for so many steps of a method of gradients that was published with a rate for `steps` of them."""
-    return published * min(MOST, max(1.0, MOST * AT * steps / taken))
+def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a schedule, what was asked for among them, with the pixels' step: `image_move` of so many steps, unless a rate was asked for."""
+    if "image_move" not in keys or "image_move" in asked:
+        return keys
+    rest = {key: value for key, value in keys.items() if key != "image_move"}
+    if "image_lr" in asked:
+        return rest
+    if keys.get("networks") != "cached":
+        return rest | {"image_lr": FRESH}
+    return rest | {"image_move": MOVED * min(1.0, STEPS / (keys["outer"] * keys["inner"]))}
 
 
 def budgeted(method: str) -> dict[str, Any]:
-    """The keys of a method's short schedule where minutes decide how long it is: methods of gradients meet cached networks, at every step another."""
-    cached = CACHE | {"inner": 1, "image_lr": 0.32, "init": "mix"} if SHORT.get(method) is GRADIENTS else {}
-    return schedule(method) | cached
+    """The keys of a method's short schedule where minutes decide how long it is: methods of gradients meet older networks, where the data allow,
+    and at every step another."""
+    return schedule(method) | (CACHE | {"inner": 1} if SHORT.get(method) is GRADIENTS else {})
 
 
 def schedule(method: str, inner: int = 1) -> dict[str, Any]:

@@ -139,14 +139,14 @@ def sizes(seen: Sequence[Seen]) -> dict[str, Any]:
 
 
 def suggested(seen: Sequence[Seen], train: dict[str, int], ipc: int, deep: bool) -> dict[str, Any]:
-    """A size, images a class and the options to begin with; the steps and the pixels' rate that these make `udd distill` take."""
+    """A size, images a class and the options to begin with; the steps that these make `udd distill` take."""
     if not seen or not train:
         return {}
     (wide, high), alike = seen[0].size, len({each.size for each in seen}) == 1
     size, most = wide if alike and wide == high else side(seen), min(ipc, min(train.values()))
     sized = [] if alike and wide == high else ["--size", str(size)]
     options = ["--ipc", str(most), *sized, *(["--depth", "16"] if deep else [])]
-    return {"size": size, "ipc": most, "options": options, "steps": GRADIENTS["outer"] * GRADIENTS["inner"], "image_lr": GRADIENTS["image_lr"]}
+    return {"size": size, "ipc": most, "options": options, "steps": GRADIENTS["outer"] * GRADIENTS["inner"]}
 
 
 def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) -> dict[str, list[str]]:
@@ -203,7 +203,7 @@ def text(source: Path, found: dict[str, Any]) -> str:
     if found["suggested"] and not found["problems"]:
         begin = found["suggested"]
         lines.append(f"to begin with: udd distill {source} {' '.join(begin['options'])}")
-        lines.append(f"which takes {begin['steps']:,} steps at a rate of {begin['image_lr']}; --minutes 30 chooses both for half an hour instead")
+        lines.append(f"which takes {begin['steps']:,} steps; --minutes 30 as many as half an hour holds")
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from udd.errors import UserError
 from udd.networks.architectures import Network
 from udd.networks.training import accuracy
 from udd.proxies import cached, caching
+from udd.runs import rate
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
 
@@ -103,7 +104,8 @@ def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
             growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
             look, train = watched(growth)
             known = learned(growth, seconds) if ages and config["method"] in MATCHING else 0
-        run = Distillation(config, data, Path(place, "checkpoint"), folder, "")
+        rest = {key: value for key, value in config["distill"].items() if key != "image_move"}
+        run = Distillation(config | {"distill": {"image_lr": 0.0} | rest}, data, Path(place, "checkpoint"), folder, "")
         return Trial(paced(run, seconds), look, train, known)
 
 
@@ -160,5 +162,6 @@ def budget(config: Config, data: Dataset, minutes: float, most: int, given: Coll
     begun, distill = time.monotonic(), config["distill"]
     found = trial(config, data, 60 * minutes * TRIAL, ages=not set(AGE_KEYS) & set(given))
     ages, found = younger(distill, found)
-    left = 60 * minutes - (time.monotonic() - begun)
+    looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
+    left = 60 * minutes - (time.monotonic() - begun) - looks
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found

@@ -23,7 +23,7 @@ from udd.provenance import provenance
 from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
-from udd.runs import checkpoint, memory, progress, taken
+from udd.runs import checkpoint, memory, progress, rate, taken
 from udd.synthetic import sets
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
@@ -84,6 +84,7 @@ class Distillation:
         self.chosen = torch.zeros(len(data.classes), 0, dtype=torch.int64, device=device)
         if said:
             print(said, file=sys.stderr)
+        self.stepped = self.rated() if "image_move" in options else config
         if path.exists():
             self.go_on()
         self.clock = progress.Clock(self.done, self.total)
@@ -114,20 +115,33 @@ class Distillation:
         """The most bytes that this process, or one before the checkpoint, had resident."""
         return max(self.before_peak, taken.peak())
 
-    def meeting(self, logged: bool) -> Meeting:
-        """What the next step meets."""
+    def rated(self) -> dict[str, Any]:
+        """The configuration with a rate by which the pixels move as it says; found from the start again where a run goes on."""
+        before, still = self.generator.get_state(), self.config | {"distill": self.options | {"image_lr": 0.0, "image_momentum": 0.0}}
+
+        def gradient(look: int) -> torch.Tensor:
+            met = self.meeting(False, "rate", self.data.name, self.config["seed"], look)
+            return self.method.step(self.state, met, still)[0].velocity
+
+        found = rate.by_move(self.config, gradient)
+        self.generator.set_state(before)  # it goes on as with a given rate
+        print(f"image_lr {found}: the pixels move by {self.options['image_move']:.3g} a step at the start", file=sys.stderr)
+        return self.config | {"distill": self.options | {"image_lr": found}}
+
+    def meeting(self, logged: bool, *which: str | int) -> Meeting:
+        """What the next step meets; which: the stream that chooses the cached network, by default that of the next step."""
         at, target, experts = self.trajectory, None, self.method.MEETS == methods.EXPERTS
-        which = stream("cpu", "met", self.data.name, self.config["seed"], at.outer, at.inner)  # for all IPC and policies: ablations are paired
+        random = stream("cpu", *(which or ("met", self.data.name, self.config["seed"], at.outer, at.inner)))  # for all IPC and policies: paired
         if self.cache and not experts:
             real = self.data.train_images[:0]
-            draws, target = cached.meet(self.cache, self.options, at.network, which)
+            draws, target = cached.meet(self.cache, self.options, at.network, random)
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
             real = self.representative() if clusters.clustered(self.options) else real
         given = (real, draws, self.mean, self.std, self.generator, at.training, at.execution, at.outer, at.inner, logged)
         met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
         if self.cache and experts:
-            expert, share = cached.expert(self.cache, self.options, at.network, which)
+            expert, share = cached.expert(self.cache, self.options, at.network, random)
             return met._replace(expert=expert, share=share)
         return met
 
@@ -145,13 +159,13 @@ class Distillation:
         if at.inner == 0 and self.trains:
             new_network(at, self.data, self.options)
         met = self.meeting(logged)
-        self.state, scalars = self.method.step(self.state, met, self.config)
+        self.state, scalars = self.method.step(self.state, met, self.stepped)
         self.watch(scalars)
         if self.trains:
             train_on(at, self.data, self.options)
         at.inner += 1
         if at.inner == self.options["inner"]:
-            self.state = self.method.end_network(self.state, met, self.config)
+            self.state = self.method.end_network(self.state, met, self.stepped)
             at.outer, at.inner = at.outer + 1, 0
         return scalars
 
@@ -191,9 +205,10 @@ class Distillation:
         checkpoint.save(self.path, self.trajectory, self.kept(), self.made_of)
 
     def origin(self) -> dict[str, Any]:
-        """The provenance of this run's set; where memory was short, with the number of training images that went at once."""
+        """The provenance of this run's set: the rate that was found, if one was, and where memory was short the training images that went at once."""
         chunk = self.trajectory.execution.chunk
         found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
+        found |= {"image_lr": self.stepped["distill"]["image_lr"]} if "image_move" in self.options else {}
         return found if chunk is None else found | {"chunk": chunk}
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:
