@@ -125,6 +125,8 @@ def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pyt
         ("idc", {"outer": 3}, "found outer=3 as well; the minutes decide the steps"),
         ("random", {}, "random chooses real images and takes no steps"),
         ("idc", {"minuets": 3}, "unknown key 'minuets'"),
+        ("idc", {"inner": 0}, "found 0, expected at least 1"),
+        ("idc", {"networks": "fresh", "image_move": 0.1}, "found image_move: 0.1 for idc and networks: fresh"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_a_trial(method: str, keys: dict, problem: str, monkeypatch: pytest.MonkeyPatch):

@@ -15,10 +15,10 @@ from tiny import config, dataset, of_method
 
 import udd
 from udd.config.params import load
-from udd.config.plan import Cell, read_keys, set_config
+from udd.config.plan import Cell, merged, read_keys, set_config
 from udd.config.short import FRESH, MOVED, STEPS, moving
 from udd.errors import UserError
-from udd.runs.rate import LOOKS, by_move
+from udd.methods.rate import LOOKS, by_move
 
 CACHED: dict[str, Any] = {"networks": "cached", "compile": "never"}
 WAYS: list[dict[str, Any]] = [
@@ -34,7 +34,7 @@ def asked(move: float, **changes: Any) -> dict[str, Any]:
 
 
 def found(run: Run) -> float:
-    return run.stepped["distill"]["image_lr"]
+    return run.image_lr
 
 
 @pytest.mark.parametrize("changes", [way for way in WAYS if way.get("policy") != "jitter"])  # which draws at each look
@@ -72,14 +72,14 @@ def test_a_set_keeps_the_rate_that_was_found(tmp_path: Path):
 @given(st.floats(1e-6, 1e6), st.floats(1e-5, 1.0), st.integers(1, 50), st.integers(0, 2**32))
 def test_the_rate_is_the_move_over_the_mean_length_of_the_gradient(scale: float, move: float, ipc: int, seed: int):
     gradients = scale * torch.randn(LOOKS, 2, ipc, 1, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    rate = by_move({"variant": "idc", "ipc": ipc, "distill": {"image_move": move}}, gradients.__getitem__)
+    rate = by_move({"ipc": ipc, "distill": {"image_move": move}}, gradients.__getitem__)
     lengths = [np.linalg.norm(each.numpy()) / np.sqrt(each.numel()) for each in gradients]
     assert rate * ipc / 10 * np.mean(lengths) == pytest.approx(move, rel=6e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_a_gradient_that_tells_nothing_is_refused(value: float):
-    with pytest.raises(UserError, match=rf"image_move: found a gradient of {value} .* write image_lr in place of it"):
+    with pytest.raises(UserError, match=rf"idc: image_move: found a gradient of {value} .* write image_lr in place of image_move"):
         by_move({"variant": "idc", "ipc": 1, "distill": {"image_move": 0.1}}, lambda _: torch.full((1, 1, 1, 2, 2), value))
 
 
@@ -104,10 +104,30 @@ def test_the_published_configurations_know_nothing_of_it():
     assert all("image_move" not in set_config(params, Cell("cifar10", 10, name), 0).get("distill", {}) for name in params["variants"])
 
 
-@given(st.integers(1, 10**6), st.integers(1, 200))
-def test_a_longer_schedule_moves_less_as_its_steps_add_up(outer: int, inner: int):
-    keys = moving({"image_move": 1.0, "networks": "cached", "outer": outer, "inner": inner}, {})
-    assert keys["image_move"] == pytest.approx(min(MOVED, MOVED * STEPS / (outer * inner)))
+def test_a_longer_schedule_moves_less_as_its_steps_add_up():
+    def move(outer: int, inner: int) -> float:
+        return moving({"image_move": 1.0, "networks": "cached", "outer": outer, "inner": inner}, {})["image_move"]
+
+    assert move(1, 1) == move(50, 40) == MOVED and move(100, 40) == pytest.approx(MOVED / 2)
+    whole = [outer * 100 * move(outer, 100) for outer in (20, 200, 2000)]  # all that pixels move, from STEPS on
+    assert STEPS == 2000 and whole == pytest.approx([whole[0]] * 3)
+
+
+@pytest.mark.parametrize("wrong", ["1e3", 0, None, -2, True])
+def test_counts_that_are_none_are_left_to_be_refused(wrong: Any):
+    assert moving({"image_move": 1.0, "networks": "cached", "outer": wrong, "inner": 1}, {})["image_move"] == MOVED
+
+
+def test_the_rate_that_is_written_last_is_in_force():
+    given = load([Path(__file__).parent.parent / "params.yaml"])
+    given["distill"] |= {"networks": "cached", "image_move": 0.02}
+    given["variants"]["slow"] = {"method": "idc", "distill": {"image_lr": 0.001}}
+    given["variants"]["far"] = {"method": "idc", "distill": {"image_move": 0.03}}
+    given["variants"]["both"] = {"method": "idc", "distill": {"image_move": 0.03, "image_lr": 0.001}}
+    for name, move in (("slow", 0.0), ("far", 0.03), ("both", 0.03), ("idc", 0.02)):
+        assert merged(given, "distill", Cell("cifar10", 1, name))["image_move"] == move
+    assert merged(given, "distill", Cell("mnist", 1, "idc"))["image_move"] == 0.0  # which has a rate of its own
+    assert merged(given, "distill", Cell("mnist", 1, "far"))["image_move"] == 0.03
 
 
 def test_what_was_asked_for_stays():
@@ -115,4 +135,6 @@ def test_what_was_asked_for_stays():
     assert moving(short | {"image_move": 0.5}, {"image_move": 0.5})["image_move"] == 0.5
     assert moving(short | {"image_lr": 0.5}, {"image_lr": 0.5}) == {"networks": "cached", "outer": 1, "inner": 1, "image_lr": 0.5}
     assert moving(short | {"networks": "fresh"}, {"networks": "fresh"}) == {"networks": "fresh", "outer": 1, "inner": 1, "image_lr": FRESH}
+    none = moving(short | {"image_move": 0, "outer": 40, "inner": 100}, {"image_move": 0})
+    assert none == {"networks": "cached", "outer": 40, "inner": 100, "image_lr": FRESH / 2}
     assert moving({"outer": 1}, {}) == {"outer": 1}

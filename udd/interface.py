@@ -148,6 +148,11 @@ def fingerprint(data: Dataset) -> str:
     return found.hexdigest()
 
 
+def kept_networks(name: str, inputs: str) -> str:
+    """The folder in which the cached networks of a data set lie, where none is given. inputs: its fingerprint."""
+    return f".{name}-{inputs[:8]}-cache"
+
+
 def distill(
     data: Dataset,
     method: str = "udd",
@@ -165,7 +170,7 @@ def distill(
     """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
 
     checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
-    default .NAME-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
+    default .NAME-DIGEST-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
     curve: where the loss curve goes (CSV), if anywhere. smaller_classes: a class of fewer than `ipc` training images keeps as many as it has
     (without it such a class is refused): all are distilled alike, the images of such a class starting from its own again, and of the finished set
     the first so many stay; provenance["smaller_classes"] says which.
@@ -183,7 +188,7 @@ def distill(
         return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
-    until, folder = time.monotonic() + 60 * minutes, Path(cache or f".{data.name}-cache", cache_name(config))
+    until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
     run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
     complete(run, until=until)
     if curve:

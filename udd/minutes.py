@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from udd.config.caches import meets_cache
+from udd.config.caches import check_networks, meets_cache
 from udd.config.sections import distils
 from udd.config.short import budgeted, moving
 from udd.data import Dataset
@@ -33,6 +33,7 @@ def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "
     chosen = moving(budgeted(published["method"]) | keys, keys)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, chosen)
+    check_networks(config)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
     chosen = moving(chosen | found, keys)
     print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)

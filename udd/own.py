@@ -39,6 +39,7 @@ def parser() -> Parser:
     )
     made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
     made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
+    made.add_argument("--cache", type=Path, help="where the networks are kept that sets of these images share; by default a folder beside the set")
     made.add_argument("--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -82,6 +83,7 @@ def run(argv: list[str]) -> None:
         return cell(argv)
     args = parser().parse_args(argv)
     import udd
+    from udd.interface import fingerprint, kept_networks
 
     data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
@@ -95,6 +97,8 @@ def run(argv: list[str]) -> None:
         wanted |= pixels_asked(vars(args))
         chosen = budgeted(wanted, data, out.with_suffix(".schedule.json"), **at)
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
+    networks = args.cache or out.with_name(kept_networks(data.name, fingerprint(data)))
+    asked["cache"] = networks
     made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
     made.save(out)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
@@ -109,6 +113,8 @@ def run(argv: list[str]) -> None:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
         found = judged(measured, args.epochs)
     page.write(html, made, out.name, found, read_curve(curve) if "distill" in made.metadata["config"] else None)
+    if networks.exists():
+        result |= {"cache": str(networks), "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file())}
     print(json.dumps(result) if args.json else said(result))
 
 
@@ -152,4 +158,6 @@ def said(result: dict[str, Any]) -> str:
     """The result in words."""
     lines = [f"set: {result['set']}", f"gallery: {result['gallery']}", f"page: {result['page']}", f"made in {duration(result['seconds'])}"]
     lines += [f"images of class {name}: {count}, as many as it has" for name, count in result.get("smaller_classes", {}).items()]
+    if "cache" in result:
+        lines.append(f"networks: {result['cache']} ({result['cache_bytes'] / 1e9:.2f} GB), for further sets of these images; may be deleted")
     return "\n".join([*lines, *([f"test accuracy: {result['said']}"] if "said" in result else [])])

@@ -27,7 +27,8 @@ def check_networks(config: Config) -> None:
         raise UserError(f"{found}; {method} takes weights from trained networks: write networks: cached")
     if "image_move" in distill and not (method in MATCHING and meets_cache(config)):
         found = f"{config['variant']}: found image_move: {distill['image_move']} for {method} and networks: {distill['networks']}"
-        raise UserError(f"{found}; it asks for a method of gradients ({', '.join(MATCHING)}) and networks: cached: write these, or image_lr alone")
+        asks = f"it asks for a method of gradients ({', '.join(MATCHING)}) and networks: cached"
+        raise UserError(f"{found}; {asks}: write these, or image_lr and image_move: 0")
     if method in TRAJECTORIES and config[method]["expert_ages"] >= distill["cache_ages"]:
         ages = f"expert_ages {config[method]['expert_ages']} of cache_ages {distill['cache_ages']}"
         raise UserError(f"{config['variant']}: found {ages}; an expert starts at an age and goes on: more cache_ages, or fewer expert_ages")

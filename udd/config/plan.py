@@ -138,7 +138,8 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     images are not to be mirrored."""
     dataset, found = params["datasets"][cell.dataset], dict(params[section])
     for part in (dataset, params["variants"][cell.variant]):
-        found |= changes(part, section, cell.ipc, cell.dataset)
+        changed = changes(part, section, cell.ipc, cell.dataset)
+        found |= ({"image_move": 0.0} if "image_lr" in changed else {}) | changed  # a rate is in force where it is written last
     return found if dataset.get("flip", True) else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
 
 

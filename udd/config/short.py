@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 # Of gradients: 1 % of the paper's steps, on cached networks of at most 10,000 images, which suit easy data as well (docs/cached-proxies.md).
@@ -26,20 +27,20 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 # How far pixels move at the start in a schedule of so many steps, or fewer; in a longer one less, as its steps add up. And the rate where networks
-# are fresh: 64 times the paper's (chosen on training images of CIFAR-10).
+# are fresh: 64 times the paper's of CIFAR-10 (chosen on its training images).
 MOVED, STEPS, FRESH = 0.01, 2000, 0.32
 
 
 def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """The keys of a schedule, what was asked for among them, with the pixels' step: `image_move` of so many steps, unless a rate was asked for."""
-    if "image_move" not in keys or "image_move" in asked:
+    if "image_move" not in keys or asked.get("image_move"):
         return keys
     rest = {key: value for key, value in keys.items() if key != "image_move"}
     if "image_lr" in asked:
         return rest
-    if keys.get("networks") != "cached":
-        return rest | {"image_lr": FRESH}
-    return rest | {"image_move": MOVED * min(1.0, STEPS / (keys["outer"] * keys["inner"]))}
+    counts = [keys[key] for key in ("outer", "inner")]
+    less = min(1.0, STEPS / math.prod(counts)) if all(type(each) is int and each > 0 for each in counts) else 1.0  # else refused later
+    return rest | ({"image_lr": FRESH * less} if keys.get("networks") != "cached" or "image_move" in asked else {"image_move": MOVED * less})
 
 
 def budgeted(method: str) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from udd.config.caches import meets_cache
 from udd.config.sections import MATCHING
 from udd.data import Dataset
 from udd.errors import UserError
+from udd.methods import rate
 from udd.networks.architectures import Network
 from udd.networks.training import accuracy
 from udd.proxies import cached, caching
-from udd.runs import rate
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
 

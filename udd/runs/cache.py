@@ -34,7 +34,7 @@ from udd.runs.progress import duration
 from udd.runs.task import check_data
 
 Config = dict[str, Any]
-MB = 1e6
+MB, GB = 1e6, 1e9
 SECONDS, WAIT = 180, 2.0  # between two checkpoints; between two looks at what others make
 MODULE = "udd.proxies.caching"
 
@@ -104,7 +104,9 @@ def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], in
     members = list(members)
     precision.warn(config["distill"]["precision"], data.train_images.device)
     each = size(config, data)
-    check_disk(folder, each, len(absent(folder, config, members, inputs)))
+    if count := len(absent(folder, config, members, inputs)):
+        check_disk(folder, each, count)
+        print(f"{folder}: {count} networks to be made, {each * count / GB:.2f} GB", file=sys.stderr)
     while missing := absent(folder, config, members, inputs):
         taken = [made_here(folder, config, data, member, inputs, each, until) for member in missing]
         if not any(taken):

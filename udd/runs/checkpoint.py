@@ -24,7 +24,7 @@ FORMAT = 2
 class Kept(NamedTuple):
     """What a run is made of beside its networks: the method's State, the set's random stream, per class the first iteration (from 1) whose
     numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent, which real images were last chosen
-    by clusters [C, R] ([C, 0]: none), and the most bytes that a process at it had resident."""
+    by clusters [C, R] ([C, 0]: none), the most bytes that a process at it had resident, and the pixels' rate where one was found (0: was given)."""
 
     state: Any
     generator: torch.Generator
@@ -34,6 +34,7 @@ class Kept(NamedTuple):
     seconds: float
     chosen: Tensor
     peak: int = 0
+    image_lr: float = 0.0
 
 
 def network_state(trajectory: Trajectory) -> dict[str, Tensor]:
@@ -70,6 +71,7 @@ def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> N
     tensors |= {"chosen": kept.chosen} if kept.chosen.numel() else {}
     metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.execution.chunk, "seconds": kept.seconds}
     metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns, "peak": kept.peak}
+    metadata |= {"image_lr": kept.image_lr} if kept.image_lr else {}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_atomic(path, to_bytes(plain, {"udd": json.dumps(metadata)}))
 
@@ -110,7 +112,7 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
     kept.generator.set_state(tensors["random/set"])
     trajectory.outer, trajectory.inner = metadata["outer"], metadata["inner"]
     state, chosen = unflattened(kept.state, on_device), on_device.get("chosen", kept.chosen)
-    told = (metadata["columns"], metadata["seconds"], chosen, metadata.get("peak", 0))
+    told = (metadata["columns"], metadata["seconds"], chosen, metadata.get("peak", 0), metadata.get("image_lr", 0.0))
     return Kept(state, kept.generator, on_device["broken"], tensors["curve"], *told)
 
 

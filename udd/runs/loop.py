@@ -17,13 +17,14 @@ import torch
 from udd import methods
 from udd.data import Dataset
 from udd.errors import Stopped, UserError
+from udd.methods import rate
 from udd.networks import precision
 from udd.networks.streams import stream
 from udd.provenance import provenance
 from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
-from udd.runs import checkpoint, memory, progress, rate, taken
+from udd.runs import checkpoint, memory, progress, taken
 from udd.synthetic import sets
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
@@ -84,21 +85,24 @@ class Distillation:
         self.chosen = torch.zeros(len(data.classes), 0, dtype=torch.int64, device=device)
         if said:
             print(said, file=sys.stderr)
-        self.stepped = self.rated() if "image_move" in options else config
+        self.image_lr = 0.0  # the rate, where it is to be found
         if path.exists():
             self.go_on()
+        elif "image_move" in options:
+            self.image_lr = self.moving()
         self.clock = progress.Clock(self.done, self.total)
 
     def go_on(self) -> None:
         """Take up what the checkpoint kept."""
         kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
         self.state, self.broken, self.curve, self.columns, self.before = kept.state, kept.broken, kept.curve, kept.columns, kept.seconds
-        self.chosen, self.before_peak = kept.chosen, kept.peak
+        self.chosen, self.before_peak, self.image_lr = kept.chosen, kept.peak, kept.image_lr
         print(f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
 
     def kept(self) -> checkpoint.Kept:
         """What a checkpoint keeps beside the networks."""
-        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, self.columns, self.seconds, self.chosen, self.peak)
+        told = (self.columns, self.seconds, self.chosen, self.peak, self.image_lr)
+        return checkpoint.Kept(self.state, self.generator, self.broken, self.curve, *told)
 
     @property
     def done(self) -> int:
@@ -115,9 +119,14 @@ class Distillation:
         """The most bytes that this process, or one before the checkpoint, had resident."""
         return max(self.before_peak, taken.peak())
 
-    def rated(self) -> dict[str, Any]:
-        """The configuration with a rate by which the pixels move as it says; found from the start again where a run goes on."""
-        before, still = self.generator.get_state(), self.config | {"distill": self.options | {"image_lr": 0.0, "image_momentum": 0.0}}
+    @property
+    def stepped(self) -> dict[str, Any]:
+        """The configuration by which steps are taken: with the rate that was found."""
+        return self.config if "image_lr" in self.options else self.config | {"distill": self.options | {"image_lr": self.image_lr}}
+
+    def moving(self) -> float:
+        """The rate by which the pixels move from here as the configuration says."""
+        before, still = self.generator.get_state(), self.stepped  # at rate 0
 
         def gradient(look: int) -> torch.Tensor:
             met = self.meeting(False, "rate", self.data.name, self.config["seed"], look)
@@ -126,7 +135,7 @@ class Distillation:
         found = rate.by_move(self.config, gradient)
         self.generator.set_state(before)  # it goes on as with a given rate
         print(f"image_lr {found}: the pixels move by {self.options['image_move']:.3g} a step at the start", file=sys.stderr)
-        return self.config | {"distill": self.options | {"image_lr": found}}
+        return found
 
     def meeting(self, logged: bool, *which: str | int) -> Meeting:
         """What the next step meets; which: the stream that chooses the cached network, by default that of the next step."""
@@ -196,7 +205,7 @@ class Distillation:
             iteration, label = min(found)  # the first: with CFC the other classes follow
             kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
             where = f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class {self.data.classes[label]}"
-            advice = "lower net_lr" if diverged(self.trajectory.network) else "lower image_lr"
+            advice = "lower net_lr" if diverged(self.trajectory.network) else f"lower {'image_move' if 'image_move' in self.options else 'image_lr'}"
             raise UserError(f"{where}; {kept}; {advice} and run again")
 
     def keep(self) -> None:
@@ -208,7 +217,7 @@ class Distillation:
         """The provenance of this run's set: the rate that was found, if one was, and where memory was short the training images that went at once."""
         chunk = self.trajectory.execution.chunk
         found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
-        found |= {"image_lr": self.stepped["distill"]["image_lr"]} if "image_move" in self.options else {}
+        found |= {"image_lr": self.image_lr} if self.image_lr else {}
         return found if chunk is None else found | {"chunk": chunk}
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:

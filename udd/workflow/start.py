@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
+from udd.config.caches import check_networks
 from udd.config.plan import Params
 from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
@@ -39,6 +40,8 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
             raise UserError(
                 "results: it is the repository itself, which would be filled; run with --directory (results/demo for experiments/demo.yaml)"
             )
+        for cell in plan.all_cells(params):
+            check_networks(plan.set_config(params, cell, 0))
         return params
     except UserError as error:
         sys.exit(f"error: {error}")

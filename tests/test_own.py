@@ -1,0 +1,61 @@
+"""`udd distill SOURCE` by its own short schedule: the cached networks that it meets, where they lie, and the rate that it finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import dataset
+
+import udd
+from udd import own
+
+WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", "width=4", "outer=1", "inner=2", "net_images=6", "batch_real=5"]
+WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tiny images under the name of a data set; their side is the last number of the list."""
+    sides = [8]
+    monkeypatch.setattr(udd, "dataset", lambda *_, **__: dataset(side=sides[-1]), raising=False)
+    return sides
+
+
+def test_networks_lie_beside_the_set_and_serve_the_next(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+    own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
+    said = capsys.readouterr()
+    (folder,) = tmp_path.glob(".tiny-*-cache")
+    assert "2 networks to be made" in said.err and "the pixels move by 0.01 a step at the start" in said.err
+    assert f"networks: {folder} (0.00 GB), for further sets of these images; may be deleted" in said.out
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    own.run([*WORDS, "selected=2", "--method", "udd", "--out", str(tmp_path / "b.safetensors")])
+    assert len(made) == 2 and "to be made" not in capsys.readouterr().err
+    assert made == {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    distilled = udd.load(tmp_path / "a.safetensors").metadata
+    assert distilled["config"]["distill"]["networks"] == "cached" and distilled["provenance"]["image_lr"] > 0
+
+
+def test_other_images_of_the_same_name_have_networks_of_their_own(digits: list[int], tmp_path: Path):
+    for side in (8, 16):
+        digits.append(side)
+        own.run([*WORDS, "--out", str(tmp_path / f"{side}.safetensors")])
+    assert len(list(tmp_path.glob(".tiny-*-cache"))) == 2
+
+
+def test_the_networks_folder_can_be_given(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+    own.run([*WORDS, "--json", "--cache", str(tmp_path / "kept"), "--out", str(tmp_path / "a.safetensors")])
+    found = json.loads(capsys.readouterr().out)
+    assert found["cache"] == str(tmp_path / "kept") and found["cache_bytes"] > 1000 and not list(tmp_path.glob(".tiny-*"))
+
+
+def test_a_rate_of_ones_own_or_fresh_networks_are_as_asked(digits: list[int], tmp_path: Path):
+    for words, image_lr in ((["image_lr=0.5"], 0.5), (["networks=fresh"], own.moving({"image_move": 1, "outer": 1, "inner": 2}, {})["image_lr"])):
+        own.run([*WORDS, *words, "--out", str(tmp_path / "a.safetensors")])
+        assert udd.load(tmp_path / "a.safetensors").metadata["config"]["distill"]["image_lr"] == image_lr
+
+
+def test_a_method_without_cached_networks_has_no_folder(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+    own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
+    assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*"))
