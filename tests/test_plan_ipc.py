@@ -72,6 +72,8 @@ EXPERIMENTS = {
     "cpu-methods": ["cpu", "cpu-methods"],
     "cpu-grid": ["cpu", "cpu-methods", "cpu-grid"],
     "cpu-cached": ["cpu", "cpu-cached"],
+    "cpu-rates": ["cpu", "cpu-rates"],
+    "cpu-cells": ["cpu", "cpu-cells"],
 }
 
 

@@ -25,6 +25,7 @@ WRONG = {
     "unknown data set": ("tables: {main: {datasets: [cifra10]}}", r"tables.main.datasets: 'cifra10' is not declared"),
     "unknown policy": ("variants: {udd: {udd: {policy: vot}}}", r"variants.udd.udd.policy: found 'vot'; did you mean 'vote'"),
     "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
+    "move on fresh networks": ("distill: {image_move: 0.01}", r"found image_move: 0.01 for udd and networks: fresh; it asks for"),
     "P > N": ("udd: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
 }
 

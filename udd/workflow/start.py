@@ -25,6 +25,15 @@ def readable(path: str) -> None:
         sys.exit(f"error: {error}")
 
 
+def check_meetings(params: Params, source: str) -> None:
+    """Raise UserError if a set that is asked for cannot meet the networks, real batches or rate of its configuration."""
+    for cell in plan.all_cells(params):
+        try:
+            check_networks(plan.set_config(params, cell, 0))
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from None
+
+
 def checked(config: dict[str, Any], workflow: Any) -> Params:
     """The parameters, if they are sound; else end Snakemake with one line that says what is not.
 
@@ -35,13 +44,13 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
     try:
         for file in files:
             read_mapping(file)
-        params = check(overlay(config, typed(dict(workflow.config_settings.config))), " + ".join(dict.fromkeys(Path(file).name for file in files)))
+        source = " + ".join(dict.fromkeys(Path(file).name for file in files))
+        params = check(overlay(config, typed(dict(workflow.config_settings.config))), source)
         if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
             raise UserError(
                 "results: it is the repository itself, which would be filled; run with --directory (results/demo for experiments/demo.yaml)"
             )
-        for cell in plan.all_cells(params):
-            check_networks(plan.set_config(params, cell, 0))
+        check_meetings(params, source)
         return params
     except UserError as error:
         sys.exit(f"error: {error}")
