@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 # Of gradients: 1 % of the paper's steps, on cached networks of at most 10,000 images, which suit easy data as well (docs/cached-proxies.md).
-GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 256, "image_move": 0.01, "init": "mix"}
+GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 256, "image_move": 0.04, "init": "mix"}
 CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
 EXPERTS = CACHE | {"cache_draws": 0}
 
@@ -26,9 +26,9 @@ SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-# How far pixels move at the start in a schedule of so many steps, or fewer; in a longer one less, as its steps add up. And the rate where networks
-# are fresh: 64 times the paper's of CIFAR-10 (chosen on its training images).
-MOVED, STEPS, FRESH = 0.01, 2000, 0.32
+# How far pixels move at the start in a schedule of so many steps, or fewer (chosen on training images: docs/cached-proxies.md); in a longer one less,
+# as its steps add up. And the rate where networks are fresh: 64 times the paper's of CIFAR-10 (chosen on its training images).
+MOVED, STEPS, FRESH = 0.04, 2000, 0.32
 
 
 def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
