@@ -30,7 +30,7 @@ WAYS: list[dict[str, Any]] = [
 
 
 def asked(move: float, **changes: Any) -> dict[str, Any]:
-    return config(**(CACHED | changes | {"image_move": move}))
+    return config(**dict[str, Any](CACHED | changes | {"image_move": move}))
 
 
 def found(run: Run) -> float:
@@ -53,7 +53,7 @@ def test_a_step_from_the_start_moves_the_pixels_as_far_as_is_said(changes: dict[
 def test_a_run_is_that_of_the_rate_that_was_found(changes: dict[str, Any]):
     data, move = dataset(), asked(0.02, **changes)
     rate = found(Run(move, data))
-    given = config(**(CACHED | changes | {"image_lr": rate}))
+    given = config(**dict[str, Any](CACHED | changes | {"image_lr": rate}))
     assert "image_lr" not in move["distill"] and "image_move" not in given["distill"]
     assert all(same(one, other) for one, other in zip(states(move, data), states(given, data), strict=True))
 
