@@ -294,3 +294,11 @@ def test_bad_input_is_one_line(argv, message, quick, capsys):
         main(lambda: run(argv))
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+def test_what_a_set_cannot_meet_is_refused_before_anything_is_counted(tmp_path):
+    (tmp_path / "over.yaml").write_text(
+        "distill: {networks: cached, image_move: 0.01}\nvariants: {far: {method: dm}}\ntables: {main: {variants: [far]}}\n"
+    )
+    with pytest.raises(UserError, match=r"params.yaml \+ over.yaml: far: found image_move: 0.01 for dm and networks: cached; it asks for"):
+        run(["--params", str(ROOT / "params.yaml"), str(tmp_path / "over.yaml"), "--table", "main", "--device", "cpu"])

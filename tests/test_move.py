@@ -19,6 +19,7 @@ from udd.config.plan import Cell, merged, read_keys, set_config
 from udd.config.short import FRESH, MOVED, STEPS, moving
 from udd.errors import UserError
 from udd.methods.rate import LOOKS, by_move
+from udd.runs import loop
 
 CACHED: dict[str, Any] = {"networks": "cached", "compile": "never"}
 WAYS: list[dict[str, Any]] = [
@@ -61,6 +62,15 @@ def test_a_run_is_that_of_the_rate_that_was_found(changes: dict[str, Any]):
 def test_twice_as_far_is_twice_the_rate_and_each_set_has_its_own():
     rates = [found(Run(asked(move, seed=seed), dataset())) for move, seed in ((0.02, 0), (0.04, 0), (0.02, 1))]
     assert rates[1] == pytest.approx(2 * rates[0], rel=6e-3) and rates[2] != rates[0]
+
+
+def test_a_run_that_goes_on_takes_the_rate_of_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Found again elsewhere it might be another."""
+    first = Run(asked(0.02, method="idc"), dataset(), tmp_path / "run")
+    first.advance(False)
+    first.keep()
+    monkeypatch.delattr(loop.rate, "by_move")
+    assert Run(asked(0.02, method="idc"), dataset(), tmp_path / "run").image_lr == first.image_lr > 0
 
 
 def test_a_set_keeps_the_rate_that_was_found(tmp_path: Path):

@@ -1,5 +1,5 @@
-"""The pixels' rate by how far they are to move (`image_move`). The gradient of the objective differs a hundredfold in length between data sets,
-distances and ages of the networks, and one rate serves them all no better; a step of the same length does (docs/cached-proxies.md)."""
+"""The pixels' rate by how far they are to move (`image_move`). The gradient of the objective differs tens of times in length between distances, data
+sets and ages of the networks, so a rate that suits one is none for another; how far a step moves the pixels says more (docs/cached-proxies.md)."""
 
 from __future__ import annotations
 

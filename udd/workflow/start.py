@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
-from udd.config.caches import check_networks
+from udd.config.caches import check_meetings
 from udd.config.plan import Params
 from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
@@ -23,15 +23,6 @@ def readable(path: str) -> None:
         read_mapping(path)
     except UserError as error:
         sys.exit(f"error: {error}")
-
-
-def check_meetings(params: Params, source: str) -> None:
-    """Raise UserError if a set that is asked for cannot meet the networks, real batches or rate of its configuration."""
-    for cell in plan.all_cells(params):
-        try:
-            check_networks(plan.set_config(params, cell, 0))
-        except UserError as error:
-            raise UserError(f"{source}: {error}") from None
 
 
 def checked(config: dict[str, Any], workflow: Any) -> Params:
