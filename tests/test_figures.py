@@ -23,6 +23,7 @@ from udd.methods import idc
 from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
 from udd.reports.figures.draw import run
+from udd.reports.figures.lettering import plain
 from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -144,7 +145,7 @@ def test_only_variants_that_differ_in_p_alone_are_joined(params):
     groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made}
     found = utilization.families(config, mues, groups)
     assert [[point.variant for point in family.points] for family in found] == [["udd-p2", "udd"], ["udd-mix"], ["udd-plus"]]
-    assert [utilization.label(family) for family in found] == ["UDD, over P", variant_name("udd-mix"), variant_name("udd-plus")]
+    assert [utilization.label({}, family) for family in found] == ["UDD, over P", "udd-mix", variant_name({}, "udd-plus")]
 
 
 def test_every_method_is_a_point(params):
@@ -190,9 +191,9 @@ def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minut
     config, groups = figure_config(params, Drawing("schedule", "digits", 2)), schedule.read(sources.results / "accuracy.csv")
     coreset, idc, udd = schedule.lines(config, groups, sources)
     whole = params["distill"]["outer"] * params["distill"]["inner"]
-    assert [point.iterations for point in udd] == [params["distill"]["inner"], whole] and [point.variant for point in udd] == ["udd-short", "udd"]
+    assert [point.iterations for point in udd] == [params["distill"]["inner"], whole] and [point.name for point in udd] == ["udd-short", "UDD"]
     assert [point.minutes for point in udd] == [39 / 60, 39 / 60]  # the last row of the curve
-    assert [(point.iterations, point.minutes, point.variant) for point in coreset] == [(0, 0, "random")] and len(idc) == 1
+    assert [(point.iterations, point.minutes, point.name) for point in coreset] == [(0, 0, "Random")] and len(idc) == 1
     runs = [run.accuracy for run in groups[schedule.Key("digits", "2", "udd", "idc", "convnet3")]]
     assert (udd[1].mean, udd[1].n) == (pytest.approx(np.mean(runs)), len(runs)) and udd[1].std == pytest.approx(np.std(runs, ddof=1))
     with pytest.raises(UserError, match="no evaluation of MNIST, 2 images per class that the figure asks for"):
@@ -242,5 +243,13 @@ def test_every_drawing_of_the_parameters_has_its_inputs_named():
 
 
 def test_variants_have_names_for_people():
-    assert variant_name("udd") == "UDD" and variant_name("udd-p5") == "UDD, P = 5"
-    assert variant_name("udd-random") == "UDD, windows at random (control)" and variant_name("my-own") == "my-own"
+    assert variant_name({}, "udd") == "UDD" and variant_name({}, "udd-p5") == "UDD, P = 5"
+    assert variant_name({}, "udd-random") == "UDD, windows at random (control)" and variant_name({}, "my-own") == "my-own"
+    assert variant_name({"labels": {"my-own": "Mine"}}, "my-own") == "Mine"
+
+
+def test_a_variant_is_called_by_its_label(params):
+    named = params["variants"] | {"udd": params["variants"]["udd"] | {"label": "UDD at $1"}}
+    config = figure_config(params | {"variants": named}, Drawing("gallery", "digits", 2))
+    assert config["labels"] == {"udd": "UDD at $1"} and variant_name(config, "udd") == plain("UDD at $1") != "UDD"
+    assert config["sets"] == figure_config(params, Drawing("gallery", "digits", 2))["sets"]  # none is made again for it

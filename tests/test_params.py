@@ -179,7 +179,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"variants": {"own": {"sets": "idcc"}}}, "variants.own.sets: 'idcc' is not declared under variants; did you mean 'idc"),
     ({"variants": {"own": {"sets": "idc"}, "own2": {"sets": "own"}}}, "variants.own2.sets: own has no sets of its own, it evaluates those of idc"),
-    ({"variants": {"own": {"sets": "idc", "method": "idc"}}}, "variants.own.method: own evaluates the sets of idc and makes none; leave all out but"),
+    (
+        {"variants": {"own": {"sets": "idc", "method": "idc"}}},
+        "variants.own.method: own evaluates the sets of idc and makes none; leave all out but evaluate and label",
+    ),
     ({"variants": {"own": {"sets": "idc", "ipc10": {"distill": {"outer": 3}}}}}, "variants.own.ipc10.distill: own evaluates the sets of idc"),
     (
         {"variants": {"own": {"sets": "idc"}}, "figures": {"maps": {"variants": ["own"]}}},

@@ -105,6 +105,19 @@ def test_footnotes_say_what_a_set_takes():
     assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(config("main"), tables.table(config("main"), sizes))
 
 
+def test_a_label_is_what_a_variant_is_called():
+    params = load(["params.yaml"])
+    named = params["variants"] | {name: params["variants"][name] | {"label": f"Our {name} & co."} for name in ("idc", "udd")}
+    asked = table_config(params | {"variants": named}, "policy")
+    assert asked["labels"] == {"udd": "Our udd & co."} and "labels" not in table_config(params, "policy")
+    rows = tables.table(asked, groups(udd=[64])).rows
+    assert [row[2] for row in rows][2:4] == ["Our udd & co.", "gradient"]
+    asked = table_config(params | {"variants": named}, "main")
+    table = tables.table(asked, groups(idc=[60], udd=[64]))
+    assert "Our idc & co." in table.headings and r"Our idc \& co." in render.tex(asked, table)
+    assert "SGD steps of a network: Our idc & co.: 2000; Our udd & co.: 2000." in footnotes(asked, table)
+
+
 def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
     made = groups(random=[30], random_x4=[50], idc=[60])
     made |= {key: [run._replace(stored_images=40, stored_bytes=4000) for run in runs] for key, runs in made.items() if key.variant == "random-x4"}
@@ -176,7 +189,7 @@ def test_two_protocols_are_rows_of_a_grid_and_the_papers_figures_stand_once():
     assert lines == [("idc", "idc", "60.5", "2000"), ("udd", "idc", "64.5", "2000"), ("idc", "steps", "50.5", "500"), ("udd", "steps", "54.5", "500")]
     text = caption(asked, made)
     assert "protocols idc, steps" in text and "Networks trained for 50/1000 epochs." in text and "the best of 4 check-ups" in text
-    assert "SGD steps of a network: idc 500/2000, udd 500/2000." in footnotes(asked, made)
+    assert "SGD steps of a network: IDC: 500/2000; UDD: 500/2000." in footnotes(asked, made)
 
 
 def test_two_protocols_are_groups_of_an_ablation_and_compared_each_by_itself():
@@ -273,4 +286,4 @@ def test_protocols_are_rows_where_there_are_several_and_the_paper_stands_once():
     assert made.headings[3:5] == ["Protocol", "Source"]
     assert [(row[3], row[4]) for row in made.rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("equal", "measured")]
     assert "protocols idc, equal" in caption(asked, made) and "best of 4 check-ups" in caption(asked, made)
-    assert "SGD steps of a network: idc 9/2000, udd 9/2000." in footnotes(asked, made)
+    assert "SGD steps of a network: IDC: 9/2000; UDD: 9/2000." in footnotes(asked, made)

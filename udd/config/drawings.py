@@ -6,6 +6,7 @@ feature plots look at. They are trained once a data set (`udd.evaluation.referen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from udd.config import caches
@@ -130,7 +131,8 @@ def with_reference(params: Params) -> list[str]:
 def table_config(params: Params, name: str) -> dict[str, Any]:
     """All that `udd.reports.tables` needs beside files to make a table: its request, which variants are the full data; what is planned of cost."""
     full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
-    config = {"table": name, "request": params["tables"][name], "full": full} | multiples(params, params["tables"][name])
+    config = {"table": name, "request": params["tables"][name], "full": full}
+    config |= multiples(params, params["tables"][name]) | labels(params, params["tables"][name]["variants"])
     return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
 
 
@@ -138,6 +140,12 @@ def multiples(params: Params, request: dict[str, Any]) -> dict[str, Any]:
     """Of a request's coresets of more than IPC images a class, where it has any: variant -> (method, how many times IPC)."""
     found = {name: [method(params, name), times] for name in request["variants"] if (times := params["variants"][maker(params, name)].get("times"))}
     return {"times": found} if found else {}
+
+
+def labels(params: Params, variants: Iterable[str]) -> dict[str, Any]:
+    """The labels of those variants that have one, where any has: variant -> how it is called."""
+    found = {name: label for name in variants if (label := params["variants"][name].get("label"))}
+    return {"labels": found} if found else {}
 
 
 def timed(params: Params, table: str) -> list[Cell]:
@@ -158,6 +166,7 @@ def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
     """All that `udd.reports.figures` needs beside the files of `inputs`: the sets shown; for figures of accuracies how they were evaluated."""
     config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
     config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
+    config |= labels(params, [made["variant"] for made in config["sets"]])
     if drawing.name == SPREAD:
         config["intervals"] = params["utilization"]["intervals"]
     if drawing.name in ACCURACY_FIGURES:

@@ -159,8 +159,8 @@ def shared_sets(params: dict[str, Any]):
         elif of in shared:
             yield key, f"{of} has no sets of its own, it evaluates those of {shared[of]}; name that"
         for place, part in parts(name, variants[name]):
-            for other in (other for other in part if other not in ("sets", "evaluate", "datasets") and not other.startswith("ipc")):
-                yield f"variants.{place}.{other}", f"{name} evaluates the sets of {of} and makes none; leave all out but evaluate"
+            for other in (other for other in part if other not in ("sets", "label", "evaluate", "datasets") and not other.startswith("ipc")):
+                yield f"variants.{place}.{other}", f"{name} evaluates the sets of {of} and makes none; leave all out but evaluate and label"
     for kind, request in params["figures"].items():
         for name in (name for name in request["variants"] if name in shared):
             yield f"figures.{kind}.variants", f"'{name}' has no sets of its own; name {shared[name]}, and {name} in a table"

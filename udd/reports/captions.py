@@ -97,7 +97,7 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
     found = [stored(table, config.get("times", {})), *multiples(config)]
-    found += [] if LAYOUTS[config["table"]].heading else [decoded(table), steps(table)]
+    found += [] if LAYOUTS[config["table"]].heading else [decoded(config, table), steps(config, table)]
     found += [f"{name}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT]
     found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
@@ -133,22 +133,22 @@ def stored(table: Table, times: Mapping[str, Any]) -> str:
     return f"Stored, in kB a set: {ranges}." if ranges else ""
 
 
-def decoded(table: Table) -> str:
+def decoded(config: Mapping[str, Any], table: Table) -> str:
     """How many training images each method decodes from a stored one."""
     found: dict[str, set[str]] = {}
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
-    texts = [f"{name} {'/'.join(sorted(values))}" for name, values in found.items() if values and name != "full"]
-    return f"Training images decoded from each stored one: {', '.join(texts)}." if texts else ""
+    texts = [f"{heading(config, name)}: {'/'.join(sorted(values))}" for name, values in found.items() if values and name != "full"]
+    return f"Training images decoded from each stored one: {'; '.join(texts)}." if texts else ""
 
 
-def steps(table: Table) -> str:
+def steps(config: Mapping[str, Any], table: Table) -> str:
     """How many SGD steps a network took on each method's sets: a set that decodes to more images gets more in as many epochs."""
     found: dict[str, set[int]] = {}
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(run.steps for run in runs)
-    texts = [f"{name} {'/'.join(map(str, sorted(values)))}" for name, values in found.items() if values and name != "full"]
-    return f"SGD steps of a network: {', '.join(texts)}." if texts else ""
+    texts = [f"{heading(config, name)}: {'/'.join(map(str, sorted(values)))}" for name, values in found.items() if values and name != "full"]
+    return f"SGD steps of a network: {'; '.join(texts)}." if texts else ""
 
 
 def ratio(run: Evaluation) -> str:

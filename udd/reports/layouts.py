@@ -139,8 +139,11 @@ def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
     return ["Data set", "IPC", "Ratio %", *several, "Source", *methods, "n"]
 
 
-def heading(config: Mapping[str, Any], variant: str) -> str:
-    """A variant as people write it; a coreset of a multiple of IPC as its method, and how many times."""
+def heading(config: Mapping[str, Any], variant: str, names: Mapping[str, str] = {}) -> str:
+    """A variant by its label, by `names`, or as people write it; a coreset of a multiple of IPC as its method, and how many times."""
+    named = {**names, **config.get("labels", {})}
+    if variant in named:
+        return named[variant]
     method, times = config.get("times", {}).get(variant, (variant, 1))
     return method_name(method) + (f" ×{times}" if times > 1 else "")
 
@@ -193,7 +196,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
             if found:
                 table.differences[keys[variant]] = found
             quoted_cells = ([figure] if figures else []) + ([search_time(figure)] if times else [])
-            name = layout.labels.get(variant) or heading(config, variant)
+            name = heading(config, variant, layout.labels)
             table.rows.append([*head_of(setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
     return table
 

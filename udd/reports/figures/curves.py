@@ -30,7 +30,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for axis, names in zip(axes.flat, PANELS, strict=True):
         columns = [column_of(curves[0], names) for curves in variants.values()]
         drawn = zip(variants.items(), columns, COLOURS, strict=False)
-        shown = [bool(column) and panel(axis, curves, column, variant_name(variant), colour) for (variant, curves), column, colour in drawn]
+        shown = [bool(column) and panel(axis, curves, column, variant_name(config, variant), colour) for (variant, curves), column, colour in drawn]
         axis.set_ylabel(" / ".join(dict.fromkeys(names[column] for column in columns if column)) or next(iter(names.values())))
         if any(shown) and wide(axis):
             axis.set_yscale("log")

@@ -32,7 +32,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for found in config["sets"]:
         images, labels = every(read_set(sources, found))
         chosen = some_of_each(labels, classes)
-        panels.append((variant_name(found["variant"]), images[chosen], labels[chosen]))
+        panels.append((variant_name(config, found["variant"]), images[chosen], labels[chosen]))
     figure, axes = start(2.9 * len(panels), 3.2, 1, len(panels))
     for axis, (name, images, labels) in zip(axes.flat, panels, strict=True):
         scatter(axis, plane(features(reference, images)), labels, f"{name} (n = {len(labels)})")

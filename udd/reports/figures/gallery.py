@@ -23,7 +23,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     dataset = dataset_of(config["dataset"], sources)
     count, classes = min(MOST, config["ipc"]), len(dataset.classes)
     panels = [("Real", real_by_class(dataset, count))]
-    panels += [(variant_name(name), by_class(made.images, made.labels, count, classes)) for name, made in sets]
+    panels += [(variant_name(config, name), by_class(made.images, made.labels, count, classes)) for name, made in sets]
     single = count == 1
     arranged = [(name, ten_a_row(rows) if single else rows[:MOST]) for name, rows in panels]
     return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])

@@ -36,7 +36,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for found in config["sets"]:
         made = read_set(sources, found)
         first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
-        rows.append((variant_name(found["variant"]), made.images[first], made, first))
+        rows.append((variant_name(config, found["variant"]), made.images[first], made, first))
     figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)
     for number, (name, images, made, index) in enumerate(rows):
         shown = fill(axes[2 * number : 2 * number + 2], images, reference)
@@ -48,7 +48,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(plain(name, SHORT), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
-    legend(figure, rows[-1][2])
+    legend(figure, rows[-1][2], rows[-1][0])
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
     return figure
 
@@ -94,10 +94,10 @@ def outline(axis: Any, made: SyntheticSet, numbers: list[int]) -> None:
         axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
 
 
-def legend(figure: Figure, made: SyntheticSet | None) -> None:
+def legend(figure: Figure, made: SyntheticSet | None, name: str) -> None:
     """Say which colour is which size of window."""
     if made is not None and len(made.windows):
         sizes = scales(made)
         handles = [Line2D([], [], color=COLOURS[i], label=f"{size} pixels") for i, size in enumerate(sizes)]
-        title = f"chosen windows of {variant_name(made.metadata['config']['variant'])}, side"
+        title = f"chosen windows of {name}, side"
         figure.legend(handles=handles, loc="outside lower center", ncols=len(sizes), fontsize=8, title=title, title_fontsize=8, frameon=False)

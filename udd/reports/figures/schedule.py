@@ -16,11 +16,11 @@ from udd.reports.statistics import summary
 
 
 class Point(NamedTuple):
-    """A set: its schedule's iterations (0: a coreset), the minutes they took, its variant, and its accuracies in %."""
+    """A set: its schedule's iterations (0: a coreset), the minutes they took, what its variant is called, and its accuracies in %."""
 
     iterations: int
     minutes: float
-    variant: str
+    name: str
     mean: float
     std: float
     n: int
@@ -52,9 +52,9 @@ def show(axis: Any, column: str, line: Line, colour: str) -> None:
     last = line[-1]
     if last.iterations:
         x, y, bars = zip(*((getattr(point, column), point.mean, point.std) for point in line), strict=True)
-        axis.errorbar(x, y, yerr=bars, marker="o", markersize=4, capsize=2, linewidth=1, color=colour, label=variant_name(last.variant))
+        axis.errorbar(x, y, yerr=bars, marker="o", markersize=4, capsize=2, linewidth=1, color=colour, label=last.name)
     else:
-        axis.axhline(last.mean, color=colour, linestyle="--", linewidth=1, label=f"{variant_name(last.variant)} ({last.mean:.1f} ± {last.std:.1f})")
+        axis.axhline(last.mean, color=colour, linestyle="--", linewidth=1, label=f"{last.name} ({last.mean:.1f} ± {last.std:.1f})")
 
 
 def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
@@ -69,5 +69,5 @@ def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
         iterations = options.get("outer", 0) * options.get("inner", 0)
         minutes = float(read_curve(set_path(sources, found, "curves", "csv"))["seconds"][-1]) / 60 if iterations else 0.0
         mean, std, n = summary([run.accuracy for run in runs])
-        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, found["variant"], mean, std or 0.0, n)
+        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, variant_name(config, found["variant"]), mean, std or 0.0, n)
     return [[line[length] for length in sorted(line)] for line in together.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +55,10 @@ def read_set(sources: Sources, config: dict[str, Any]) -> SyntheticSet:
     return made
 
 
-def variant_name(name: str) -> str:
-    """A variant as people write it."""
+def variant_name(config: Mapping[str, Any], name: str) -> str:
+    """A variant by its label in a figure's configuration, or as people write it."""
+    if name in config.get("labels", {}):
+        return plain(config["labels"][name])
     if name in METHODS or name in OTHERS:
         return (METHODS | OTHERS)[name]
     return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), plain(name))

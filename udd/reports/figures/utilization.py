@@ -48,7 +48,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     axis = axes[0, 0]
     colours = COLOURS if len(found) <= len(COLOURS) else seaborn.husl_palette(len(found)).as_hex()
     for family, colour in zip(found, colours, strict=False):
-        line(axis, family, colour)
+        line(axis, family, label(config, family), colour)
     real = [value for (name, ipc, _), values in mues.items() if name == config["dataset"] and ipc == "all" for value in values]
     if real:
         axis.axvline(real[0], color="0.4", linestyle="--", linewidth=1, label="real images")
@@ -101,18 +101,18 @@ def varied(made: dict[str, Any], decode: str) -> tuple[int, str]:
     return made[section][key], canonical(sections | {section: made[section] | {key: None}})
 
 
-def label(family: Family) -> str:
+def label(config: dict[str, Any], family: Family) -> str:
     """What a family is called: its one variant, or its shortest-named one and what is varied."""
-    name = variant_name(min((point.variant for point in family.points), key=len))
+    name = variant_name(config, min((point.variant for point in family.points), key=len))
     return name if len(family.points) == 1 else f"{name}, over {'the ' if family.decode == 'grid' else ''}{VARIED[family.decode][0]}"
 
 
-def line(axis: Any, family: Family, colour: str) -> None:
+def line(axis: Any, family: Family, name: str, colour: str) -> None:
     """One family: points with their standard deviations where there are several values, joined in order, each with its value."""
     found = family.points
     x, y = [point.mue[0] for point in found], [point.accuracy[0] for point in found]
     bars = {"xerr": [point.mue[1] or 0 for point in found], "yerr": [point.accuracy[1] or 0 for point in found]}
-    style = {"marker": MARKERS[family.decode], "color": colour, "label": label(family)}
+    style = {"marker": MARKERS[family.decode], "color": colour, "label": name}
     axis.errorbar(x, y, **bars, **style, capsize=2, linewidth=1, elinewidth=0.8, markersize=5)
     for point in found if len(found) > 1 else []:
         place = (point.mue[0], point.accuracy[0])
