@@ -117,7 +117,10 @@ def letters(table: Table) -> dict[str, str]:
 
 def multiples(config: Mapping[str, Any]) -> list[str]:
     """What the columns of more than IPC real images a class are."""
-    found = [f"{heading(config, name)}: {times} x IPC real images a class" for name, (_, times) in config.get("times", {}).items()]
+    found = [
+        f"{heading(config, name)}: {times} x IPC real images a class"
+        for name, (_, times) in sorted(config.get("times", {}).items(), key=lambda each: each[1][1])
+    ]
     said = "as many as networks see of a set that decodes to as many for each stored one, and so many times its bytes"
     return [f"{', '.join(found)}: {said}."] if found else []
 

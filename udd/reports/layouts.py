@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from udd.reports.cells import Cell, Measured, mark_best
 from udd.reports.measured import Cost, Evaluation, Groups, Key, accuracies
-from udd.reports.names import ARCHITECTURES, CFC, JITTER, POLICY, REGIONS, dataset, method_name
+from udd.reports.names import ARCHITECTURES, CFC, JITTER, POLICY, REGIONS, dataset, variant_name
 from udd.reports.quoted import Quoted, QuotedKey
 from udd.reports.statistics import Difference, paired, summary
 
@@ -141,11 +141,10 @@ def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
 
 def heading(config: Mapping[str, Any], variant: str, names: Mapping[str, str] = {}) -> str:
     """A variant by its label, by `names`, or as people write it; a coreset of a multiple of IPC as its method, and how many times."""
-    named = {**names, **config.get("labels", {})}
-    if variant in named:
-        return named[variant]
+    if variant in names and variant not in config.get("labels", {}):
+        return names[variant]
     method, times = config.get("times", {}).get(variant, (variant, 1))
-    return method_name(method) + (f" ×{times}" if times > 1 else "")
+    return variant_name(config, method) + (f" ×{times}" if times > 1 else "")
 
 
 def ratio_percent(runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:

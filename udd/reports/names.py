@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DATASETS = {
     "mnist": "MNIST", "fashionmnist": "FashionMNIST", "svhn": "SVHN", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
     "imagenet10": "ImageNet-10", "digits": "Digits",
@@ -10,6 +13,10 @@ METHODS = {
     "random": "Random", "herding": "Herding", "forgetting": "Forgetting", "dd": "DD", "dc": "DC", "dsa": "DSA", "dm": "DM", "cafe": "CAFE",
     "mtt": "MTT", "kip": "KIP", "kip-1024": "KIP, width 1024", "kip-128": "KIP, width 128", "dream": "DREAM",
     "dance": "DANCE", "ncfm": "NCFM", "udd-features": "UDD-features", "idc": "IDC", "udd": "UDD", "full": "Full data",
+}  # fmt: skip
+OTHERS = {
+    "udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1", "idc-factor3": "IDC, factor 3",
+    "udd-plus": "udd-plus",
 }  # fmt: skip
 ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
 
@@ -38,6 +45,9 @@ def dataset(name: str) -> str:
     return DATASETS.get(name, name)
 
 
-def method_name(name: str) -> str:
-    """A method as people write it."""
-    return METHODS.get(name, name)
+def variant_name(config: Mapping[str, Any], name: str) -> str:
+    """A variant by its label in the configuration of a table or figure, or as people write it."""
+    named = METHODS | OTHERS | config.get("labels", {})
+    if name in named:
+        return named[name]
+    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name)

@@ -20,8 +20,9 @@ from udd.config.compare import difference
 from udd.config.plan import Cell
 from udd.errors import UserError
 from udd.files import atomic_path
+from udd.reports import names
 from udd.reports.figures.lettering import lend_fonts, plain
-from udd.reports.names import CFC, JITTER, METHODS, POLICY, REGIONS, dataset
+from udd.reports.names import dataset
 from udd.synthetic.sets import SyntheticSet, load
 
 COLOURS = seaborn.color_palette("colorblind").as_hex()
@@ -29,7 +30,6 @@ NO_DATES: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
 }
-OTHERS = {"udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1", "idc-factor3": "IDC, factor 3"}
 
 
 class Sources(NamedTuple):
@@ -56,12 +56,8 @@ def read_set(sources: Sources, config: dict[str, Any]) -> SyntheticSet:
 
 
 def variant_name(config: Mapping[str, Any], name: str) -> str:
-    """A variant by its label in a figure's configuration, or as people write it."""
-    if name in config.get("labels", {}):
-        return plain(config["labels"][name])
-    if name in METHODS or name in OTHERS:
-        return (METHODS | OTHERS)[name]
-    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), plain(name))
+    """A variant as figures show its name."""
+    return plain(names.variant_name(config, name))
 
 
 def place_name(config: dict[str, Any]) -> str:
