@@ -11,7 +11,7 @@ from test_cached import CACHE
 from tiny import of_method, params
 
 from udd import workflow as flow
-from udd.config.caches import cache_config, meets_cache
+from udd.config.caches import cache_config, cache_name, meets_cache
 from udd.config.params import overlay
 from udd.config.plan import Cell, canonical, set_config
 from udd.config.sections import CACHED_ONLY, METHODS, distils
@@ -44,7 +44,22 @@ def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
     assert torch.equal(*(load(tmp_path / f"{name}.safetensors").images for name in ("fresh", "cached")))
 
 
-def test_a_cache_that_no_table_s_cell_meets_says_so():
+def test_a_cache_that_no_set_meets_says_so():
     """Its place holds a digest alone, from which no configuration comes back."""
-    with pytest.raises(UserError, match=r"results/cache/mnist/0123456789ab: no cell of `tables` or `figures` meets this cache; name the variant"):
+    with pytest.raises(UserError, match=r"results/cache/mnist/0123456789ab: no set of a variant on mnist meets this cache; ask for a set"):
         flow.cache_config(params(), SimpleNamespace(dataset="mnist", cache="0123456789ab"))
+
+
+@pytest.mark.parametrize("ipc", [1, 3, 10])
+def test_a_set_that_no_table_asks_for_finds_its_cache_by_name(ipc):
+    """At an IPC with keys of its own and at one without."""
+    met = {
+        "distill": {"networks": "cached"},
+        "ipc3": {"distill": {"batch_real": 7}},
+        "datasets": {"mnist": {"ipc10": {"distill": {"cache_ages": 3}}}},
+    }
+    declared = params()
+    declared |= {"variants": declared["variants"] | {"mine": met}, "tables": {}, "figures": {}}
+    config = set_config(declared, Cell("mnist", ipc, "mine"), 2)
+    place = SimpleNamespace(**dict(zip(("dataset", "cache"), cache_name(config).split("/"), strict=True)))
+    assert flow.cache_config(declared, place) == canonical(cache_config(config))

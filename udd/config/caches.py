@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from udd.config.plan import Params, all_cells, canonical, distilled, seeds, set_config
+from udd.config.plan import Cell, Params, all_cells, canonical, distilled, seeds, set_config
 from udd.config.sections import CACHED_ONLY, MATCHING, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 
@@ -70,6 +70,22 @@ def caches(params: Params) -> dict[str, Config]:
         if name not in found or networks(found[name]) < networks(config):
             found[name] = config
     return found
+
+
+def named(params: Params, name: str) -> Config | None:
+    """The configuration of a set that meets the cache of this name, whether a table or figure asks for it or it is asked for by its own name; None if
+    no variant's sets do."""
+    dataset = name.split("/")[0]
+    declared = (set_config(params, Cell(dataset, ipc, variant), 0) for variant in distilled(params) for ipc in telling_sizes(params, dataset))
+    return next((config for config in declared if meets_cache(config) and cache_name(config) == name), None)
+
+
+def telling_sizes(params: Params, dataset: str) -> list[int]:
+    """The IPCs that stand for all of a data set's sets: those at which it, or a variant, differs, and one at which none does."""
+    variants = params["variants"].values()
+    parts = [params["datasets"][dataset], *variants, *(variant.get("datasets", {}).get(dataset, {}) for variant in variants)]
+    differing = sorted({int(key.removeprefix("ipc")) for part in parts for key in part if key.startswith("ipc")})
+    return [*differing, next(ipc for ipc in range(1, len(differing) + 2) if ipc not in differing)]
 
 
 def networks(config: Config) -> int:

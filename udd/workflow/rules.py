@@ -43,10 +43,11 @@ def found_raw(config: str, root: str, manifest: str) -> str:
 
 def cache_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
-    met, name = caches.caches(params), f"{wildcards.dataset}/{wildcards.cache}"
-    if name not in met:
-        raise UserError(f"results/cache/{name}: no cell of `tables` or `figures` meets this cache; name the variant that does in a table")
-    return canonical(caches.cache_config(met[name]))
+    name = f"{wildcards.dataset}/{wildcards.cache}"
+    met = caches.named(params, name)
+    if met is None:
+        raise UserError(f"results/cache/{name}: no set of a variant on {wildcards.dataset} meets this cache; ask for a set, which brings its own")
+    return canonical(caches.cache_config(met))
 
 
 def cache_of(params: Params, wildcards: Any) -> list[str]:
