@@ -50,16 +50,17 @@ def test_a_cache_that_no_set_meets_says_so():
         flow.cache_config(params(), SimpleNamespace(dataset="mnist", cache="0123456789ab"))
 
 
-@pytest.mark.parametrize("ipc", [1, 3, 10])
+@pytest.mark.parametrize("ipc", [1, 3, 6, 7, 10])
 def test_a_set_that_no_table_asks_for_finds_its_cache_by_name(ipc):
-    """At an IPC with keys of its own and at one without."""
+    """At IPCs with keys of their own (of the variant, of the data set, of the variant on the data set) and at others."""
     met = {
         "distill": {"networks": "cached"},
         "ipc3": {"distill": {"batch_real": 7}},
-        "datasets": {"mnist": {"ipc10": {"distill": {"cache_ages": 3}}}},
+        "datasets": {"mnist": {"ipc7": {"distill": {"cache_ages": 3}}}},
     }
     declared = params()
-    declared |= {"variants": declared["variants"] | {"mine": met}, "tables": {}, "figures": {}}
+    mnist = declared["datasets"]["mnist"] | {"ipc6": {"distill": {"cache_ages": 4}}}
+    declared |= {"variants": declared["variants"] | {"mine": met}, "datasets": declared["datasets"] | {"mnist": mnist}, "tables": {}, "figures": {}}
     config = set_config(declared, Cell("mnist", ipc, "mine"), 2)
     place = SimpleNamespace(**dict(zip(("dataset", "cache"), cache_name(config).split("/"), strict=True)))
     assert flow.cache_config(declared, place) == canonical(cache_config(config))

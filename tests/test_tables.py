@@ -118,6 +118,15 @@ def test_a_label_is_what_a_variant_is_called():
     assert "SGD steps of a network: Our idc & co.: 2000; Our udd & co.: 2000." in footnotes(asked, table)
 
 
+def test_a_label_goes_before_how_many_times_ipc_and_before_what_a_note_says_of_a_variant():
+    asked = config("main", variants=["random", "random-x4", "udd-plus"]) | {"times": {"random-x4": ["random", 4]}}
+    labels = {"random": "Real", "random-x4": "Four times", "udd-plus": "Image and quarters"}
+    assert tables.table(asked | {"labels": {"random": "Real"}}, {}).headings[4:6] == ["Real", "Random ×4"]
+    table = tables.table(asked | {"labels": labels}, groups(udd_plus=[60]))
+    said = " ".join(footnotes(asked | {"labels": labels}, table))
+    assert {"Real", "Four times"} <= set(table.headings) and "Image and quarters: IDC's own" in said and "udd-plus:" not in said
+
+
 def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
     made = groups(random=[30], random_x4=[50], idc=[60])
     made |= {key: [run._replace(stored_images=40, stored_bytes=4000) for run in runs] for key, runs in made.items() if key.variant == "random-x4"}

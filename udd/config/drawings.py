@@ -130,15 +130,16 @@ def with_reference(params: Params) -> list[str]:
 
 def table_config(params: Params, name: str) -> dict[str, Any]:
     """All that `udd.reports.tables` needs beside files to make a table: its request, which variants are the full data; what is planned of cost."""
-    full = [variant for variant in params["tables"][name]["variants"] if method(params, variant) == "full"]
+    variants = params["tables"][name]["variants"]
+    full = [variant for variant in variants if method(params, variant) == "full"]
     config = {"table": name, "request": params["tables"][name], "full": full}
-    config |= multiples(params, params["tables"][name]) | labels(params, params["tables"][name]["variants"])
+    config |= multiples(params, variants) | labels(params, variants)
     return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
 
 
-def multiples(params: Params, request: dict[str, Any]) -> dict[str, Any]:
-    """Of a request's coresets of more than IPC images a class, where it has any: variant -> (method, how many times IPC)."""
-    found = {name: [method(params, name), times] for name in request["variants"] if (times := params["variants"][maker(params, name)].get("times"))}
+def multiples(params: Params, variants: Iterable[str]) -> dict[str, Any]:
+    """Of those of some variants that are coresets of more than IPC images a class, where any are: variant -> (method, how many times IPC)."""
+    found = {name: [method(params, name), times] for name in variants if (times := params["variants"][maker(params, name)].get("times"))}
     return {"times": found} if found else {}
 
 
@@ -166,7 +167,8 @@ def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
     """All that `udd.reports.figures` needs beside the files of `inputs`: the sets shown; for figures of accuracies how they were evaluated."""
     config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
     config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
-    config |= labels(params, [made["variant"] for made in config["sets"]])
+    shown = [made["variant"] for made in config["sets"]]
+    config |= multiples(params, shown) | labels(params, shown)
     if drawing.name == SPREAD:
         config["intervals"] = params["utilization"]["intervals"]
     if drawing.name in ACCURACY_FIGURES:

@@ -12,7 +12,7 @@ from udd.reports import cost
 from udd.reports.cells import Measured
 from udd.reports.layouts import LAYOUTS, Table, heading
 from udd.reports.measured import Evaluation
-from udd.reports.names import ABOUT, ARCHITECTURES, dataset
+from udd.reports.names import ABOUT, ARCHITECTURES, dataset, variant_name
 from udd.reports.quoted import notes
 
 
@@ -98,7 +98,9 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
     found = [stored(table, config.get("times", {})), *multiples(config)]
     found += [] if LAYOUTS[config["table"]].heading else [decoded(config, table), steps(config, table)]
-    found += [f"{name}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT]
+    found += [
+        f"{variant_name(config, name)}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT
+    ]
     found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
     found += [f"Evaluated on: {', '.join(devices)}."] if devices else []

@@ -140,11 +140,9 @@ def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
 
 
 def heading(config: Mapping[str, Any], variant: str, names: Mapping[str, str] = {}) -> str:
-    """A variant by its label, by `names`, or as people write it; a coreset of a multiple of IPC as its method, and how many times."""
-    if variant in names and variant not in config.get("labels", {}):
-        return names[variant]
-    method, times = config.get("times", {}).get(variant, (variant, 1))
-    return variant_name(config, method) + (f" ×{times}" if times > 1 else "")
+    """A variant by its label, by the names that a table has for some, or as people write it."""
+    own = variant in names and variant not in config.get("labels", {})
+    return names[variant] if own else variant_name(config, variant)
 
 
 def ratio_percent(runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:

@@ -16,7 +16,9 @@ METHODS = {
 }  # fmt: skip
 OTHERS = {
     "udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1", "idc-factor3": "IDC, factor 3",
-    "udd-plus": "udd-plus",
+    "udd-third": "UDD, windows of 1/3", "udd-half": "UDD, windows of 1/2", "udd-two-thirds": "UDD, windows of 2/3",
+    "udd-third-half": "UDD, windows of 1/3 and 1/2", "udd-third-two-thirds": "UDD, windows of 1/3 and 2/3",
+    "udd-half-two-thirds": "UDD, windows of 1/2 and 2/3", "udd-plus": "udd-plus",
 }  # fmt: skip
 ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
 
@@ -46,7 +48,11 @@ def dataset(name: str) -> str:
 
 
 def variant_name(config: Mapping[str, Any], name: str) -> str:
-    """A variant by its label in the configuration of a table or figure, or as people write it."""
+    """A variant by its label in the configuration of a table or figure, or as people write it; a coreset of a multiple of IPC as its method, and how
+    many times."""
+    if name in config.get("times", {}) and name not in config.get("labels", {}):
+        method, times = config["times"][name]
+        return f"{METHODS[method]} ×{times}"
     named = METHODS | OTHERS | config.get("labels", {})
     if name in named:
         return named[name]
