@@ -48,6 +48,15 @@ def test_a_cache_that_no_set_meets_says_so():
     """Its place holds a digest alone, from which no configuration comes back."""
     with pytest.raises(UserError, match=r"results/cache/mnist/0123456789ab: no set of a variant on mnist meets this cache; ask for a set"):
         flow.cache_config(params(), SimpleNamespace(dataset="mnist", cache="0123456789ab"))
+    with pytest.raises(UserError, match=r"results/cache/nosuch/0123456789ab: no set of a variant on nosuch"):
+        flow.cache_config(params(), SimpleNamespace(dataset="nosuch", cache="0123456789ab"))
+
+
+def test_a_set_that_cannot_meet_its_cache_is_refused_before_networks_are_made():
+    declared = overlay(params(), {"variants": {"mine": {"distill": {"networks": "cached", "cache_draws": 0}}}})
+    place = SimpleNamespace(dataset="mnist", ipc="1", variant="mine", seed="0")
+    with pytest.raises(UserError, match="mine: found cache_draws: 0"):
+        flow.cache_of(declared, place)
 
 
 @pytest.mark.parametrize("ipc", [1, 3, 6, 7, 10])

@@ -76,6 +76,8 @@ def named(params: Params, name: str) -> Config | None:
     """The configuration of a set that meets the cache of this name, whether a table or figure asks for it or it is asked for by its own name; None if
     no variant's sets do."""
     dataset = name.split("/")[0]
+    if dataset not in params["datasets"]:
+        return None
     declared = (set_config(params, Cell(dataset, ipc, variant), 0) for variant in distilled(params) for ipc in telling_sizes(params, dataset))
     return next((config for config in declared if meets_cache(config) and cache_name(config) == name), None)
 

@@ -104,7 +104,13 @@ def explain(error: Any) -> str:
 def expectation(error: Any) -> str:
     """What a value should have been, in words, from the failing line of the schema."""
     words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
-    words |= {"type": "a value of type", "pattern": "text that matches", "minItems": "a list no shorter than", "uniqueItems": "no repetition:"}
+    words |= {
+        "type": "a value of type",
+        "pattern": "text that matches",
+        "minItems": "a list no shorter than",
+        "uniqueItems": "no repetition:",
+        "maxLength": "characters at most:",
+    }
     return f"{words.get(error.validator, error.validator)} {error.validator_value}"
 
 

@@ -53,6 +53,7 @@ def cache_config(params: Params, wildcards: Any) -> str:
 def cache_of(params: Params, wildcards: Any) -> list[str]:
     """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that is made brings them back."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    caches.check_networks(config)  # before networks are made that it cannot meet
     members = range(caches.networks(config)) if caches.meets_cache(config) else ()
     return [under(params["results"])(f"{caches.RECORDS}/{caches.cache_name(config)}/network{member}.json") for member in members]
 

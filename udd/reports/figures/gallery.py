@@ -37,7 +37,8 @@ def of_set(made: SyntheticSet, most: int) -> Figure:
         figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
         show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
         return figure
-    return side_by_side({"dataset": made.metadata["dataset"], "ipc": most}, [(made.metadata["config"]["variant"], rows[:MOST])], classes[:MOST])
+    name = variant_name({}, made.metadata["config"]["variant"])
+    return side_by_side({"dataset": made.metadata["dataset"], "ipc": most}, [(name, rows[:MOST])], classes[:MOST])
 
 
 def ten_a_row(rows: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
