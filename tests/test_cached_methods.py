@@ -67,9 +67,10 @@ def test_a_set_that_no_table_asks_for_finds_its_cache_by_name(ipc):
         "ipc3": {"distill": {"batch_real": 7}},
         "datasets": {"mnist": {"ipc7": {"distill": {"cache_ages": 3}}}},
     }
-    declared = params()
-    mnist = declared["datasets"]["mnist"] | {"ipc6": {"distill": {"cache_ages": 4}}}
-    declared |= {"variants": declared["variants"] | {"mine": met}, "datasets": declared["datasets"] | {"mnist": mnist}, "tables": {}, "figures": {}}
+    known = params()
+    mnist = known["datasets"]["mnist"] | {"ipc6": {"distill": {"cache_ages": 4}}}
+    own = {"variants": known["variants"] | {"mine": met}, "datasets": known["datasets"] | {"mnist": mnist}}
+    declared = known | own | {"tables": {}, "figures": {}}
     config = set_config(declared, Cell("mnist", ipc, "mine"), 2)
     place = SimpleNamespace(**dict(zip(("dataset", "cache"), cache_name(config).split("/"), strict=True)))
     assert flow.cache_config(declared, place) == canonical(cache_config(config))
