@@ -48,7 +48,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(plain(name, SHORT), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
-    legend(figure, rows[-1][2], rows[-1][0])
+    legend(figure, rows[-1][2])
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
     return figure
 
@@ -94,10 +94,10 @@ def outline(axis: Any, made: SyntheticSet, numbers: list[int]) -> None:
         axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
 
 
-def legend(figure: Figure, made: SyntheticSet | None, name: str) -> None:
+def legend(figure: Figure, made: SyntheticSet | None) -> None:
     """Say which colour is which size of window."""
     if made is not None and len(made.windows):
         sizes = scales(made)
         handles = [Line2D([], [], color=COLOURS[i], label=f"{size} pixels") for i, size in enumerate(sizes)]
-        title = f"chosen windows of {name}, side"
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(sizes), fontsize=8, title=title, title_fontsize=8, frameon=False)
+        style = {"loc": "outside lower center", "ncols": len(sizes), "fontsize": 8, "title_fontsize": 8, "frameon": False}
+        figure.legend(handles=handles, title="side of the chosen windows", **style)
