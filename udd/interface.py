@@ -15,6 +15,7 @@ import torch
 from udd.config import params as parameters
 from udd.config import plan
 from udd.config.caches import cache_name, check_networks
+from udd.config.schema_errors import suggestion
 from udd.config.sections import METHODS, defaults, distils
 from udd.data import TENSORS, Dataset
 from udd.data import load as load_pinned
@@ -54,7 +55,7 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
-        raise UserError(f"dataset: unknown key '{unknown}'; {parameters.suggestion(unknown, list(known))}")
+        raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
     flip = bool(keys.pop("flip", True))
     return found_at(source, Path(root), name, keys)._replace(flip=flip)
 
@@ -114,7 +115,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     """All parameters with this data set in them, and the resolved configuration of one set. Raises UserError for an unknown method or key."""
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
-        raise UserError(f"method {method}: {parameters.suggestion(method, [name for name in params['variants'] if name != 'full'])}")
+        raise UserError(f"method {method}: {suggestion(method, [name for name in params['variants'] if name != 'full'])}")
     declare(params, data)
     variant = params["variants"][method]
     cell = plan.Cell(data.name, ipc, method)
@@ -136,7 +137,7 @@ def by_section(sections: Sequence[str], variant: dict[str, Any], cell: plan.Cell
     known = {key: section for section in sections for key in defaults(section)}
     for key, value in keys.items():
         if key not in known:
-            raise UserError(f"distill: unknown key '{key}'; {parameters.suggestion(key, list(known)) if known else 'the method has none'}")
+            raise UserError(f"distill: unknown key '{key}'; {suggestion(key, list(known)) if known else 'the method has none'}")
         found[known[key]][key] = value
     return found
 
