@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import records
 import torch
+from matplotlib.colors import to_hex
 
 from udd.config.drawings import Drawing, drawings, figure_config, inputs, reference_config
 from udd.config.params import load
@@ -25,6 +26,7 @@ from udd.reports.figures import curves, features, gallery, maps, schedule, sprea
 from udd.reports.figures.draw import run
 from udd.reports.figures.lettering import plain
 from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
+from udd.reports.names import check_told_apart
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import save as save_set
@@ -246,6 +248,26 @@ def test_variants_have_names_for_people():
     assert variant_name({}, "udd") == "UDD" and variant_name({}, "udd-p5") == "UDD, P = 5"
     assert variant_name({}, "udd-random") == "UDD, windows at random (control)" and variant_name({}, "my-own") == "my-own"
     assert variant_name({"labels": {"my-own": "Mine"}}, "my-own") == "Mine"
+
+
+def test_two_variants_that_one_figure_would_call_alike_are_refused(params):
+    named = params["variants"] | {"udd-short": params["variants"]["udd-short"] | {"label": "IDC"}}
+    with pytest.raises(
+        UserError, match=r"figures.schedule.variants: found idc and udd-short, which are both called 'IDC' there; give one of them a `l"
+    ):
+        check_told_apart(params | {"variants": named})
+    alone = {name: request | {"variants": ["random", "udd-short", "udd"]} for name, request in params["figures"].items()}
+    check_told_apart(params | {"variants": named, "figures": alone})  # each is told from all that stand beside it
+
+
+def test_windows_of_one_side_have_one_colour_in_a_figure(params, sources):
+    """IDC's are of a half, the middle one of UDD's three sides."""
+    drawn = maps.draw(figure_config(params, Drawing("maps", "digits", 2)), sources)
+    idc, udd = ([patch for axis in drawn.axes[row : row + 3] for patch in axis.patches] for row in (6, 12))  # of three classes, below real images
+    said = {text.get_text(): to_hex(line.get_color()) for text, line in zip(drawn.legends[0].get_texts(), drawn.legends[0].get_lines(), strict=True)}
+    assert [*said] == ["4 pixels", "6 pixels", "8 pixels"] and len(set(said.values())) == 3
+    assert {to_hex(patch.get_edgecolor()) for patch in idc} == {said["6 pixels"]}
+    assert {to_hex(patch.get_edgecolor()) for patch in udd} <= {*said.values()} and len(udd) == 3 * 8
 
 
 def test_a_variant_is_called_by_its_label(params):

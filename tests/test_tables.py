@@ -110,8 +110,8 @@ def test_a_label_is_what_a_variant_is_called():
     named = params["variants"] | {name: params["variants"][name] | {"label": f"Our {name} & co."} for name in ("idc", "udd")}
     asked = table_config(params | {"variants": named}, "policy")
     assert asked["labels"] == {"udd": "Our udd & co."} and "labels" not in table_config(params, "policy")
-    rows = tables.table(asked, groups(udd=[64])).rows
-    assert [row[2] for row in rows][2:4] == ["Our udd & co.", "gradient"]
+    policy = tables.table(asked, groups(udd=[64]))
+    assert [row[2] for row in policy.rows][2:4] == ["Our udd & co.", "gradient"] and "Difference to Our udd & co. [95 %]" in policy.headings
     asked = table_config(params | {"variants": named}, "main")
     table = tables.table(asked, groups(idc=[60], udd=[64]))
     assert "Our idc & co." in table.headings and r"Our idc \& co." in render.tex(asked, table)

@@ -179,7 +179,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
         (setting, v): quoted[key] for setting in settings(request) for v in variants if (key := quoted_key(setting, v, config["full"])) in quoted
     }
     times = any(figure.search_time_ms for figure in figures.values())
-    table = Table(ablation_headings(layout, several, bool(figures), times), [], [], [], [], {}, {})
+    table = Table(ablation_headings(config, layout, several, bool(figures), times), [], [], [], [], {}, {})
     for setting in settings(request):
         table.starts.append(len(table.rows))
         keys = {variant: key_of(setting, variant, config) for variant in variants}
@@ -210,10 +210,10 @@ def ablation_cells(runs: Sequence[Evaluation], cell: Cell, found: tuple[str, Dif
     return [decoded(runs), steps(runs), cell, measured(runs, best=True), counts([runs]), found[1] if found else None, pairs]
 
 
-def ablation_headings(layout: Layout, several: Sequence[str], figures: bool, times: bool) -> list[str]:
+def ablation_headings(config: Mapping[str, Any], layout: Layout, several: Sequence[str], figures: bool, times: bool) -> list[str]:
     """The headings of an ablation."""
     head = ["Data set", "IPC", *several, layout.heading, "Decoded", "Steps", "Accuracy", "idc_best", "n"]
-    difference = "Effect of CFC [95 %]" if layout.partners else "Difference to UDD [95 %]"
+    difference = "Effect of CFC [95 %]" if layout.partners else f"Difference to {variant_name(config, 'udd')} [95 %]"
     return [*head, difference, "Pairs", *(["Paper†"] if figures else []), *(["Paper's ms†"] if times else [])]
 
 

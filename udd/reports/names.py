@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from udd.config.drawings import labels, multiples
+from udd.config.plan import Params
+from udd.errors import UserError
+
 DATASETS = {
     "mnist": "MNIST", "fashionmnist": "FashionMNIST", "svhn": "SVHN", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
     "imagenet10": "ImageNet-10", "digits": "Digits",
@@ -57,3 +61,16 @@ def variant_name(config: Mapping[str, Any], name: str) -> str:
     if name in named:
         return named[name]
     return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name)
+
+
+def check_told_apart(params: Params, source: str = "params.yaml") -> None:
+    """Raise UserError for two variants that one table or figure calls alike, as a label may another variant's own name."""
+    for kind in ("tables", "figures"):
+        for request, asked in params[kind].items():
+            config = multiples(params, asked["variants"]) | labels(params, asked["variants"])
+            known: dict[str, str] = {}
+            for name in asked["variants"]:
+                called = variant_name(config, name)
+                if known.setdefault(called, name) != name:
+                    where = f"{source}: {kind}.{request}.variants: found {known[called]} and {name}"
+                    raise UserError(f"{where}, which are both called '{called}' there; give one of them a `label` of its own")

@@ -24,6 +24,7 @@ from udd.files import write_atomic
 from udd.reports import cost, quoted, render
 from udd.reports.layouts import LAYOUTS, Table, build
 from udd.reports.measured import Groups, read
+from udd.reports.names import check_told_apart
 
 
 def table(config: Mapping[str, Any], groups: Groups, results: Path = Path()) -> Table:
@@ -43,9 +44,11 @@ def write(config: Mapping[str, Any], made: Table, folder: Path) -> None:
 
 
 def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
-    """The configurations of the named table, or of all that params.yaml asks for. Raises UsageError if it does not ask for that one."""
+    """The configurations of the named table, or of all that params.yaml asks for. Raises UsageError if it does not ask for that one, UserError
+    for variants that nobody could tell apart in it."""
     if name is not None and name not in params["tables"]:
         raise UsageError(f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}")
+    check_told_apart(params)
     return [table_config(params, key) for key in ([name] if name else params["tables"])]
 
 

@@ -14,6 +14,7 @@ from udd.config.caches import check_meetings
 from udd.config.plan import Params
 from udd.config.reading import read_mapping, typed
 from udd.errors import UserError
+from udd.reports.names import check_told_apart
 from udd.workflow.paths import VERSIONED, under, wanted
 
 
@@ -42,6 +43,7 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
                 "results: it is the repository itself, which would be filled; run with --directory (results/demo for experiments/demo.yaml)"
             )
         check_meetings(params, source)
+        check_told_apart(params, source)
         return params
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         made = read_set(sources, found)
         first = torch.stack([(made.labels == label).nonzero()[0, 0] for label in range(columns)])
         rows.append((variant_name(config, found["variant"]), made.images[first], made, first))
+    sides = window_sides([made for _, _, made, _ in rows if made is not None])
     figure, axes = start(0.95 * columns + 1.2, 2.1 * len(rows) + 0.5, 2 * len(rows), columns)
     for number, (name, images, made, index) in enumerate(rows):
         shown = fill(axes[2 * number : 2 * number + 2], images, reference)
@@ -44,11 +46,11 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         axes[2 * number + 1, 0].set_ylabel("activation")
         if made is not None:
             for axis, numbers in zip(axes[2 * number], chosen(made, index, reference), strict=True):
-                outline(axis, made, numbers)
+                outline(axis, made, numbers, sides)
     for axis, name in zip(axes[0], dataset.classes, strict=False):
         axis.set_title(plain(name, SHORT), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.5, extend="max", label="mean activation of the last block, first proxy")
-    legend(figure, rows[-1][2])
+    legend(figure, sides)
     figure.suptitle(f"{place_name(config)}: the first image of a class", fontsize=10)
     return figure
 
@@ -66,9 +68,9 @@ def fill(axes: Any, images: Tensor, reference: ReferenceNetworks) -> Any:
     return shown
 
 
-def scales(made: SyntheticSet) -> list[int]:
-    """The sides of a set's windows, in pixels."""
-    return sorted({int(height) for height in made.windows[:, 2]})
+def window_sides(sets: Sequence[SyntheticSet]) -> list[int]:
+    """The sides that windows of these sets have, in pixels."""
+    return sorted({int(height) for made in sets for height in made.windows[:, 2]})
 
 
 def chosen(made: SyntheticSet, index: Tensor, reference: ReferenceNetworks) -> list[list[int]]:
@@ -84,20 +86,19 @@ def chosen(made: SyntheticSet, index: Tensor, reference: ReferenceNetworks) -> l
     return choose(made.images[index], made.labels[index]).tolist()
 
 
-def outline(axis: Any, made: SyntheticSet, numbers: list[int]) -> None:
-    """Draw some windows on an image, a colour a scale, slightly staggered so that those that share an edge can be told apart."""
-    sizes = scales(made)
-    side = made.images.shape[-1]
+def outline(axis: Any, made: SyntheticSet, numbers: list[int], sides: list[int]) -> None:
+    """Draw some windows on an image, a colour a side, slightly staggered so that those that share an edge can be told apart."""
+    whole = made.images.shape[-1]
     for top, left, height, width in made.windows[numbers].tolist():
-        inset = side * (0.01 + 0.03 * sizes.index(height))
+        rank = sides.index(height)
+        inset = whole * (0.01 + 0.03 * rank)
         place = (left - 0.5 + inset, top - 0.5 + inset)
-        axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[sizes.index(height)]))
+        axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[rank]))
 
 
-def legend(figure: Figure, made: SyntheticSet | None) -> None:
-    """Say which colour is which size of window."""
-    if made is not None and len(made.windows):
-        sizes = scales(made)
-        handles = [Line2D([], [], color=COLOURS[i], label=f"{size} pixels") for i, size in enumerate(sizes)]
-        style = {"loc": "outside lower center", "ncols": len(sizes), "fontsize": 8, "title_fontsize": 8, "frameon": False}
+def legend(figure: Figure, sides: list[int]) -> None:
+    """Say which colour is which side of window."""
+    if sides:
+        handles = [Line2D([], [], color=COLOURS[rank], label=f"{side} pixels") for rank, side in enumerate(sides)]
+        style = {"loc": "outside lower center", "ncols": len(sides), "fontsize": 8, "title_fontsize": 8, "frameon": False}
         figure.legend(handles=handles, title="side of the chosen windows", **style)
