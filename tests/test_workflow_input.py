@@ -26,7 +26,7 @@ WRONG = {
     "unknown policy": ("variants: {udd: {udd: {policy: vot}}}", r"variants.udd.udd.policy: found 'vot'; did you mean 'vote'"),
     "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
     "move on fresh networks": ("distill: {image_move: 0.01}", r"found image_move: 0.01 for udd and networks: fresh; it asks for"),
-    "variants called alike": ("variants: {random: {label: UDD}}", r"tables.main.variants: found random and udd, which are both called 'UDD' there; give"),
+    "variants called alike": ("variants: {random: {label: UDD}}", r"tables.main.variants: found random and udd, which are both called 'UDD'"),
     "P > N": ("udd: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
 }
 
