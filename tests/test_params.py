@@ -183,7 +183,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"variants": {"own": {"sets": "idc", "method": "idc"}}},
         "variants.own.method: own evaluates the sets of idc and makes none; leave all out but evaluate and label",
     ),
-    ({"variants": {"own": {"label": "Same"}, "own2": {"label": "Same"}}}, "variants.own2.label: found 'Same', which is also that of own"),
     ({"variants": {"own": {"label": "a|b"}}}, "variants.own.label: "),
     ({"variants": {"own": {"label": "a\n"}}}, "variants.own.label: "),
     ({"variants": {"own": {"label": "_a"}}}, "variants.own.label: "),

@@ -15,7 +15,6 @@ def problems(params: dict[str, Any]):
     yield from not_finite(params)
     yield from impossible_paths(params)
     yield from shared_sets(params)
-    yield from repeated_labels(params["variants"])
     methods = {name: params["variants"].get(made.get("sets"), made).get("method", "udd") for name, made in params["variants"].items()}
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
@@ -61,14 +60,6 @@ def shared_sets(params: dict[str, Any]):
     for key, left in left_out(params["datasets"]):
         for name in (name for name, of in shared.items() if of == left and (key, name) not in left_out(params["datasets"])):
             yield key, f"found {left} left out, whose sets {name} evaluates; leave {name} out as well"
-
-
-def repeated_labels(variants: dict[str, Any]):
-    """Yield the variants that are called as one before them: in a table nobody could tell them apart."""
-    known: dict[str, str] = {}
-    for name, label in ((name, made["label"]) for name, made in variants.items() if "label" in made):
-        if known.setdefault(label, name) != name:
-            yield f"variants.{name}.label", f"found '{label}', which is also that of {known[label]}; give each its own"
 
 
 def parts(place: str, made: dict[str, Any]):
