@@ -6,21 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import config as tiny_config
 from tiny import dataset
-from torch import Tensor
 
 import udd
-from udd import minutes, own
-from udd.config import short
-from udd.data import Dataset
+from udd import own, schedules
+from udd.config.short import budgeted
 from udd.errors import UserError
-from udd.proxies.fresh import class_index
+from udd.runs import ages as runs_ages
 from udd.runs import budget
-from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds, younger
+from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds
 
 ALONE = ("dsa", "dc", "dd", "cafe", "kip")  # methods that meet no cache, whatever is asked
 SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device": "cpu"}
@@ -47,58 +44,23 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
         assert set(keys) == {"outer"}
 
 
-@given(st.integers(1, 10**6), st.integers(2, 40), st.integers(1, 9), st.integers(1, 5000))
-def test_the_last_age_comes_before_a_network_knows_the_data(known: int, ages: int, spacing: int, images: int):
-    distill = {"cache_ages": ages, "cache_spacing": spacing, "net_images": images}
-    keys, found = younger(distill, Trial(0.1, 0.5, 0.25, known))
-    planned = (ages - 1) * spacing * images
-    if known >= planned:
-        assert (keys, found.train) == ({}, 0.25)
-        return
-    last = (ages - 1) * keys["cache_spacing"] * keys["net_images"]
-    assert last <= max(known, ages - 1) and keys["cache_spacing"] <= spacing and keys["net_images"] <= images
-    assert 2 * last >= known - ages  # no younger than it must be
-    assert found.train / 0.25 == pytest.approx(keys["net_images"] / images)
-
-
-def test_the_ages_of_what_is_never_known_are_as_planned():
-    assert younger({"cache_ages": 10, "cache_spacing": 8, "net_images": 2000}, Trial(0.1, 0.5, 0.25)) == ({}, Trial(0.1, 0.5, 0.25))
-
-
 @pytest.mark.parametrize("method, asked, young", [("idc", {}, True), ("idc", {"cache_ages": 9}, False), ("udd-features", {}, False)])
 def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     method: str, asked: dict, young: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     """Unless the ages were asked for: here everything counts as known at once, after the four ages of the trial."""
-    monkeypatch.setattr(budget, "KNOWN", 0)
-    monkeypatch.setattr(minutes, "budgeted", lambda method: short.budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"})
+    monkeypatch.setattr(runs_ages, "KNOWN", 0)
+    monkeypatch.setattr(schedules, "budgeted", lambda method: budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"})
     keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
     assert (keys["net_images"], keys["cache_spacing"]) == ((4 * 6 // 9, 1) if young else (6, 8))
     assert ("one that knows the data has seen 24" in capsys.readouterr().err) == young
 
 
-@pytest.mark.parametrize(("right", "known"), [(0.94, False), (0.96, True)])
-@pytest.mark.parametrize("counts", [(300, 300), (950, 50)])
-def test_a_network_knows_the_data_by_its_training_images_as_many_of_each_class(right: float, known: bool, counts: tuple[int, int]):
-    """It is right on all images of the one class, and on such a share of the other's that of both the given share is right."""
-    labels = torch.arange(2).repeat_interleave(torch.tensor(counts))
-    images = torch.zeros(len(labels), 1, 4, 4, dtype=torch.uint8)
-    place = (torch.arange(len(labels)) - counts[0]) * 100 / counts[1]  # in the other class, in percent of it
-    images[:, 0, 0, 0] = torch.where((labels == 1) & (place >= 200 * right - 100), 1 - labels, labels) * 255
-    data = Dataset("two", ["a", "b"], [0.0], [1.0], images, labels, images, labels)
-
-    def network(inputs: Tensor) -> Tensor:
-        return torch.stack([1 - inputs[:, 0, 0, 0], inputs[:, 0, 0, 0]], 1)
-
-    found = [budget.knows(network, data, class_index(labels, 2), torch.Generator().manual_seed(seed)) for seed in range(20)]  # type: ignore[arg-type]
-    assert sum(found) >= 12 if known else sum(found) <= 8
-
-
 def test_ages_stay_as_planned_where_the_trial_has_no_time_to_find_out(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(budget, "KNOWN", 101)
+    monkeypatch.setattr(runs_ages, "KNOWN", 101)
     config = tiny_config(method="idc", networks="cached", compile="never")
     found = budget.trial(config, dataset(), 0.1, ages=True)
-    assert found.known == 0 and younger(config["distill"], found)[0] == {}
+    assert found.known == 0
 
 
 def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():

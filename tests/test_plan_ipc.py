@@ -7,7 +7,7 @@ import pytest
 from tiny import dataset, params
 
 import udd
-from udd import interface, own
+from udd import interface, own, schedules
 from udd.command import pixels_asked
 from udd.config import params as parameters
 from udd.config import plan
@@ -190,8 +190,8 @@ def test_a_key_that_no_data_set_has_is_refused():
 
 @pytest.mark.parametrize(("ipc", "outer"), [(1, 250), (10, 25), (50, 5)])
 def test_the_short_schedule_has_as_many_steps_whatever_the_loops_of_an_ipc(ipc, outer):
-    assert own.given("dsa", ipc, {}) == {"width": 64, "init": "real", "outer": outer}
-    assert own.given("dsa", ipc, {"inner": 5}) == {"width": 64, "init": "real", "outer": 50, "inner": 5}
+    assert schedules.planned("dsa", ipc, {}) == {"width": 64, "init": "real", "outer": outer}
+    assert schedules.planned("dsa", ipc, {"inner": 5}) == {"width": 64, "init": "real", "outer": 50, "inner": 5}
 
 
 def test_the_share_of_dsas_schedule_counts_networks():

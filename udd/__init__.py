@@ -14,8 +14,8 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: waiting threads must not spin, jobs share the cores
 
 __version__ = "0.2.0"
-INTERFACE = {"dataset": "interface", "distill": "interface", "evaluate": "interface", "load": "interface", "budget": "minutes"}
-__all__ = ["budget", "dataset", "distill", "evaluate", "load"]
+INTERFACE = dict.fromkeys(("dataset", "distill", "evaluate", "load"), "interface") | dict.fromkeys(("budget", "short"), "schedules")
+__all__ = ["budget", "dataset", "distill", "evaluate", "load", "short"]
 
 
 def __getattr__(name: str) -> Any:

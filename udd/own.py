@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser, add_pixels, pixels_asked
-from udd.config.short import moving, schedule
 from udd.files import read_json, write_atomic, write_json
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
@@ -87,15 +86,12 @@ def run(argv: list[str]) -> None:
 
     data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
     out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
-    chosen = given(args.method, args.ipc, dict(args.set))
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
-    if args.minutes:
-        wanted = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
-        wanted |= pixels_asked(vars(args))
-        chosen = budgeted(wanted, data, out.with_suffix(".schedule.json"), **at)
+    wanted = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
+    chosen = planned(wanted | pixels_asked(vars(args)), data, out.with_suffix(".schedule.json"), **at)
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
     networks = args.cache or out.with_name(kept_networks(data.name, fingerprint(data)))
     asked["cache"] = networks
@@ -118,18 +114,23 @@ def run(argv: list[str]) -> None:
     print(json.dumps(result) if args.json else said(result))
 
 
-def budgeted(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: int) -> dict[str, Any]:
-    """The keys of a schedule of so many minutes: those that the file beside the set keeps of the same request, so that a run that was cut goes on;
-    else by a trial."""
+def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: int) -> dict[str, Any]:
+    """The keys of the short schedule, or of one of so many minutes: those that the file beside the set keeps of the same request, so that a run that
+    was cut goes on; else found anew, in part by a trial."""
     import udd
 
     found = read_json(kept) if kept.exists() else {}
     if isinstance(found, dict) and found.get("asked") == asked:
         print(f"{kept}: the schedule that was found before; delete it for a new trial", file=sys.stderr)
         return found["keys"]
-    chosen = udd.budget(data, asked["method"], asked["ipc"], asked["minutes"], device, threads, **asked["set"])
-    write_json(kept, {"asked": asked, "keys": chosen})
-    print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
+    of = (data, asked["method"], asked["ipc"])
+    if asked["minutes"]:
+        chosen = udd.budget(*of, asked["minutes"], device, threads, **asked["set"])
+    else:
+        chosen = udd.short(*of, device, threads, **asked["set"])
+    if chosen != asked["set"]:
+        write_json(kept, {"asked": asked, "keys": chosen})
+        print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
     return chosen
 
 
@@ -137,21 +138,6 @@ def judged(measured: Any, epochs: int) -> Judged:
     """What `udd.evaluate` measured, as the page says it."""
     what = f"{architecture(measured.architecture)}, {epochs} epochs, {measured.steps} SGD steps"
     return Judged(measured.values, what, mean_by_class(measured.by_class))
-
-
-def given(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a run: the short schedule for what is distilled, and what the user asks for."""
-    from udd.config.params import load
-    from udd.config.plan import changes
-    from udd.config.plan import method as method_of
-    from udd.config.sections import distils
-    from udd.interface import DEFAULTS
-
-    params = load([DEFAULTS])
-    if method not in params["variants"] or not distils(how := method_of(params, method)):
-        return asked
-    inner = changes(params["variants"][method], "distill", ipc).get("inner", 1)
-    return moving(schedule(how, asked.get("inner", inner)) | asked, asked)
 
 
 def said(result: dict[str, Any]) -> str:

@@ -1,5 +1,5 @@
 """How long a schedule so many minutes hold on this device: steps, the cached networks that they meet, the pixels' rate; by a trial of the method's
-own steps, on the data at hand. Gradients of networks that know the data say little (docs/cached-proxies.md), so a trial asks how soon one does."""
+own steps, on the data at hand, which asks as well how old the networks may be (udd.runs.ages)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from udd.config.caches import meets_cache
 from udd.config.sections import MATCHING
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.methods import rate
-from udd.networks.architectures import Network
-from udd.networks.training import accuracy
 from udd.proxies import cached, caching
+from udd.runs.ages import AGE_KEYS, learned, younger
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
 
 Config = dict[str, Any]
 SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
 SHARE = 1 / 3  # of the time is the most that goes into cached networks
-KNOWN, ASKED = 95, 500  # percent right of so many random training images, as many of each class, by which a network knows the data
-AGE_KEYS = ("cache_ages", "cache_spacing", "net_images")
 AGES = 4  # of the network of the trial: enough for an expert's way (MTT)
 # Steps that are not counted, the fewest and most that are, and the part of the time for them; for ages as much again
 WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03
@@ -66,19 +62,6 @@ def affordable(distill: Config, found: Trial, seconds: float) -> Config:
     return {"cache_networks": 1, "cache_spacing": max(1, int(training))}
 
 
-def younger(distill: Config, found: Trial) -> tuple[Config, Trial]:
-    """The keys by which a cached network is no older than the trial's was when it was found to know the data, where that is sooner than planned; and
-    the trial for these keys."""
-    if not found.known:
-        return {}, found
-    trainings, images = distill["cache_ages"] - 1, distill["net_images"]
-    if found.known >= trainings * distill["cache_spacing"] * images:
-        return {}, found
-    spacing = max(1, found.known // (trainings * images))
-    fewer = min(images, max(1, found.known // trainings))
-    return {"cache_spacing": spacing, "net_images": fewer}, found._replace(train=found.train * fewer / images)
-
-
 def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int) -> Config:
     """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they do not hold a single step."""
     planned = SLACK * seconds
@@ -103,7 +86,8 @@ def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
             config = config | {"distill": config["distill"] | few}
             growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
             look, train = watched(growth)
-            known = learned(growth, seconds) if ages and config["method"] in MATCHING else 0
+            end = time.monotonic() + seconds
+            known = learned(growth.made, data, growth.distill, lambda: time.monotonic() > end) if ages and config["method"] in MATCHING else 0
         rest = {key: value for key, value in config["distill"].items() if key != "image_move"}
         run = Distillation(config | {"distill": {"image_lr": 0.0} | rest}, data, Path(place, "checkpoint"), folder, "")
         return Trial(paced(run, seconds), look, train, known)
@@ -125,25 +109,6 @@ def watched(growth: Growth) -> tuple[float, float]:
     return statistics.median(looks[1:] or looks), statistics.median(trainings[1:] or trainings)
 
 
-def learned(growth: Growth, seconds: float) -> int:
-    """After how many real images the network knows the data, trained on for so many seconds at most; 0 if it does not by then."""
-    end, made, data = time.monotonic() + seconds, growth.made, growth.data
-    while not knows(made.network, data, growth.index, made.training):
-        if time.monotonic() > end:
-            return 0
-        caching.grown(made, data, growth.distill)
-    return made.inner * growth.distill["net_images"]
-
-
-@torch.no_grad()
-def knows(network: Network, data: Dataset, index: tuple[Tensor, Tensor], generator: torch.Generator) -> bool:
-    """Whether a network classifies nearly all of some random training images, without augmentation. index: as of udd.proxies.fresh.class_index."""
-    places, counts = index
-    u = torch.rand(len(counts), -(-ASKED // len(counts)), generator=generator, device=places.device)
-    chosen = places.gather(1, (u * counts.unsqueeze(1)).long()).flatten()
-    return accuracy(network, data.train_images[chosen], data.train_labels[chosen], data.mean, data.std) >= KNOWN
-
-
 def paced(run: Distillation, seconds: float) -> float:
     """The mean seconds of a step, after a few that load or compile what is loaded or compiled once."""
     device = run.mean.device
@@ -161,7 +126,8 @@ def budget(config: Config, data: Dataset, minutes: float, most: int, given: Coll
     stay as planned where one of their keys is `given`."""
     begun, distill = time.monotonic(), config["distill"]
     found = trial(config, data, 60 * minutes * TRIAL, ages=not set(AGE_KEYS) & set(given))
-    ages, found = younger(distill, found)
+    ages = younger(distill, found.known)
+    found = found._replace(train=found.train * ages.get("net_images", distill["net_images"]) / distill["net_images"])
     looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
     left = 60 * minutes - (time.monotonic() - begun) - looks
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found
