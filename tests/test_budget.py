@@ -44,7 +44,7 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
         assert set(keys) == {"outer"}
 
 
-@pytest.mark.parametrize("method, asked, young", [("idc", {}, True), ("idc", {"cache_ages": 9}, False), ("udd-features", {}, False)])
+@pytest.mark.parametrize("method, asked, young", [("idc", {}, True), ("idc", {"cache_spacing": 9}, False), ("udd-features", {}, False)])
 def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     method: str, asked: dict, young: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
@@ -52,15 +52,17 @@ def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     monkeypatch.setattr(runs_ages, "KNOWN", 0)
     monkeypatch.setattr(schedules, "budgeted", lambda method: budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"})
     keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
-    assert (keys["net_images"], keys["cache_spacing"]) == ((4 * 6 // 9, 1) if young else (6, 8))
-    assert ("one that knows the data has seen 24" in capsys.readouterr().err) == young
+    spacing = asked.get("cache_spacing", 8)
+    assert (keys["cache_ages"], keys["net_images"], keys["cache_spacing"]) == ((9, 4, 1) if young else (10, 6, spacing))
+    assert ("(one knows the data after 8)" in capsys.readouterr().err) == young
 
 
 def test_ages_stay_as_planned_where_the_trial_has_no_time_to_find_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runs_ages, "KNOWN", 101)
     config = tiny_config(method="idc", networks="cached", compile="never")
-    found = budget.trial(config, dataset(), 0.1, ages=True)
-    assert found.known == 0
+    assert budget.trial(config, dataset(), 0.1, ages=True).known == 0
+    keys, found = budget.budget(config, dataset(), 0.05, 10**6)
+    assert keys.keys() == {"cache_networks", "outer"} and found.known == 0
 
 
 def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():
@@ -122,4 +124,4 @@ def test_the_command_keeps_the_keys_and_goes_on_with_them(tmp_path: Path, monkey
         said = capsys.readouterr()
         assert udd.load(json.loads(said.out)["set"]).metadata["config"]["distill"]["outer"] == outer
         keys = f"--set width=4 net_images=4 batch_real=4 net_batch=4 outer={outer}"
-        assert ("found before; delete it for a new trial" in said.err, keys in said.err) == (again, not again)
+        assert ("found before; delete it to choose anew" in said.err, keys in said.err) == (again, not again)

@@ -179,12 +179,8 @@ def distill(
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
-    data, fewer = data.to(place), smaller(data, plan.images_a_class(config))
+    data, fewer = data.to(place), too_small(data, config, smaller_classes)
     check_networks(config)
-    if fewer and not smaller_classes:
-        advice = "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill --smaller-classes)"
-        asked = f"ipc {ipc}" + (f", {config['times']} times" if "times" in config else "")
-        raise UserError(f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
     if not distils(config["method"]):
         return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
@@ -196,6 +192,17 @@ def distill(
         write_curve(Path(curve), run.columns, run.curve)
     path.unlink(missing_ok=True)
     return trimmed(run.finished(), fewer)
+
+
+def too_small(data: Dataset, config: Config, smaller_classes: bool) -> dict[int, int]:
+    """The classes of fewer training images than a set keeps of each, and how many they have. Raises UserError if there are, unless they may keep
+    these."""
+    fewer = smaller(data, plan.images_a_class(config))
+    if fewer and not smaller_classes:
+        advice = "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill --smaller-classes)"
+        asked = f"ipc {config['ipc']}" + (f", {config['times']} times" if "times" in config else "")
+        raise UserError(f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
+    return fewer
 
 
 class Accuracy(NamedTuple):

@@ -28,6 +28,7 @@ def parser() -> Parser:
     )
     made.add_argument("source", help="a folder, an .npz file, or mnist, fashionmnist, svhn, cifar10, cifar100, digits")
     made.add_argument("--ipc", type=count, default=1, help="images a class")
+    made.add_argument("--seed", type=whole, default=0, help="of the images, and of all that is drawn for them")
     made.add_argument("--smaller-classes", action="store_true", help="let a class of fewer images than --ipc keep as many as it has")
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
     add_pixels(made)
@@ -39,11 +40,20 @@ def parser() -> Parser:
     made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
     made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
     made.add_argument("--cache", type=Path, help="where the networks are kept that sets of these images share; by default a folder beside the set")
-    made.add_argument("--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here")
+    made.add_argument(
+        "--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here, of another seed NAME-METHOD-ipcN-seedS.safetensors"
+    )
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     made.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
     return made
+
+
+def whole(word: str) -> int:
+    """A whole number, 0 or more."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 0 or more")
+    return int(word)
 
 
 def count(word: str) -> int:
@@ -82,20 +92,22 @@ def run(argv: list[str]) -> None:
         return cell(argv)
     args = parser().parse_args(argv)
     import udd
-    from udd.interface import fingerprint, kept_networks
+    from udd.interface import configuration, fingerprint, kept_networks, too_small
 
     data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
-    out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}.safetensors")
+    out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}{f'-seed{args.seed}' if args.seed else ''}.safetensors")
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
     begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
-    wanted = {"source": args.source, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "size": args.size, "set": dict(args.set)}
+    too_small(data, configuration(data, args.method, args.ipc, args.seed, {})[1], args.smaller_classes)
+    inputs = fingerprint(data)
+    wanted = {"inputs": inputs, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "set": dict(args.set), "version": udd.__version__}
     chosen = planned(wanted | pixels_asked(vars(args)), data, out.with_suffix(".schedule.json"), **at)
     asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
-    networks = args.cache or out.with_name(kept_networks(data.name, fingerprint(data)))
+    networks = args.cache or out.with_name(kept_networks(data.name, inputs))
     asked["cache"] = networks
-    made = udd.distill(data, args.method, args.ipc, **asked, **at, **chosen)
+    made = udd.distill(data, args.method, args.ipc, args.seed, **asked, **at, **chosen)
     made.save(out)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
@@ -121,7 +133,7 @@ def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: 
 
     found = read_json(kept) if kept.exists() else {}
     if isinstance(found, dict) and found.get("asked") == asked:
-        print(f"{kept}: the schedule that was found before; delete it for a new trial", file=sys.stderr)
+        print(f"{kept}: the schedule that was found before; delete it to choose anew", file=sys.stderr)
         return found["keys"]
     of = (data, asked["method"], asked["ipc"])
     if asked["minutes"]:
@@ -130,7 +142,7 @@ def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: 
         chosen = udd.short(*of, device, threads, **asked["set"])
     if chosen != asked["set"]:
         write_json(kept, {"asked": asked, "keys": chosen})
-        print(f"the same schedule without a trial: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
+        print(f"the same schedule by hand: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
     return chosen
 
 

@@ -15,7 +15,7 @@ from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.interface import DEFAULTS, configuration
-from udd.runs.ages import AGE_KEYS, KNOWN, first_known, oldest, younger
+from udd.runs.ages import LOOKED, first_known, left_open, oldest, younger
 from udd.runs.budget import Trial, network_seconds
 from udd.runs.budget import budget as afforded
 from udd.runs.progress import duration
@@ -25,19 +25,24 @@ def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: i
     """The keys with which `udd.distill(data, method, ipc, **keys)` takes the schedule of `udd distill SOURCE`, a hundredth of the published steps or
     so (udd.config.short), `keys` among them: any key of params.yaml that the method reads. Of a method that takes no steps, these alone.
 
-    Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless a key of their ages is given.
+    Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless `cache_spacing` or `net_images`
+    is given.
     Raises UserError for an unknown method or key.
     """
     chosen = planned(method, ipc, keys)
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
-    if config["method"] not in MATCHING or not meets_cache(config) or set(AGE_KEYS) & set(keys):
-        return chosen
-    known = first_known(config["distill"], data.to(setup(device, threads)))
-    ages = younger(config["distill"], known)
-    learnt = f"{known:,} images teach one {KNOWN} % of the training images, and " if ages else ""
-    print(f"cached networks: {learnt}the oldest sees {oldest(config['distill'] | ages):,}", file=sys.stderr)
-    return chosen | ages
+    return chosen | aged(config, data.to(setup(device, threads)), keys) if config["method"] in MATCHING and meets_cache(config) else chosen
+
+
+def aged(config: dict[str, Any], data: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+    """The keys by which cached networks get no older than the data allow, where the keys that are given leave it open; a line says how old."""
+    distill, asked = config["distill"], left_open(config, given)
+    known = first_known(distill, data) if asked else 0
+    ages = younger(distill, known)
+    when = f": one knows the data after {known:,}" if known else f": one does not know the data after {LOOKED:.0%} of these" if asked else ""
+    print(f"cached networks of at most {oldest(distill | ages):,} SGD steps{when}", file=sys.stderr)
+    return ages
 
 
 def planned(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +51,12 @@ def planned(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
     if method not in params["variants"] or not distils(how := method_of(params, method)):
         return asked
     inner = changes(params["variants"][method], "distill", ipc).get("inner", 1)
-    return moving(uncached(schedule(how, asked.get("inner", inner)) | asked, asked), asked)
+    return settled(how, schedule(how, asked.get("inner", inner)) | asked, asked)
+
+
+def settled(method: str, keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a schedule, what was asked for among them, with what follows from this for a method of gradients."""
+    return moving(uncached(keys, asked), asked) if method in MATCHING else keys
 
 
 def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "auto", threads: int = 0, **keys: Any) -> dict[str, Any]:
@@ -62,12 +72,13 @@ def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "
     if not distils(published["method"]):
         raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
     steps = published["distill"]["outer"] * published["distill"]["inner"]
-    chosen = moving(budgeted(published["method"]) | keys, keys)
+    how = published["method"]
+    chosen = settled(how, budgeted(how) | keys, keys)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
-    chosen = moving(chosen | found, keys)
+    chosen = settled(how, chosen | found, keys)
     print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)
     return chosen
 
@@ -76,8 +87,8 @@ def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
     """What was chosen, in a line."""
     distill, cache = config["distill"], ""
     if meets_cache(config):
-        ages = f"of at most {oldest(distill):,} images"
-        known = f" (one that knows the data has seen {found.known:,})" if found.known else ""
+        ages = f"of at most {oldest(distill):,} SGD steps"
+        known = f" (one knows the data after {found.known:,})" if found.known else ""
         cache = f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} each, then "
     steps = distill["outer"] * distill["inner"]
     move = distill.get("image_move")

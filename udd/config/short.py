@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# Of gradients: 1 % of the paper's steps, on cached networks of at most 78,000 images; of less where data are learned sooner (udd.runs.ages,
+# Of gradients: 1 % of the paper's steps, on cached networks of at most 1,248 SGD steps; of fewer where data are learned sooner (udd.runs.ages,
 # docs/cached-proxies.md).
 GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 2000, "image_move": 0.04, "init": "mix"}
 CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
@@ -47,7 +47,7 @@ def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 def uncached(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """The keys of a schedule, what was asked for among them; for gradients of fresh networks with fewer images to train on between two steps, which
     costs more than all else there."""
-    return keys if "image_move" not in keys or keys["networks"] == "cached" else keys | {"net_images": 256} | asked
+    return keys if "image_move" not in keys or keys.get("networks") != "fresh" else keys | {"net_images": 256} | asked
 
 
 def budgeted(method: str) -> dict[str, Any]:

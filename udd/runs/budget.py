@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import torch
 
 from udd.config.caches import meets_cache
-from udd.config.sections import MATCHING
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.methods import rate
 from udd.proxies import cached, caching
-from udd.runs.ages import AGE_KEYS, learned, younger
+from udd.runs.ages import learned, left_open, training_steps, younger
 from udd.runs.growth import Growth
 from udd.runs.loop import Distillation
 
@@ -32,7 +31,7 @@ WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03
 
 class Trial(NamedTuple):
     """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`. And
-    after how many real images a network knows the data; 0: it was not asked, or does not after as many as the trial had time for."""
+    after how many SGD steps a network knows the data; 0: it was not asked, or does not after as many as the trial had time for."""
 
     step: float
     look: float = 0.0
@@ -77,7 +76,7 @@ def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: in
 
 def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
     """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds. If `ages` are to be
-    chosen, and for a method of gradients, for about as long again when a network knows the data."""
+    chosen, for about as long again when a network knows the data."""
     with tempfile.TemporaryDirectory() as place:
         folder, look, train, known = None, 0.0, 0.0, 0
         if meets_cache(config):
@@ -87,7 +86,7 @@ def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
             growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
             look, train = watched(growth)
             end = time.monotonic() + seconds
-            known = learned(growth.made, data, growth.distill, lambda: time.monotonic() > end) if ages and config["method"] in MATCHING else 0
+            known = learned(growth.made, data, growth.distill, lambda: time.monotonic() > end) if ages else 0
         rest = {key: value for key, value in config["distill"].items() if key != "image_move"}
         run = Distillation(config | {"distill": {"image_lr": 0.0} | rest}, data, Path(place, "checkpoint"), folder, "")
         return Trial(paced(run, seconds), look, train, known)
@@ -125,9 +124,9 @@ def budget(config: Config, data: Dataset, minutes: float, most: int, given: Coll
     """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found. Ages of cached networks
     stay as planned where one of their keys is `given`."""
     begun, distill = time.monotonic(), config["distill"]
-    found = trial(config, data, 60 * minutes * TRIAL, ages=not set(AGE_KEYS) & set(given))
+    found = trial(config, data, 60 * minutes * TRIAL, ages=left_open(config, given))
     ages = younger(distill, found.known)
-    found = found._replace(train=found.train * ages.get("net_images", distill["net_images"]) / distill["net_images"])
+    found = found._replace(train=found.train * training_steps(distill | ages) / training_steps(distill)) if ages else found
     looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
     left = 60 * minutes - (time.monotonic() - begun) - looks
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found
