@@ -104,10 +104,9 @@ def run(argv: list[str]) -> None:
     inputs = fingerprint(data)
     wanted = {"inputs": inputs, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "set": dict(args.set), "version": udd.__version__}
     chosen = planned(wanted | pixels_asked(vars(args)), data, out.with_suffix(".schedule.json"), **at)
-    asked: dict[str, Any] = {"checkpoint": out.with_suffix(".checkpoint"), "curve": curve, "smaller_classes": args.smaller_classes}
     networks = args.cache or out.with_name(kept_networks(data.name, inputs))
-    asked["cache"] = networks
-    made = udd.distill(data, args.method, args.ipc, args.seed, **asked, **at, **chosen)
+    kept = {"checkpoint": out.with_suffix(".checkpoint"), "cache": networks, "curve": curve}
+    made = udd.distill(data, args.method, args.ipc, args.seed, smaller_classes=args.smaller_classes, **kept, **at, **chosen)
     made.save(out)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
