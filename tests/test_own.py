@@ -10,6 +10,7 @@ from tiny import dataset
 
 import udd
 from udd import own
+from udd.config.sections import METHODS, defaults
 
 WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", "width=4", "outer=1", "inner=2", "net_images=6", "batch_real=5"]
 WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
@@ -59,3 +60,15 @@ def test_a_rate_of_ones_own_or_fresh_networks_are_as_asked(digits: list[int], tm
 def test_a_method_without_cached_networks_has_no_folder(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
     own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
     assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", own.OPTIONS)
+def test_an_option_among_the_keys_is_told_where_it_belongs(name: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit, match="2"):
+        own.run(["digits", "--set", f"{name}=3"])
+    assert f"{name} is an option of its own; write --{name} 3" in capsys.readouterr().err
+
+
+def test_no_option_hides_a_key_of_a_method():
+    keys = {key for sections in METHODS.values() for section in sections for key in defaults(section)}
+    assert keys.isdisjoint(own.OPTIONS) and {action.dest for action in own.parser()._actions}.issuperset(own.OPTIONS)

@@ -22,6 +22,7 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import TrainingSet, evaluate
 from udd.interface import DEFAULTS
 from udd.reports import show
+from udd.reports.figures.gallery import of_set
 from udd.reports.judged import Judged
 from udd.reports.page import licence, page
 from udd.reports.pictures import curve_svg, read_curve
@@ -213,6 +214,16 @@ def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.Cap
     )
     assert np.mean(row["by_class"]) == pytest.approx(row["accuracy"])  # the classes have as many test images each
     assert "Accuracy" not in shown(place)
+
+
+def test_a_label_calls_the_method_on_the_page_and_in_the_gallery(place: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[str] = []
+    monkeypatch.setattr(show, "of_set", lambda made, most, label: drawn.append(label) or of_set(made, most, label))
+    assert "flowers by Windows & $P$" in shown(place, "--label", "Windows & $P$") and "flowers by UDD" in shown(place)
+    assert drawn == ["Windows & $P$", ""]
+    two = udd.load(place / "set.safetensors")
+    two = two._replace(images=torch.cat([two.images] * 2), labels=torch.cat([two.labels] * 2))
+    assert [axis.get_title() for axis in of_set(two, 10, "a $").axes] == [r"a \$"] and [axis.get_title() for axis in of_set(two, 10).axes] == ["UDD"]
 
 
 def test_show_reads_a_record_of_the_workflow_and_no_other_sets(place: Path):

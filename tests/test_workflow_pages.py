@@ -9,7 +9,7 @@ from test_workflow import built, workspace  # noqa: F401
 from workspace import REQUEST, Workspace, jobs
 
 from udd.config import drawings, plan
-from udd.workflow import wanted
+from udd.workflow import page_options, wanted
 
 FOLDER = "results/pages/digits/ipc1"
 
@@ -37,6 +37,13 @@ def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Work
     assert f"{FOLDER}/udd/seed0.html" in (workspace.path / "report.html").read_text()
     Path(workspace.path / FOLDER / "udd/seed0.html").unlink()
     assert "udd/seed0.html is not made yet; run snakemake first" in workspace.run("snakemake", "--report", "no.html", fails=True)
+
+
+def test_a_page_calls_its_method_by_the_label_of_its_variant() -> None:
+    files = {"set": "a b.safetensors", "record": "r.json", "curve": "c.csv"}
+    made = small(variants={"udd": {"label": "UDD, as printed"}, "idc": {"method": "idc"}})
+    assert page_options(made, "udd", files) == "--record r.json --curve c.csv --label 'UDD, as printed'"
+    assert page_options(made, "idc", {"set": "s", "record": "r.json"}) == "--record r.json"
 
 
 def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: Workspace) -> None:  # noqa: F811

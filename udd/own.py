@@ -17,6 +17,8 @@ from udd.reports.pictures import read_curve
 from udd.reports.show import png
 from udd.runs.progress import duration
 
+OPTIONS = ("cache", "device", "ipc", "method", "minutes", "out", "root", "seed", "size", "threads")  # that take a value, and are no keys of a method
+
 
 def parser() -> Parser:
     """The command line."""
@@ -81,6 +83,8 @@ def pair(word: str) -> tuple[str, Any]:
     key, sign, value = word.partition("=")
     if not sign:
         raise argparse.ArgumentTypeError(f"found {word}, expected KEY=VALUE")
+    if key in OPTIONS:
+        raise argparse.ArgumentTypeError(f"{key} is an option of its own; write --{key} {value}")
     return key, yaml.safe_load(value)
 
 

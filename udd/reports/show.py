@@ -9,6 +9,7 @@ from typing import Any
 
 from udd.command import Parser
 from udd.files import write_atomic
+from udd.reports.figures.gallery import of_set
 from udd.reports.judged import judged
 from udd.reports.page import hard, write
 from udd.reports.pictures import read_curve
@@ -20,6 +21,7 @@ def parser() -> Parser:
     made = Parser(prog="udd show", description="Draw a set's images into a PNG, with --html also its page, and say where they are.")
     made.add_argument("set", type=Path, help="a set, as made by udd distill (.safetensors)")
     made.add_argument("--out", type=Path, help="the PNG to write; by default beside the set, under its name")
+    made.add_argument("--label", default="", help="how its method is called there; by default as its variant is")
     made.add_argument("--most", type=int, default=10, help="images of a class")
     made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
     made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
@@ -30,10 +32,10 @@ def parser() -> Parser:
     return made
 
 
-def png(made: SyntheticSet, most: int) -> bytes:
+def png(made: SyntheticSet, most: int, label: str = "") -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
     kept = BytesIO()
-    made._replace(labels=hard(made.labels)).show(most).savefig(kept, format="png", dpi=150)
+    of_set(made._replace(labels=hard(made.labels)), most, label).savefig(kept, format="png", dpi=150)
     return kept.getvalue()
 
 
@@ -43,10 +45,10 @@ def about(made: SyntheticSet) -> dict[str, Any]:
     return {"images": count, "shape": shape, "windows": len(made.windows)} | made.metadata
 
 
-def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, most: int, embedded: bool) -> None:
-    """Write a set's page under the set's name, with what its record and its loss curve say where they are given."""
+def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, **how: Any) -> None:
+    """Write a set's page under the set's name, as `how` says, with what its record and its loss curve say where they are given."""
     found = judged(record, made.metadata) if record else None
-    write(page, made, name, found, read_curve(curve) if curve else None, most=most, embedded=embedded)
+    write(page, made, name, found, read_curve(curve) if curve else None, **how)
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -57,8 +59,8 @@ def run(argv: list[str] | None = None) -> None:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
     made, out = load(args.set), args.out or args.set.with_suffix(".png")
     if args.html:
-        write_page(args.html, made, args.set.name, args.record, args.curve, args.most, args.embedded)
-    write_atomic(out, png(made, args.most))
+        write_page(args.html, made, args.set.name, args.record, args.curve, most=args.most, embedded=args.embedded, label=args.label)
+    write_atomic(out, png(made, args.most, args.label))
     written = {"gallery": str(out)} | ({"page": str(args.html)} if args.html else {})
     print(json.dumps(written | about(made), indent=1) if args.json else "\n".join(written.values()))
     if args.open:

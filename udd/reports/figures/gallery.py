@@ -29,15 +29,15 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
 
 
-def of_set(made: SyntheticSet, most: int) -> Figure:
-    """A set alone: a row a class with its name, at one image a class ten classes a row."""
+def of_set(made: SyntheticSet, most: int, label: str = "") -> Figure:
+    """A set alone, its method called by `label` or as its variant is: a row a class with its name, at one image a class ten classes a row."""
     classes = made.metadata["classes"]
     rows = by_class(made.images, made.labels, most, len(classes))
     if max(map(len, rows)) == 1:
         figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
         show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
         return figure
-    name = variant_name({}, made.metadata["config"]["variant"])
+    name = plain(label) or variant_name({}, made.metadata["config"]["variant"])
     return side_by_side({"dataset": made.metadata["dataset"], "ipc": most}, [(name, rows[:MOST])], classes[:MOST])
 
 
