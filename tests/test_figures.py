@@ -25,7 +25,7 @@ from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
 from udd.reports.figures.draw import run
 from udd.reports.figures.lettering import plain
-from udd.reports.figures.style import Sources, mosaic, save, set_path, variant_name
+from udd.reports.figures.style import Sources, mosaic, place_name, save, set_path, variant_name
 from udd.reports.names import check_told_apart
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -260,6 +260,15 @@ def test_two_variants_that_one_figure_would_call_alike_are_refused(params):
     check_told_apart(params | {"variants": named, "figures": alone})  # each is told from all that stand beside it
 
 
+def test_two_data_sets_that_one_table_would_call_alike_are_refused(params):
+    first, second, *_ = params["datasets"]
+    table = {"datasets": [first, second], "ipc": [1], "variants": ["udd"]}
+    named = params["datasets"] | {first: params["datasets"][first] | {"label": "Ours"}, second: params["datasets"][second] | {"label": "Ours"}}
+    check_told_apart(params | {"tables": {"main": table}})
+    with pytest.raises(UserError, match=f"tables.main.datasets: found {first} and {second}, which are both called 'Ours' there; give one of"):
+        check_told_apart(params | {"datasets": named, "tables": {"main": table}})
+
+
 def test_windows_of_one_side_have_one_colour_in_a_figure(params, sources):
     """IDC's are of a half, the middle one of UDD's three sides."""
     drawn = maps.draw(figure_config(params, Drawing("maps", "digits", 2)), sources)
@@ -274,4 +283,11 @@ def test_a_variant_is_called_by_its_label(params):
     named = params["variants"] | {"udd": params["variants"]["udd"] | {"label": "UDD at $1"}}
     config = figure_config(params | {"variants": named}, Drawing("gallery", "digits", 2))
     assert config["labels"] == {"udd": "UDD at $1"} and variant_name(config, "udd") == plain("UDD at $1") != "UDD"
+    assert config["sets"] == figure_config(params, Drawing("gallery", "digits", 2))["sets"]  # none is made again for it
+
+
+def test_a_data_set_is_called_by_its_label(params):
+    named = params["datasets"] | {"digits": params["datasets"]["digits"] | {"label": "Digits of $1"}}
+    config = figure_config(params | {"datasets": named}, Drawing("gallery", "digits", 2))
+    assert place_name(config) == rf"{plain('Digits of $1')}, 2 images per class"
     assert config["sets"] == figure_config(params, Drawing("gallery", "digits", 2))["sets"]  # none is made again for it

@@ -186,6 +186,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"variants": {"own": {"label": "a|b"}}}, "variants.own.label: "),
     ({"variants": {"own": {"label": "a\n"}}}, "variants.own.label: "),
     ({"variants": {"own": {"label": "_a"}}}, "variants.own.label: "),
+    ({"datasets": {"digits": {"label": "a|b"}}}, "datasets.digits.label: "),
     ({"variants": {"own": {"sets": "idc", "ipc10": {"distill": {"outer": 3}}}}}, "variants.own.ipc10.distill: own evaluates the sets of idc"),
     (
         {"variants": {"own": {"sets": "idc"}}, "figures": {"maps": {"variants": ["own"]}}},

@@ -118,6 +118,18 @@ def test_a_label_is_what_a_variant_is_called():
     assert "SGD steps of a network: Our idc & co.: 2000; Our udd & co.: 2000." in footnotes(asked, table)
 
 
+def test_a_label_is_what_a_data_set_is_called():
+    params = load(["params.yaml"])
+    named = params["datasets"] | {"cifar10": params["datasets"]["cifar10"] | {"label": "CIFAR & 10", "flip": False}}
+    asked = table_config(params | {"datasets": named}, "main")
+    assert asked["dataset_labels"] == {"cifar10": "CIFAR & 10"} and "dataset_labels" not in table_config(params, "main")
+    table = tables.table(asked, groups(idc=[60], udd=[64]))
+    heads = {row[0] for row in table.rows}
+    assert "CIFAR & 10" in heads and "CIFAR-10" not in heads and "MNIST" in heads and r"CIFAR \& 10" in render.tex(asked, table)
+    assert "CIFAR & 10: test accuracy" in caption(asked, table) or ", CIFAR & 10" in caption(asked, table)
+    assert "Stored, in kB a set: CIFAR & 10 IPC 10 1." in footnotes(asked, table)
+
+
 def test_a_label_goes_before_how_many_times_ipc_and_before_what_a_note_says_of_a_variant():
     asked = config("main", variants=["random", "random-x4", "udd-plus"]) | {"times": {"random-x4": ["random", 4]}}
     labels = {"random": "Real", "random-x4": "Four times", "udd-plus": "Image and quarters"}

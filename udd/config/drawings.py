@@ -133,7 +133,7 @@ def table_config(params: Params, name: str) -> dict[str, Any]:
     variants = params["tables"][name]["variants"]
     full = [variant for variant in variants if method(params, variant) == "full"]
     config = {"table": name, "request": params["tables"][name], "full": full}
-    config |= multiples(params, variants) | labels(params, variants)
+    config |= multiples(params, variants) | labels(params, variants, params["tables"][name]["datasets"])
     return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
 
 
@@ -143,10 +143,11 @@ def multiples(params: Params, variants: Iterable[str]) -> dict[str, Any]:
     return {"times": found} if found else {}
 
 
-def labels(params: Params, variants: Iterable[str]) -> dict[str, Any]:
-    """The labels of those variants that have one, where any has: variant -> how it is called."""
-    found = {name: label for name in variants if (label := params["variants"][name].get("label"))}
-    return {"labels": found} if found else {}
+def labels(params: Params, variants: Iterable[str], datasets: Iterable[str]) -> dict[str, Any]:
+    """The labels of those variants and data sets that have one, each kind where any has: name -> how it is called."""
+    named = {"labels": (params["variants"], variants), "dataset_labels": (params["datasets"], datasets)}
+    found = {kind: {name: label for name in names if (label := declared[name].get("label"))} for kind, (declared, names) in named.items()}
+    return {kind: called for kind, called in found.items() if called}
 
 
 def timed(params: Params, table: str) -> list[Cell]:
@@ -168,7 +169,7 @@ def figure_config(params: Params, drawing: Drawing) -> dict[str, Any]:
     config: dict[str, Any] = {"figure": drawing.name, "dataset": drawing.dataset, "ipc": drawing.ipc}
     config["sets"] = [set_config(params, cell, seed) for cell in drawn_cells(params, drawing) for seed in shown_seeds(params, drawing.name, cell)]
     shown = [made["variant"] for made in config["sets"]]
-    config |= multiples(params, shown) | labels(params, shown)
+    config |= multiples(params, shown) | labels(params, shown, filter(None, [drawing.dataset]))
     if drawing.name == SPREAD:
         config["intervals"] = params["utilization"]["intervals"]
     if drawing.name in ACCURACY_FIGURES:

@@ -19,14 +19,14 @@ from udd.reports.quoted import notes
 def caption(config: Mapping[str, Any], table: Table) -> str:
     """The caption, in plain text, without the table's number."""
     layout = LAYOUTS[config["table"]]
-    sentences = [f"{layout.title}.", what(config), size(table), trained(table), schedule(table), *marks(config, table)]
+    sentences = [f"{layout.title}.", what(config), size(table), trained(table), schedule(config, table), *marks(config, table)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
 def what(config: Mapping[str, Any]) -> str:
     """Data sets, measure, protocol and network."""
     request = config["request"]
-    names = ", ".join(dataset(name) for name in request["datasets"])
+    names = ", ".join(dataset(config, name) for name in request["datasets"])
     networks = request.get("architectures", ["convnet3"])
     network = f", {ARCHITECTURES[networks[0]]}" if len(networks) == 1 else ""
     full = " (full data: epochs300)" if config["full"] else ""
@@ -58,7 +58,7 @@ def trained(table: Table) -> str:
     return f"Networks trained for {'/'.join(map(str, epochs))} epochs{rounded}." if runs else ""
 
 
-def schedule(table: Table) -> str:
+def schedule(config: Mapping[str, Any], table: Table) -> str:
     """The share of the schedule, where it was cut."""
     shares: dict[str, set[float]] = {}
     for key, runs in table.shown:
@@ -69,7 +69,7 @@ def schedule(table: Table) -> str:
         return ""
     if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
         return f"Distilled for {next(iter(texts.values()))} % of the schedule{met(table)}."
-    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(name)} {text} %" for name, text in texts.items()) + f"{met(table)}."
+    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(config, name)} {text} %" for name, text in texts.items()) + f"{met(table)}."
 
 
 def met(table: Table) -> str:
@@ -96,7 +96,7 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
-    found = [stored(table, config.get("times", {})), *multiples(config)]
+    found = [stored(config, table), *multiples(config)]
     found += [] if LAYOUTS[config["table"]].heading else [decoded(config, table), steps(config, table)]
     found += [
         f"{variant_name(config, name)}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT
@@ -127,12 +127,12 @@ def multiples(config: Mapping[str, Any]) -> list[str]:
     return [f"{', '.join(found)}: {said}."] if found else []
 
 
-def stored(table: Table, times: Mapping[str, Any]) -> str:
+def stored(config: Mapping[str, Any], table: Table) -> str:
     """How large a set is, with labels, for each data set and IPC; without those that store more than IPC."""
     found: dict[str, list[int]] = {}
     for key, runs in table.shown:
-        if key.ipc != FULL and key.variant not in times:
-            found.setdefault(f"{dataset(key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
+        if key.ipc != FULL and key.variant not in config.get("times", {}):
+            found.setdefault(f"{dataset(config, key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
     ends = {name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float) for name, sizes in found.items() if sizes}
     ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())
     return f"Stored, in kB a set: {ranges}." if ranges else ""

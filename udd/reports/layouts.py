@@ -130,7 +130,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
         table.quoted.extend((quoted_key(setting, method, config["full"]), figure) for method, figure in printed.items())
         stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
         ratio = ratio_percent(stored, printed, config["full"])
-        table.rows.extend(grid_rows(head_of(setting, several, ratio), methods, runs, printed, config["full"]))
+        table.rows.extend(grid_rows(head_of(config, setting, several, ratio), methods, runs, printed, config["full"]))
     return table
 
 
@@ -194,14 +194,14 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
                 table.differences[keys[variant]] = found
             quoted_cells = ([figure] if figures else []) + ([search_time(figure)] if times else [])
             name = heading(config, variant, layout.labels)
-            table.rows.append([*head_of(setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
+            table.rows.append([*head_of(config, setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
     return table
 
 
-def head_of(setting: Setting, several: Sequence[str], *between: str | None) -> list[Cell]:
+def head_of(config: Mapping[str, Any], setting: Setting, several: Sequence[str], *between: str | None) -> list[Cell]:
     """The first cells of a row: data set, IPC, others, and the network and the protocol if there are several."""
     names = {"Network": ARCHITECTURES[setting.architecture], "Protocol": setting.protocol}
-    return [dataset(setting.dataset), setting.ipc, *between, *(names[heading] for heading in several)]
+    return [dataset(config, setting.dataset), setting.ipc, *between, *(names[heading] for heading in several)]
 
 
 def ablation_cells(runs: Sequence[Evaluation], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:

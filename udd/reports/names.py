@@ -27,7 +27,8 @@ OTHERS = {
 ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
 
 POLICY = {
-    "udd": "data jittering (default)", "udd-gradient": "gradient", "udd-activation": "activation", "udd-vote": "vote of the three",
+    "udd": "data jittering (default)", "udd-jitter-map": "data jittering, place by place",
+    "udd-gradient": "gradient", "udd-activation": "activation", "udd-vote": "vote of the three",
     "udd-random": "windows at random (control)", "udd-all": "all windows (control)", "udd-nocfc": "data jittering, without CFC",
     "udd-gradient-nocfc": "gradient, without CFC", "udd-activation-nocfc": "activation, without CFC", "udd-vote-nocfc": "vote, without CFC",
 }  # fmt: skip
@@ -46,9 +47,9 @@ REGIONS = {
 ABOUT = {"udd-plus": "IDC's own multi decode (Kim et al. 2022): the whole image and its quarters"}  # what a variant of ours is of another's
 
 
-def dataset(name: str) -> str:
-    """A data set as people write it."""
-    return DATASETS.get(name, name)
+def dataset(config: Mapping[str, Any], name: str) -> str:
+    """A data set by its label in the configuration of a table or figure, or as people write it."""
+    return config.get("dataset_labels", {}).get(name) or DATASETS.get(name, name)
 
 
 def variant_name(config: Mapping[str, Any], name: str) -> str:
@@ -64,13 +65,14 @@ def variant_name(config: Mapping[str, Any], name: str) -> str:
 
 
 def check_told_apart(params: Params, source: str = "params.yaml") -> None:
-    """Raise UserError for two variants that one table or figure calls alike, as a label may another variant's own name."""
+    """Raise UserError for two variants, or data sets, that one table or figure calls alike, as a label may another's own name."""
     for kind in ("tables", "figures"):
         for request, asked in params[kind].items():
-            config = multiples(params, asked["variants"]) | labels(params, asked["variants"])
-            known: dict[str, str] = {}
-            for name in asked["variants"]:
-                called = variant_name(config, name)
-                if known.setdefault(called, name) != name:
-                    where = f"{source}: {kind}.{request}.variants: found {known[called]} and {name}"
-                    raise UserError(f"{where}, which are both called '{called}' there; give one of them a `label` of its own")
+            config = multiples(params, asked["variants"]) | labels(params, asked["variants"], asked["datasets"])
+            for key, named in (("variants", variant_name), ("datasets", dataset)):
+                known: dict[str, str] = {}
+                for name in asked[key]:
+                    called = named(config, name)
+                    if known.setdefault(called, name) != name:
+                        where = f"{source}: {kind}.{request}.{key}: found {known[called]} and {name}"
+                        raise UserError(f"{where}, which are both called '{called}' there; give one of them a `label` of its own")

@@ -174,7 +174,7 @@ def page(
     """The whole page of a set whose file is called `name`, its method by `label` or as its variant is, with its accuracy and loss curve where they
     are known; small enough to be embedded."""
     about, config = made.metadata, made.metadata["config"]
-    title = f"{plain(dataset(about['dataset']))} by {plain(label or variant_name({}, str(config.get('variant', 'unknown'))))}"
+    title = f"{plain(dataset({}, about['dataset']))} by {plain(label or variant_name({}, str(config.get('variant', 'unknown'))))}"
     numbers = {key: about[key] for key in ("mean", "std") if key in about}
     parts = [
         section("Accuracy", accuracy(found, about["classes"]) if found else ""),

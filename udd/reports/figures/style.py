@@ -62,7 +62,7 @@ def variant_name(config: Mapping[str, Any], name: str) -> str:
 
 def place_name(config: dict[str, Any]) -> str:
     """Data set and IPC of a figure."""
-    return f"{plain(dataset(config['dataset']))}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
+    return f"{plain(dataset(config, config['dataset']))}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
 
 
 def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
