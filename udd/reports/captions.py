@@ -69,7 +69,8 @@ def schedule(config: Mapping[str, Any], table: Table) -> str:
         return ""
     if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
         return f"Distilled for {next(iter(texts.values()))} % of the schedule{met(table)}."
-    return "Distilled for a part of the schedule: " + ", ".join(f"{dataset(config, name)} {text} %" for name, text in texts.items()) + f"{met(table)}."
+    parts = ", ".join(f"{dataset(config, name)} {text} %" for name, text in texts.items())
+    return f"Distilled for a part of the schedule: {parts}{met(table)}."
 
 
 def met(table: Table) -> str:

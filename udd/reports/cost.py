@@ -110,7 +110,8 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
             made.shown.append((key, runs))
             made.costs.update({key: found} if found else {})
             accuracy = marked.get(key, measured(runs))
-            made.rows.append([*head_of(config, setting, varying(request)), heading(config, key.variant), *cost_cells(found), accuracy, counts([runs])])
+            head = [*head_of(config, setting, varying(request)), heading(config, key.variant)]
+            made.rows.append([*head, *cost_cells(found), accuracy, counts([runs])])
     return made
 
 
