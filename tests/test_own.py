@@ -10,7 +10,6 @@ from tiny import dataset
 
 import udd
 from udd import own
-from udd.config.sections import METHODS, defaults
 
 WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", "width=4", "outer=1", "inner=2", "net_images=6", "batch_real=5"]
 WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
@@ -62,13 +61,24 @@ def test_a_method_without_cached_networks_has_no_folder(digits: list[int], tmp_p
     assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("name", own.OPTIONS)
-def test_an_option_among_the_keys_is_told_where_it_belongs(name: str, capsys: pytest.CaptureFixture):
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["seed=3"], "seed is an option of its own; write --seed 3"),
+        (["depth=16"], "depth is an option of its own; write --depth 16"),
+        (["outer=1", "epochs=3"], "epochs is an option of its own; write --epochs 3"),
+        (["smaller_classes=true"], "write --smaller-classes\n"),
+        (["no_flip=true"], "write --no-flip\n"),
+    ],
+)
+def test_an_option_among_the_keys_is_told_where_it_belongs(words: list[str], said: str, capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit, match="2"):
-        own.run(["digits", "--set", f"{name}=3"])
-    assert f"{name} is an option of its own; write --{name} 3" in capsys.readouterr().err
+        own.run(["no-such-folder", "--set", *words])
+    assert said in capsys.readouterr().err.replace("; udd distill --help says more", "")
 
 
-def test_no_option_hides_a_key_of_a_method():
-    keys = {key for sections in METHODS.values() for section in sections for key in defaults(section)}
-    assert keys.isdisjoint(own.OPTIONS) and {action.dest for action in own.parser()._actions}.issuperset(own.OPTIONS)
+@pytest.mark.parametrize(("method", "key"), [("kip", "depth"), ("udd", "networks"), ("herding", "epochs"), ("udd-plus", "outer")])
+def test_a_key_of_the_method_is_no_option(method: str, key: str):
+    own.refuse_options(own.parser(), method, {key: 3})
+    with pytest.raises(SystemExit):
+        own.refuse_options(own.parser(), "random" if key != "outer" else method, {key if key != "outer" else "ipc": 3})

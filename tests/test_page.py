@@ -24,6 +24,7 @@ from udd.interface import DEFAULTS
 from udd.reports import show
 from udd.reports.figures.gallery import of_set
 from udd.reports.judged import Judged
+from udd.reports.names import Labels
 from udd.reports.page import licence, page
 from udd.reports.pictures import curve_svg, read_curve
 from udd.synthetic.decoding import every
@@ -216,14 +217,17 @@ def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.Cap
     assert "Accuracy" not in shown(place)
 
 
-def test_a_label_calls_the_method_on_the_page_and_in_the_gallery(place: Path, monkeypatch: pytest.MonkeyPatch):
-    drawn: list[str] = []
-    monkeypatch.setattr(show, "of_set", lambda made, most, label: drawn.append(label) or of_set(made, most, label))
+def test_labels_call_method_and_data_set_on_the_page_and_in_the_gallery(place: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[Labels] = []
+    monkeypatch.setattr(show, "of_set", lambda made, most, labels: drawn.append(labels) or of_set(made, most, labels))
     assert "flowers by Windows & $P$" in shown(place, "--label", "Windows & $P$") and "flowers by UDD" in shown(place)
-    assert drawn == ["Windows & $P$", ""]
+    assert "<17> & more by -CFC" in shown(place, "--label=-CFC", "--dataset-label=<17> & more")
+    assert drawn == [Labels("", "Windows & $P$"), Labels(), Labels("<17> & more", "-CFC")]
     two = udd.load(place / "set.safetensors")
     two = two._replace(images=torch.cat([two.images] * 2), labels=torch.cat([two.labels] * 2))
-    assert [axis.get_title() for axis in of_set(two, 10, "a $").axes] == [r"a \$"] and [axis.get_title() for axis in of_set(two, 10).axes] == ["UDD"]
+    (figure, bare) = (of_set(two, 10, Labels("of $", "a $")), of_set(two, 10))
+    assert [axis.get_title() for axis in figure.axes] == [r"a \$"] and figure.get_suptitle() == r"of \$, 10 images per class"
+    assert [axis.get_title() for axis in bare.axes] == ["UDD"] and bare.get_suptitle() == "flowers, 10 images per class"
 
 
 def test_show_reads_a_record_of_the_workflow_and_no_other_sets(place: Path):

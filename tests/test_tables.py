@@ -128,6 +128,8 @@ def test_a_label_is_what_a_data_set_is_called():
     assert "CIFAR & 10" in heads and "CIFAR-10" not in heads and "MNIST" in heads and r"CIFAR \& 10" in render.tex(asked, table)
     assert "CIFAR & 10: test accuracy" in caption(asked, table) or ", CIFAR & 10" in caption(asked, table)
     assert "Stored, in kB a set: CIFAR & 10 IPC 10 1." in footnotes(asked, table)
+    policy = tables.table(table_config(params | {"datasets": named}, "policy"), groups(udd=[64]))
+    assert {"CIFAR & 10"} <= {row[0] for row in policy.rows} and "CIFAR-10" not in {row[0] for row in policy.rows}
 
 
 def test_a_label_goes_before_how_many_times_ipc_and_before_what_a_note_says_of_a_variant():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from test_plan import small
@@ -41,9 +42,11 @@ def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Work
 
 def test_a_page_calls_its_method_by_the_label_of_its_variant() -> None:
     files = {"set": "a b.safetensors", "record": "r.json", "curve": "c.csv"}
-    made = small(variants={"udd": {"label": "UDD, as printed"}, "idc": {"method": "idc"}})
-    assert page_options(made, "udd", files) == "--record r.json --curve c.csv --label 'UDD, as printed'"
-    assert page_options(made, "idc", {"set": "s", "record": "r.json"}) == "--record r.json"
+    made = small(variants={"udd": {"label": "-CFC, as printed"}, "idc": {"method": "idc"}}, datasets={"digits": {"kind": "digits", "label": "Ten"}})
+    asked = Namespace(variant="udd", dataset="digits")
+    assert page_options(made, asked, files) == "--record=r.json --curve=c.csv --label='-CFC, as printed' --dataset-label=Ten"
+    asked = Namespace(variant="idc", dataset="mnist")
+    assert page_options(small(), asked, {"set": "s", "record": "r.json"}) == "--record=r.json"
 
 
 def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: Workspace) -> None:  # noqa: F811

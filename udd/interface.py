@@ -17,10 +17,9 @@ from udd.config import plan
 from udd.config.caches import cache_name, check_networks
 from udd.config.schema_errors import suggestion
 from udd.config.sections import METHODS, defaults, distils
-from udd.data import TENSORS, Dataset
+from udd.data import TENSORS, Dataset, opening
 from udd.data import load as load_pinned
-from udd.data.listing import has_parquet
-from udd.data.packing import READERS, channel_statistics
+from udd.data.packing import channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
 from udd.errors import UserError
@@ -64,21 +63,9 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
     """The data set of a source, as `dataset` takes it."""
     if not isinstance(source, str | Path):
         return of_arrays(source, name or "arrays", keys.get("classes"))
-    path = Path(source)
-    if path.suffix == ".json":
-        return load_pinned(path, root)
-    if path.is_dir() or path.suffix == ".npz":
-        kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
-        config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
-        raw = READERS[kind](config, path.resolve().parent, 0)
-    elif str(source) in READERS:
-        config = {"name": name or str(source), "kind": str(source)} | keys
-        raw = READERS[str(source)](config, root, 0)
-    else:
-        known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
-        raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
-    check(raw)
-    return of_raw(raw, config["name"])
+    if Path(source).suffix == ".json":
+        return load_pinned(Path(source), root)
+    return of_raw(*opening.read(source, root, name, **keys))
 
 
 def of_raw(raw: Raw, name: str) -> Dataset:
@@ -123,6 +110,13 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, cell, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, cell, seed)
+
+
+def known_keys(method: str) -> set[str]:
+    """The keys that a variant of params.yaml may be given; none of an unknown one, which `configuration` refuses."""
+    params = parameters.load([DEFAULTS])
+    sections = METHODS[plan.method(params, method)] if method in params["variants"] else ()
+    return {key for section in sections for key in defaults(section)}
 
 
 def declare(params: plan.Params, data: Dataset) -> None:

@@ -17,8 +17,6 @@ from udd.reports.pictures import read_curve
 from udd.reports.show import png
 from udd.runs.progress import duration
 
-OPTIONS = ("cache", "device", "ipc", "method", "minutes", "out", "root", "seed", "size", "threads")  # that take a value, and are no keys of a method
-
 
 def parser() -> Parser:
     """The command line."""
@@ -83,8 +81,6 @@ def pair(word: str) -> tuple[str, Any]:
     key, sign, value = word.partition("=")
     if not sign:
         raise argparse.ArgumentTypeError(f"found {word}, expected KEY=VALUE")
-    if key in OPTIONS:
-        raise argparse.ArgumentTypeError(f"{key} is an option of its own; write --{key} {value}")
     return key, yaml.safe_load(value)
 
 
@@ -94,7 +90,9 @@ def run(argv: list[str]) -> None:
         from udd.runs.distilling import run as cell
 
         return cell(argv)
-    args = parser().parse_args(argv)
+    asked = parser()
+    args = asked.parse_args(argv)
+    refuse_options(asked, args.method, dict(args.set))
     import udd
     from udd.interface import configuration, fingerprint, kept_networks, too_small
 
@@ -127,6 +125,16 @@ def run(argv: list[str]) -> None:
     if networks.exists():
         result |= {"cache": str(networks), "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file())}
     print(json.dumps(result) if args.json else said(result))
+
+
+def refuse_options(made: Parser, method: str, keys: dict[str, Any]) -> None:
+    """Bad usage where a key is an option of the command line, and none of the method's."""
+    from udd.interface import known_keys
+
+    options = {action.dest: action for action in made._actions if action.option_strings}
+    for key in keys.keys() & options.keys() - known_keys(method):
+        option = options[key].option_strings[-1]
+        made.error(f"--set {key}: {key} is an option of its own; write {option}{'' if options[key].nargs == 0 else f' {keys[key]}'}")
 
 
 def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from udd.config.drawings import labels, multiples
 from udd.config.plan import Params
@@ -45,6 +45,16 @@ REGIONS = {
     "udd-plus": "4: 1/2, all of them, from mix (udd-plus)",
 }  # fmt: skip
 ABOUT = {"udd-plus": "IDC's own multi decode (Kim et al. 2022): the whole image and its quarters"}  # what a variant of ours is of another's
+
+
+class Labels(NamedTuple):
+    """How one set's data set and method are called in place of their own names; empty: by these."""
+
+    dataset: str = ""
+    method: str = ""
+
+
+OWN = Labels()
 
 
 def dataset(config: Mapping[str, Any], name: str) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from udd.files import write_atomic
 from udd.reports.judged import Judged
-from udd.reports.names import dataset, variant_name
+from udd.reports.names import OWN, Labels, dataset, variant_name
 from udd.reports.pictures import COLOURS, Curve, curve_svg, img, losses, sizes_key, windows_svg
 from udd.reports.statistics import interval, summary
 from udd.synthetic.sets import SyntheticSet
@@ -169,12 +169,19 @@ def section(title: str, content: str) -> str:
 
 
 def page(
-    made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, most: int = 10, embedded: bool = False, label: str = ""
+    made: SyntheticSet,
+    name: str,
+    found: Judged | None = None,
+    curve: Curve | None = None,
+    most: int = 10,
+    embedded: bool = False,
+    labels: Labels = OWN,
 ) -> str:
-    """The whole page of a set whose file is called `name`, its method by `label` or as its variant is, with its accuracy and loss curve where they
+    """The whole page of a set whose file is called `name`, its data set and method by their `labels`, with its accuracy and loss curve where they
     are known; small enough to be embedded."""
     about, config = made.metadata, made.metadata["config"]
-    title = f"{plain(dataset({}, about['dataset']))} by {plain(label or variant_name({}, str(config.get('variant', 'unknown'))))}"
+    of, by = labels.dataset or dataset({}, about["dataset"]), labels.method or variant_name({}, str(config.get("variant", "unknown")))
+    title = f"{plain(of)} by {plain(by)}"
     numbers = {key: about[key] for key in ("mean", "std") if key in about}
     parts = [
         section("Accuracy", accuracy(found, about["classes"]) if found else ""),

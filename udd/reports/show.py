@@ -11,6 +11,7 @@ from udd.command import Parser
 from udd.files import write_atomic
 from udd.reports.figures.gallery import of_set
 from udd.reports.judged import judged
+from udd.reports.names import OWN, Labels
 from udd.reports.page import hard, write
 from udd.reports.pictures import read_curve
 from udd.synthetic.sets import SyntheticSet, load
@@ -22,6 +23,7 @@ def parser() -> Parser:
     made.add_argument("set", type=Path, help="a set, as made by udd distill (.safetensors)")
     made.add_argument("--out", type=Path, help="the PNG to write; by default beside the set, under its name")
     made.add_argument("--label", default="", help="how its method is called there; by default as its variant is")
+    made.add_argument("--dataset-label", default="", help="how its data set is called there; by default by its name")
     made.add_argument("--most", type=int, default=10, help="images of a class")
     made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
     made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
@@ -32,10 +34,10 @@ def parser() -> Parser:
     return made
 
 
-def png(made: SyntheticSet, most: int, label: str = "") -> bytes:
+def png(made: SyntheticSet, most: int, labels: Labels = OWN) -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
     kept = BytesIO()
-    of_set(made._replace(labels=hard(made.labels)), most, label).savefig(kept, format="png", dpi=150)
+    of_set(made._replace(labels=hard(made.labels)), most, labels).savefig(kept, format="png", dpi=150)
     return kept.getvalue()
 
 
@@ -57,10 +59,10 @@ def run(argv: list[str] | None = None) -> None:
     args = asked.parse_args(argv)
     if (args.record or args.curve) and not args.html:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
-    made, out = load(args.set), args.out or args.set.with_suffix(".png")
+    made, out, labels = load(args.set), args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
     if args.html:
-        write_page(args.html, made, args.set.name, args.record, args.curve, most=args.most, embedded=args.embedded, label=args.label)
-    write_atomic(out, png(made, args.most, args.label))
+        write_page(args.html, made, args.set.name, args.record, args.curve, most=args.most, embedded=args.embedded, labels=labels)
+    write_atomic(out, png(made, args.most, labels))
     written = {"gallery": str(out)} | ({"page": str(args.html)} if args.html else {})
     print(json.dumps(written | about(made), indent=1) if args.json else "\n".join(written.values()))
     if args.open:

@@ -127,11 +127,11 @@ def page_of(params: Params, wildcards: Any) -> dict[str, str]:
     return files | ({"curve": results(analysis.shown_file(params, "curves", made, seed))} if made.variant in plan.distilled(params) else {})
 
 
-def page_options(params: Params, variant: str, files: Any) -> str:
-    """`--record FILE --curve FILE --label LABEL`, the last two where there is one."""
-    label = {"label": params["variants"][variant].get("label")}
-    options = {name: said for name, said in (dict(files.items()) | label).items() if name != "set" and said}
-    return " ".join(f"--{name} {shlex.quote(said)}" for name, said in options.items())
+def page_options(params: Params, wildcards: Any, files: Any) -> str:
+    """`--record=FILE --curve=FILE --label=LABEL --dataset-label=LABEL`, the last three where there is one."""
+    labels = {"label": params["variants"][wildcards.variant].get("label"), "dataset-label": params["datasets"][wildcards.dataset].get("label")}
+    options = {name: said for name, said in (dict(files.items()) | labels).items() if name != "set" and said}
+    return " ".join(f"--{name}={shlex.quote(said)}" for name, said in options.items())
 
 
 def digest(folder: Path) -> str:

@@ -131,7 +131,7 @@ rule page:
         gallery=report(results("pages/{dataset}/ipc{ipc}/{variant}/seed{seed}.png"), **flow.reported_set("PNG")),
     params:
         code=code_digest("udd.reports.show"),
-        shown=lambda w, input: flow.page_options(params, w.variant, input),
+        shown=lambda w, input: flow.page_options(params, w, input),
     wildcard_constraints:
         ipc=r"[1-9]\d*",
         variant=flow.pick(name for name in params["variants"] if plan.method(params, name) != "full"),

@@ -11,6 +11,7 @@ from torch import Tensor
 from udd.reports.figures.lettering import plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
+from udd.reports.names import OWN, Labels
 from udd.synthetic.sets import SyntheticSet
 
 SHORT = 24  # characters of a class's name
@@ -29,16 +30,17 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
 
 
-def of_set(made: SyntheticSet, most: int, label: str = "") -> Figure:
-    """A set alone, its method called by `label` or as its variant is: a row a class with its name, at one image a class ten classes a row."""
+def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
+    """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a class ten classes a row."""
     classes = made.metadata["classes"]
     rows = by_class(made.images, made.labels, most, len(classes))
     if max(map(len, rows)) == 1:
         figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
         show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
         return figure
-    name = plain(label) or variant_name({}, made.metadata["config"]["variant"])
-    return side_by_side({"dataset": made.metadata["dataset"], "ipc": most}, [(name, rows[:MOST])], classes[:MOST])
+    name = plain(labels.method) or variant_name({}, made.metadata["config"]["variant"])
+    place = {"dataset": labels.dataset or made.metadata["dataset"], "ipc": most}
+    return side_by_side(place, [(name, rows[:MOST])], classes[:MOST])
 
 
 def ten_a_row(rows: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

@@ -1,0 +1,84 @@
+"""`udd data split`: training images that stand for test images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import udd
+from udd.data import run
+from udd.data.arrays import read_npz
+from udd.data.raw import Raw
+from udd.data.splitting import as_npz, parts, split
+from udd.errors import UserError
+
+
+def raw(count: int = 12, channels: int = 3, classes: int = 3) -> Raw:
+    """Images that differ, `count` to train, labels in turn, and test images that no split may hold."""
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 255, (count, channels, 4, 4), dtype=np.uint8)
+    labels = np.arange(count) % classes
+    return Raw(Path("source"), [f"class {i}" for i in range(classes)], [], images, labels, np.full_like(images, 255), labels)
+
+
+@given(count=st.integers(2, 60), share=st.floats(0.01, 0.99), seed=st.none() | st.integers(0, 9))
+def test_every_image_is_in_one_part_in_its_order(count: int, share: float, seed: int | None):
+    test = min(count - 1, max(1, int(count * share)))
+    train, held = parts(count, test, seed)
+    assert len(held) == test and sorted([*train, *held]) == list(range(count))
+    assert list(train) == sorted(train) and list(held) == sorted(held)
+    if seed is None:
+        assert list(held) == list(range(count - test, count))
+
+
+def test_a_seed_draws_the_test_images():
+    drawn = [tuple(parts(60, 20, seed)[1]) for seed in (0, 1)]
+    assert drawn[0] != drawn[1] and drawn[0] == tuple(parts(60, 20, 0)[1]) and drawn[0] != tuple(range(40, 60))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_npz_holds_the_images_of_the_source(channels: int, tmp_path: Path):
+    source = raw(channels=channels)
+    np.savez(tmp_path / "a.npz", **as_npz(split(source, 4, None)))  # type: ignore[arg-type]
+    found = read_npz({"name": "a", "classes": source.classes}, tmp_path, 0)
+    assert (found.train_images == source.train_images[:8]).all() and (found.test_images == source.train_images[8:]).all()
+    assert found.train_labels.tolist() == source.train_labels[:8].tolist() and found.test_labels.tolist() == source.train_labels[8:].tolist()
+    assert np.load(tmp_path / "a.npz")["train_labels"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("test", [0, -1, 12, 13])
+def test_as_many_test_images_as_there_are_not_are_refused(test: int):
+    with pytest.raises(UserError, match=f"--test: found {test}, expected 1 to 11, fewer than the 12 training images of source"):
+        split(raw(), test, None)
+
+
+def test_a_class_without_test_images_is_refused():
+    with pytest.raises(UserError, match="class 0"):
+        split(raw(), 2, None)  # the last two are of classes 1 and 2
+
+
+def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pytest.CaptureFixture):
+    out = tmp_path / "held.npz"
+    for words in ([], ["--seed", "3"]):
+        run(["split", "digits", "--test", "300", "--out", str(out), *words, "--json"])
+        said = json.loads(capsys.readouterr().out)
+        whole, made = udd.dataset("digits"), udd.dataset(out)
+        held = parts(len(whole.train_images), 300, 3 if words else None)[1]
+        assert (said["train"], said["test"]) == (len(made.train_images), 300) == (len(whole.train_images) - 300, len(made.test_images))
+        assert (made.test_images == whole.train_images[held]).all() and (made.test_labels == whole.train_labels[held]).all()
+        assert said["declared"].startswith('{kind: npz, path: held.npz, classes: ["0", "1",')
+
+
+def test_bad_usage_writes_nothing(tmp_path: Path):
+    with pytest.raises(UserError, match=r"--out: found .*a.txt, expected a name that ends in .npz"):
+        run(["split", "digits", "--test", "3", "--out", str(tmp_path / "a.txt")])
+    with pytest.raises(UserError, match="no such folder or .npz file, and no data set's name; expected one of mnist"):
+        run(["split", "flowers", "--test", "3", "--out", str(tmp_path / "a.npz")])
+    with pytest.raises(UserError, match="expected 1 to"):
+        run(["split", "digits", "--test", "5000", "--out", str(tmp_path / "a.npz")])
+    assert not list(tmp_path.iterdir())

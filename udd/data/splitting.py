@@ -1,0 +1,78 @@
+"""`udd data split SOURCE`: an npz of a data set's training images alone, some of which stand for test images, to choose anything on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from udd.command import Parser
+from udd.data.opening import read
+from udd.data.raw import Raw, check
+from udd.errors import UserError
+from udd.files import atomic_path
+
+
+def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `count` images train, [count - test], and which test, [test], each in their order: the last ones test or, by a seed, drawn ones."""
+    order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
+    return np.sort(order[: count - test]), np.sort(order[count - test :])
+
+
+def split(raw: Raw, test: int, seed: int | None) -> Raw:
+    """A data set of the training images alone, `test` of which stand for its test images. Raises UserError unless each class is in both parts."""
+    count = len(raw.train_images)
+    if not 0 < test < count:
+        raise UserError(f"--test: found {test}, expected 1 to {count - 1}, fewer than the {count} training images of {raw.source}")
+    train, held = parts(count, test, seed)
+    images, labels = raw.train_images, raw.train_labels
+    made = raw._replace(train_images=images[train], train_labels=labels[train], test_images=images[held], test_labels=labels[held])
+    check(made)
+    return made
+
+
+def as_npz(raw: Raw) -> dict[str, np.ndarray]:
+    """The arrays of an npz: images [n, K, H, W] as [n, H, W] where they are grey, else [n, H, W, K]; labels as narrow as they may be."""
+    narrow = np.min_scalar_type(len(raw.classes) - 1)
+    found = {}
+    for part in ("train", "test"):
+        images = getattr(raw, f"{part}_images")
+        found[f"{part}_images"] = np.ascontiguousarray(images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1))
+        found[f"{part}_labels"] = getattr(raw, f"{part}_labels").astype(narrow)
+    return found
+
+
+def parser() -> Parser:
+    """The command line of `udd data split`."""
+    made = Parser(
+        prog="udd data split",
+        description="Write an npz of a data set's training images alone, some of which stand for its test images: to choose anything on.",
+    )
+    made.add_argument("source", help="a data set's name (cifar10, mnist, ...), a folder or an .npz")
+    made.add_argument("--test", type=int, required=True, help="how many training images are to be test images: the last ones")
+    made.add_argument("--seed", type=int, help="draw them in place of the last ones")
+    made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
+    made.add_argument(
+        "--size", type=int, default=argparse.SUPPRESS, help="side of the images, in pixels (folders of images of several sizes need it)"
+    )
+    made.add_argument("--out", type=Path, required=True, help="the .npz to write")
+    made.add_argument("--json", action="store_true", help="print the result as JSON")
+    return made
+
+
+def run(argv: list[str]) -> None:
+    """Write one split."""
+    args = parser().parse_args(argv)
+    if args.out.suffix != ".npz":
+        raise UserError(f"--out: found {args.out}, expected a name that ends in .npz")
+    size = {"size": args.size} if "size" in args else {}
+    raw, name = read(args.source, args.root, **size)
+    made = split(raw, args.test, args.seed)
+    with atomic_path(args.out) as path, open(path, "wb") as stream:
+        np.savez(stream, **as_npz(made))  # type: ignore[arg-type]  # no array is called `allow_pickle`
+    counts = {"train": len(made.train_labels), "test": len(made.test_labels)}
+    declared = f"{{kind: npz, path: {args.out.name}, classes: {json.dumps(made.classes, ensure_ascii=False)}}}"
+    said = f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of {name}"
+    print(json.dumps({"file": str(args.out), **counts, "declared": declared}) if args.json else f"{said}\nin params.yaml: {declared}")
