@@ -13,6 +13,7 @@ from udd.command import main
 VERBS = {
     "demo": ("udd.demo", "The paper in miniature, in a clone of the repository: no download, CPU, minutes."),
     "data": ("udd.data", "Pack a data set and write its manifest."),
+    "split": ("udd.splitting", "A data set of another's training images alone, some of which stand for test images: to choose anything on."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "show": ("udd.reports.show", "Draw a set's gallery, write its page, or print what it says of itself."),
     "coresets": ("udd.methods.times", "Choose real images instead."),

@@ -17,9 +17,10 @@ from udd.config import plan
 from udd.config.caches import cache_name, check_networks
 from udd.config.schema_errors import suggestion
 from udd.config.sections import METHODS, defaults, distils
-from udd.data import TENSORS, Dataset, opening
+from udd.data import TENSORS, Dataset
 from udd.data import load as load_pinned
-from udd.data.packing import channel_statistics
+from udd.data.listing import has_parquet
+from udd.data.packing import READERS, channel_statistics
 from udd.data.raw import Raw, check
 from udd.device import setup
 from udd.errors import UserError
@@ -63,9 +64,21 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
     """The data set of a source, as `dataset` takes it."""
     if not isinstance(source, str | Path):
         return of_arrays(source, name or "arrays", keys.get("classes"))
-    if Path(source).suffix == ".json":
-        return load_pinned(Path(source), root)
-    return of_raw(*opening.read(source, root, name, **keys))
+    path = Path(source)
+    if path.suffix == ".json":
+        return load_pinned(path, root)
+    if path.is_dir() or path.suffix == ".npz":
+        kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
+        config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
+        raw = READERS[kind](config, path.resolve().parent, 0)
+    elif str(source) in READERS:
+        config = {"name": name or str(source), "kind": str(source)} | keys
+        raw = READERS[str(source)](config, root, 0)
+    else:
+        known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
+        raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
+    check(raw)
+    return of_raw(raw, config["name"])
 
 
 def of_raw(raw: Raw, name: str) -> Dataset:

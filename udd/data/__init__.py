@@ -131,9 +131,7 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
 def parser() -> Parser:
     """The command line of `udd data`."""
     made = Parser(
-        prog="udd data",
-        description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own images first; "
-        "udd data split SOURCE makes a data set of its training images alone.",
+        prog="udd data", description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own images first."
     )
     one = made.add_mutually_exclusive_group(required=True)
     one.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
@@ -147,7 +145,7 @@ def parser() -> Parser:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Prepare one data set and write its manifest; or check one's own images, or split a data set."""
+    """Prepare one data set and write its manifest; or check one's own images."""
     from udd.data.packing import prepare
 
     words = sys.argv[1:] if argv is None else argv
@@ -155,10 +153,6 @@ def run(argv: list[str] | None = None) -> None:
         from udd.data.checking import run as check
 
         return check(words[1:])
-    if words[:1] == ["split"]:
-        from udd.data.splitting import run as split
-
-        return split(words[1:])
     args = parser().parse_args(words)
     config, root, out = resolve(args.config, args.params, args.dataset, args.root, args.out)
     if stands(config, root, out):

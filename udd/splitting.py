@@ -1,15 +1,14 @@
-"""`udd data split SOURCE`: an npz of a data set's training images alone, some of which stand for test images, to choose anything on."""
+"""`udd split SOURCE`: an npz of a data set's training images alone, some of which stand for test images, to choose anything on."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 
 from udd.command import Parser
-from udd.data.opening import read
+from udd.data import TENSORS
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
@@ -45,34 +44,33 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
 
 
 def parser() -> Parser:
-    """The command line of `udd data split`."""
+    """The command line of `udd split`."""
     made = Parser(
-        prog="udd data split",
+        prog="udd split",
         description="Write an npz of a data set's training images alone, some of which stand for its test images: to choose anything on.",
     )
     made.add_argument("source", help="a data set's name (cifar10, mnist, ...), a folder or an .npz")
     made.add_argument("--test", type=int, required=True, help="how many training images are to be test images: the last ones")
     made.add_argument("--seed", type=int, help="draw them in place of the last ones")
     made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
-    made.add_argument(
-        "--size", type=int, default=argparse.SUPPRESS, help="side of the images, in pixels (folders of images of several sizes need it)"
-    )
+    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--out", type=Path, required=True, help="the .npz to write")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     return made
 
 
-def run(argv: list[str]) -> None:
+def run(argv: list[str] | None = None) -> None:
     """Write one split."""
     args = parser().parse_args(argv)
     if args.out.suffix != ".npz":
         raise UserError(f"--out: found {args.out}, expected a name that ends in .npz")
-    size = {"size": args.size} if "size" in args else {}
-    raw, name = read(args.source, args.root, **size)
-    made = split(raw, args.test, args.seed)
+    import udd
+
+    data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
+    made = split(Raw(Path(args.source), data.classes, [], *(getattr(data, part).numpy() for part in TENSORS)), args.test, args.seed)
     with atomic_path(args.out) as path, open(path, "wb") as stream:
         np.savez(stream, **as_npz(made))  # type: ignore[arg-type]  # no array is called `allow_pickle`
     counts = {"train": len(made.train_labels), "test": len(made.test_labels)}
     declared = f"{{kind: npz, path: {args.out.name}, classes: {json.dumps(made.classes, ensure_ascii=False)}}}"
-    said = f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of {name}"
+    said = f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of {data.name}"
     print(json.dumps({"file": str(args.out), **counts, "declared": declared}) if args.json else f"{said}\nin params.yaml: {declared}")

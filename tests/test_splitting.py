@@ -1,4 +1,4 @@
-"""`udd data split`: training images that stand for test images."""
+"""`udd split`: training images that stand for test images."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import udd
-from udd.data import run
 from udd.data.arrays import read_npz
 from udd.data.raw import Raw
-from udd.data.splitting import as_npz, parts, split
 from udd.errors import UserError
+from udd.splitting import as_npz, parts, run, split
 
 
 def raw(count: int = 12, channels: int = 3, classes: int = 3) -> Raw:
@@ -65,7 +64,7 @@ def test_a_class_without_test_images_is_refused():
 def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pytest.CaptureFixture):
     out = tmp_path / "held.npz"
     for words in ([], ["--seed", "3"]):
-        run(["split", "digits", "--test", "300", "--out", str(out), *words, "--json"])
+        run(["digits", "--test", "300", "--out", str(out), *words, "--json"])
         said = json.loads(capsys.readouterr().out)
         whole, made = udd.dataset("digits"), udd.dataset(out)
         held = parts(len(whole.train_images), 300, 3 if words else None)[1]
@@ -76,9 +75,9 @@ def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pyt
 
 def test_bad_usage_writes_nothing(tmp_path: Path):
     with pytest.raises(UserError, match=r"--out: found .*a.txt, expected a name that ends in .npz"):
-        run(["split", "digits", "--test", "3", "--out", str(tmp_path / "a.txt")])
+        run(["digits", "--test", "3", "--out", str(tmp_path / "a.txt")])
     with pytest.raises(UserError, match="no such folder or .npz file, and no data set's name; expected one of mnist"):
-        run(["split", "flowers", "--test", "3", "--out", str(tmp_path / "a.npz")])
+        run(["flowers", "--test", "3", "--out", str(tmp_path / "a.npz")])
     with pytest.raises(UserError, match="expected 1 to"):
-        run(["split", "digits", "--test", "5000", "--out", str(tmp_path / "a.npz")])
+        run(["digits", "--test", "5000", "--out", str(tmp_path / "a.npz")])
     assert not list(tmp_path.iterdir())
