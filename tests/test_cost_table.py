@@ -83,6 +83,11 @@ def test_a_row_says_what_a_method_reaches_and_what_it_took(params, results):
     assert list(found) == ["Random", "IDC", "DANCE", "Full data"]
 
 
+def test_a_row_calls_the_data_set_by_its_label(params, results):
+    named = params | {"datasets": params["datasets"] | {"digits": params["datasets"]["digits"] | {"label": "Ten digits"}}}
+    assert {row[0] for row in made(named, results)[1].rows} == {"Ten digits"} and {row[0] for row in made(params, results)[1].rows} == {"Digits"}
+
+
 def test_without_a_note_the_curve_says_the_seconds_and_nothing_the_memory(params, results):
     dance = rows(params, results)["DANCE"]
     assert (dance["Minutes"], dance["Peak MB"]) == ("1.05", None)
