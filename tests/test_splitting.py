@@ -80,4 +80,7 @@ def test_bad_usage_writes_nothing(tmp_path: Path):
         run(["flowers", "--test", "3", "--out", str(tmp_path / "a.npz")])
     with pytest.raises(UserError, match="expected 1 to"):
         run(["digits", "--test", "5000", "--out", str(tmp_path / "a.npz")])
+    for words in (["--test", "0"], ["--test", "3", "--seed", "-1"]):
+        with pytest.raises(SystemExit, match="2"):
+            run(["digits", *words, "--out", str(tmp_path / "a.npz")])
     assert not list(tmp_path.iterdir())

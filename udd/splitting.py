@@ -12,6 +12,7 @@ from udd.data import TENSORS
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
+from udd.own import count, whole
 
 
 def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -22,11 +23,10 @@ def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarr
 
 def split(raw: Raw, test: int, seed: int | None) -> Raw:
     """A data set of the training images alone, `test` of which stand for its test images. Raises UserError unless each class is in both parts."""
-    count = len(raw.train_images)
-    if not 0 < test < count:
-        raise UserError(f"--test: found {test}, expected 1 to {count - 1}, fewer than the {count} training images of {raw.source}")
-    train, held = parts(count, test, seed)
     images, labels = raw.train_images, raw.train_labels
+    if not 0 < test < len(images):
+        raise UserError(f"--test: found {test}, expected 1 to {len(images) - 1}, fewer than the {len(images)} training images of {raw.source}")
+    train, held = parts(len(images), test, seed)
     made = raw._replace(train_images=images[train], train_labels=labels[train], test_images=images[held], test_labels=labels[held])
     check(made)
     return made
@@ -50,8 +50,8 @@ def parser() -> Parser:
         description="Write an npz of a data set's training images alone, some of which stand for its test images: to choose anything on.",
     )
     made.add_argument("source", help="a data set's name (cifar10, mnist, ...), a folder or an .npz")
-    made.add_argument("--test", type=int, required=True, help="how many training images are to be test images: the last ones")
-    made.add_argument("--seed", type=int, help="draw them in place of the last ones")
+    made.add_argument("--test", type=count, required=True, help="how many training images are to be test images: the last ones")
+    made.add_argument("--seed", type=whole, help="draw them in place of the last ones")
     made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
     made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--out", type=Path, required=True, help="the .npz to write")
