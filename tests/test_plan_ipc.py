@@ -74,6 +74,7 @@ EXPERIMENTS = {
     "cpu-cached": ["cpu", "cpu-cached"],
     "cpu-rates": ["cpu", "cpu-rates"],
     "cpu-cells": ["cpu", "cpu-cells"],
+    "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
 }
 
 
