@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fakes
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,7 @@ from udd.errors import UserError
 from udd.evaluation.accuracy import TrainingSet, evaluate
 from udd.interface import DEFAULTS
 from udd.reports import show
-from udd.reports.figures.gallery import of_set
+from udd.reports.figures import gallery
 from udd.reports.judged import Judged
 from udd.reports.names import Labels
 from udd.reports.page import licence, page
@@ -219,7 +220,8 @@ def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.Cap
 
 def test_labels_call_method_and_data_set_on_the_page_and_in_the_gallery(place: Path, monkeypatch: pytest.MonkeyPatch):
     drawn: list[Labels] = []
-    monkeypatch.setattr(show, "of_set", lambda made, most, labels: drawn.append(labels) or of_set(made, most, labels))
+    of_set = gallery.of_set
+    monkeypatch.setattr(gallery, "of_set", lambda made, most, labels: drawn.append(labels) or of_set(made, most, labels))
     assert "flowers by Windows & $P$" in shown(place, "--label", "Windows & $P$") and "flowers by UDD" in shown(place)
     assert "<17> & more by -CFC" in shown(place, "--label=-CFC", "--dataset-label=<17> & more")
     assert drawn == [Labels("", "Windows & $P$"), Labels(), Labels("<17> & more", "-CFC")]
@@ -228,6 +230,13 @@ def test_labels_call_method_and_data_set_on_the_page_and_in_the_gallery(place: P
     (figure, bare) = (of_set(two, 10, Labels("of $", "a $")), of_set(two, 10))
     assert [axis.get_title() for axis in figure.axes] == [r"a \$"] and figure.get_suptitle() == r"of \$, 10 images per class"
     assert [axis.get_title() for axis in bare.axes] == ["UDD"] and bare.get_suptitle() == "flowers, 10 images per class"
+    plt.close(figure)
+    plt.close(bare)
+
+
+def test_a_gallery_leaves_no_figure_open(place: Path):
+    before = plt.get_fignums()
+    assert show.png(udd.load(place / "set.safetensors"), 10).startswith(b"\x89PNG") and plt.get_fignums() == before
 
 
 def test_show_reads_a_record_of_the_workflow_and_no_other_sets(place: Path):

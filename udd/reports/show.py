@@ -9,7 +9,6 @@ from typing import Any
 
 from udd.command import Parser
 from udd.files import write_atomic
-from udd.reports.figures.gallery import of_set
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
 from udd.reports.page import hard, write
@@ -36,8 +35,13 @@ def parser() -> Parser:
 
 def png(made: SyntheticSet, most: int, labels: Labels = OWN) -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
-    kept = BytesIO()
-    of_set(made._replace(labels=hard(made.labels)), most, labels).savefig(kept, format="png", dpi=150)
+    import matplotlib.pyplot as plt
+
+    from udd.reports.figures.gallery import of_set  # here: a machine that distils cells of params.yaml may lack what draws
+
+    figure, kept = of_set(made._replace(labels=hard(made.labels)), most, labels), BytesIO()
+    figure.savefig(kept, format="png", dpi=150)
+    plt.close(figure)
     return kept.getvalue()
 
 
