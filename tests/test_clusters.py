@@ -19,6 +19,7 @@ from udd.costs import schedule
 from udd.costs.sizes import Sizes
 from udd.errors import UserError
 from udd.methods import modules
+from udd.networks import clustering
 from udd.networks.augment import as_float, normalise
 from udd.networks.streams import stream
 from udd.proxies import cached, clusters, fresh
@@ -40,7 +41,7 @@ def cost(points: Tensor, centres: Tensor, nearest: Tensor) -> float:
 def test_every_centre_is_the_mean_of_its_points_and_every_point_is_with_its_nearest(seed, counts):
     count, many = counts
     points = noise(many, 3, seed=seed)
-    centres, nearest = clusters.kmeans(points, count, stream("cpu", seed))
+    centres, nearest = clustering.kmeans(points, count, stream("cpu", seed))
     for number, centre in enumerate(centres):
         if (nearest == number).any():
             torch.testing.assert_close(centre, points[nearest == number].mean(0))
@@ -55,9 +56,9 @@ def test_the_cost_never_rises(seed, counts):
     points, random = noise(many, 2, seed=seed), noise(count, 2, seed=seed + 1)
     centres, costs = random, []
     for _ in range(6):
-        nearest = clusters.distances(points, centres).argmin(1)
+        nearest = clustering.distances(points, centres).argmin(1)
         costs.append(cost(points, centres, nearest))
-        centres = clusters.means(points, nearest, centres)
+        centres = clustering.means(points, nearest, centres)
         costs.append(cost(points, centres, nearest))
     assert all(after <= before + 1e-12 for before, after in zip(costs, costs[1:], strict=False))
 
@@ -66,7 +67,7 @@ def test_groups_that_lie_apart_are_found():
     """The best of all partitions, of three groups whose starts fall into different ones."""
     points = torch.cat([noise(3, 2, seed=i) + 10 * torch.tensor([i == 1, i == 2]) for i in range(3)])
     best = min(cost(points, means_of(points, labels), torch.tensor(labels)) for labels in product(range(3), repeat=9))
-    found = [clusters.kmeans(points, 3, stream("cpu", seed)) for seed in range(8)]
+    found = [clustering.kmeans(points, 3, stream("cpu", seed)) for seed in range(8)]
     assert min(cost(points, *each) for each in found) == pytest.approx(best)
 
 
@@ -80,17 +81,17 @@ def means_of(points: Tensor, labels: tuple[int, ...]) -> Tensor:
 @given(SEEDS, st.integers(1, 9), st.integers(1, 9))
 def test_representatives_are_the_points_nearest_to_the_centres(seed, many, count):
     points = noise(many, 3, seed=seed)
-    found = clusters.representatives(points, count, stream("cpu", seed))
+    found = clustering.representatives(points, count, stream("cpu", seed))
     assert found.shape == (count,)
     if count >= many:
         assert set(found.tolist()) == set(range(many))
-    centres, _ = clusters.kmeans(points, min(count, many), stream("cpu", seed))
+    centres, _ = clustering.kmeans(points, min(count, many), stream("cpu", seed))
     for centre, chosen in zip(centres, found.tolist(), strict=False):
         assert (points[chosen] - centre).norm() == pytest.approx(min((point - centre).norm().item() for point in points), abs=1e-9)
 
 
 def test_equal_points_leave_a_cluster_empty_and_do_no_harm():
-    centres, nearest = clusters.kmeans(torch.ones(5, 2), 3, stream("cpu", 0))
+    centres, nearest = clustering.kmeans(torch.ones(5, 2), 3, stream("cpu", 0))
     assert torch.equal(centres, torch.ones(3, 2)) and len(set(nearest.tolist())) == 1
 
 
@@ -107,7 +108,7 @@ def test_each_class_is_chosen_by_its_own_embeddings():
         own = [i for i in range(20) if i % 3 == label]
         inputs = normalise(as_float(data.train_images[own]), data.mean, data.std)
         points = model.features(inputs)[1].detach()
-        assert found[label].tolist() == [own[i] for i in clusters.representatives(points, 5, random).tolist()]
+        assert found[label].tolist() == [own[i] for i in clustering.representatives(points, 5, random).tolist()]
 
 
 @pytest.mark.parametrize(("inner", "outer", "expected"), [(5, 2, [0, 2, 4, 5, 7, 9]), (1, 6, [0, 2, 4])])
@@ -157,10 +158,13 @@ CACHE: dict[str, Any] = {"cache_networks": 1, "cache_ages": 2, "cache_spacing": 
 def test_an_edit_of_clusters_concerns_no_set_of_random_batches():
     for cell in all_cells(params()):
         found = set_config(params(), cell, 0)
-        assert not {"real_batch", "cluster_every"} & found.get("distill", {}).keys() and "udd.proxies.clusters" not in modules(found)
+        assert not {"real_batch", "cluster_every"} & found.get("distill", {}).keys() and not {
+            "udd.proxies.clusters",
+            "udd.synthetic.representative",
+        } & set(modules(found))
     ours = set_config(params(), Cell("cifar10", 10, "dream"), 0)
-    assert ours["distill"].items() >= {"real_batch": "clusters", "cluster_every": 10, "init": "mix"}.items()
-    assert "udd.proxies.clusters" in modules(ours)
+    assert ours["distill"].items() >= {"real_batch": "clusters", "cluster_every": 10, "init": "mix_clusters", "batch_real": 128}.items()
+    assert {"udd.proxies.clusters", "udd.synthetic.representative"} <= set(modules(ours))
 
 
 def test_a_cache_knows_its_real_batches_only_where_they_are_chosen():

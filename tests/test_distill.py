@@ -12,8 +12,11 @@ from udd.evaluation.views import every
 from udd.methods import descent
 from udd.methods.udd import begin
 from udd.methods.updates import learning_rate
+from udd.networks.architectures import build
+from udd.networks.augment import normalise
+from udd.networks.clustering import representatives
 from udd.objectives.matching import Matched, matching_step, mean_features
-from udd.synthetic import initial
+from udd.synthetic import initial, representative
 from udd.synthetic.regions import corner_boxes, grid_boxes
 
 
@@ -48,6 +51,31 @@ def test_a_mixed_start_is_a_grid_of_down_sized_images_of_the_class(side, factor)
                 used += (small - cell).abs().amax((1, 2, 3)).lt(1e-6).nonzero()[:, 0].tolist()
         assert len(used) == len(set(used)) == 2 * factor**2
         assert data.train_labels[used].eq(label).all()
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_start_from_clusters_is_a_grid_of_images_that_stand_for_their_class(factor):
+    """As many clusters as images take all of them; of fewer, each is the nearest to the mean of those that are nearer to it than to another."""
+    data, ipc = dataset(count=24), 8 // factor**2
+    made = config(ipc=ipc, init="mix_clusters", factor=factor)
+    images = initial.start(made, data, generator())
+    assert images.shape == (3, ipc, 3, 8, 8) and images.dtype == torch.float32
+    for label in range(3):
+        cells = [image[:, t : t + h, left : left + w] for image in images[label] for t, left, h, w in grid_boxes(8, factor).tolist()]
+        small = F.interpolate(data.train_images[label::3] / 255, cells[0].shape[1:], mode="area")
+        found = [int((small - cell).abs().amax((1, 2, 3)).argmin()) for cell in cells]
+        assert sorted(found) == list(range(8)) and all((small[i] - cell).abs().max() < 1e-6 for i, cell in zip(found, cells, strict=True))
+
+
+def test_images_that_stand_for_a_class_are_those_of_its_clusters():
+    data, options = dataset(count=60), config(precision="float32")["distill"]
+    found = representative.stand_ins(options, data, 4, generator())
+    random = generator()
+    model = build(options["network"], 3, 8, 3, options["width"], random)
+    for label in range(3):
+        own = data.train_images[label::3]
+        points = model.features(normalise(own / 255, data.mean, data.std))[1].detach()
+        assert torch.equal(found[label], own[representatives(points, 4, random)])
 
 
 def test_a_start_from_noise_is_normal_for_the_network():

@@ -9,13 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import slow_augment, standardised
-from runs import Run
+from runs import Run, states
 from tiny import dataset, network, noise, of_method, params
 
 from udd import methods
 from udd.config import params as parameters
 from udd.config import sections
-from udd.config.plan import Cell, all_cells, canonical, method, set_config
+from udd.config.plan import Cell, all_cells, canonical, distilled, method, set_config
 from udd.methods import dm, dsa
 from udd.networks import augment
 from udd.networks.streams import stream
@@ -69,6 +69,17 @@ def test_the_cosine_distance_is_blind_to_length_and_knows_opposites(seed, factor
     assert dsa.cosine_distance(gradient, factor * gradient).item() == pytest.approx(0, abs=1e-4)
     assert dsa.cosine_distance(gradient, -factor * gradient).item() == pytest.approx(8, abs=1e-4)
     assert dsa.cosine_distance(gradient[:, 0, 0, 0], gradient[:, 0, 0, 1]).item() == 0
+
+
+@pytest.mark.parametrize("name", distilled(params()))
+def test_every_method_lets_its_rate_decay(name):
+    """Twice a rate that is halved from the first step on is that rate, to the bit."""
+    made, last = of_method(name, outer=2, inner=1), []
+    for keys in ({"image_lr_decay_at": []}, {"image_lr_decay_at": [0.0], "image_lr_decay": 0.5, "image_lr": 2 * made["distill"]["image_lr"]}):
+        last.append(states(made | {"distill": made["distill"] | keys}, dataset())[-1]["state/images"])
+    assert torch.equal(*last)
+    unchanged = states(made | {"distill": made["distill"] | {"image_lr_decay_at": [0.5], "image_lr_decay": 0.5}}, dataset())[-1]["state/images"]
+    assert not torch.equal(unchanged, last[0])
 
 
 @pytest.mark.parametrize(("name", "changes"), [("dm", {"image_lr": 5.0}), ("dsa", {"image_lr": 10.0}), ("dc", {"image_lr": 10.0})])

@@ -43,6 +43,22 @@ def test_real_batches_are_of_their_class_and_cover_it():
     assert [sorted(of_class) for of_class in seen] == [[i for i in range(20) if i % 3 == label] for label in range(3)]
 
 
+@pytest.mark.parametrize(("batch", "expected"), [(6, {1}), (7, {1, 2}), (12, {2}), (20, {3, 4}), (5, None)])
+def test_a_class_no_larger_than_the_batch_is_taken_whole(batch, expected):
+    """Of six images a class each as often as another, or once more; of a batch that is smaller than the class they are random, with replacement."""
+    data = dataset(count=18)
+    index, trajectory = class_index(data.train_labels, 3), start(data, options(batch_real=batch), 0)
+    often: list[list[int]] = []
+    for _ in range(20):
+        images, _ = real_batches(trajectory, data, index, options(batch_real=batch))
+        for label in range(3):
+            often.append([sum(torch.equal(image, data.train_images[i]) for image in images[label]) for i in range(label, 18, 3)])
+    assert all(sum(counts) == batch for counts in often)
+    assert {count for counts in often for count in counts} == expected if expected else 3 in {count for counts in often for count in counts}
+    if expected and len(expected) > 1:  # each image is at times the one that comes once more
+        assert all(max(counts[i] for counts in often) == max(expected) for i in range(6))
+
+
 @pytest.mark.parametrize(("images", "steps"), [(0, 0), (1, 1), (4, 1), (6, 2), (50, 13)])
 def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, steps, monkeypatch):
     seen = []

@@ -7,19 +7,19 @@ from typing import Any
 
 # Of gradients: 1 % of the paper's steps, on cached networks of at most 1,248 SGD steps; of fewer where data are learned sooner (udd.runs.ages,
 # docs/cached-proxies.md).
-GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 2000, "image_move": 0.04, "init": "mix"}
+GRADIENTS = {"outer": 50, "inner": 40, "networks": "cached", "net_images": 2000, "image_move": 0.04}
 CACHE = {"networks": "cached", "cache_networks": 5, "cache_ages": 10, "cache_spacing": 8, "net_images": 2000}
 EXPERTS = CACHE | {"cache_draws": 0}
 
 # By method; of one that is not here its variant's own schedule.
 SHORT: dict[str, dict[str, Any]] = {
-    "udd": GRADIENTS,
+    "udd": GRADIENTS | {"init": "mix"},  # where the paper starts from real images
     "idc": GRADIENTS,
     "dm": {"outer": 500},
     "dsa": {"outer": 250, "init": "real"},  # from noise, as DC is published, so few steps lead nowhere
     "dd": {"outer": 500},
     "kip": {"outer": 300, "batch_real": 100},
-    "mtt": EXPERTS | {"outer": 500},
+    "mtt": EXPERTS | {"outer": 500, "image_lr": 1000.0},  # a tenth of the published steps, at IPC 1 and 10 of ten times the length
     "cafe": {"outer": 20, "inner": 10, "init": "real"},
     "dance": EXPERTS | {"outer": 800},
     "ncfm": EXPERTS | {"outer": 800, "batch_real": 256, "frequencies": 1024},
@@ -53,7 +53,8 @@ def uncached(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 def budgeted(method: str) -> dict[str, Any]:
     """The keys of a method's short schedule where minutes decide how long it is: methods of gradients meet older networks, where the data allow,
     and at every step another."""
-    return schedule(method) | (CACHE | {"inner": 1} if SHORT.get(method) is GRADIENTS else {})
+    keys = schedule(method)
+    return keys | (CACHE | {"inner": 1} if "image_move" in keys else {})
 
 
 def schedule(method: str, inner: int = 1) -> dict[str, Any]:

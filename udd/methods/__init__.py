@@ -35,10 +35,12 @@ def module(method: str) -> Any:
 
 def modules(config: dict[str, Any]) -> tuple[str, ...]:
     """The modules whose code counts for a set of this configuration: its method's, that of the networks that it meets, and of what
-    chooses its real batches and its rate."""
+    chooses its start, its real batches and its rate."""
     own = name(config["method"])
     if not distils(config["method"]):
         return ("udd.methods.times" if "times" in config else own,)
-    chosen = ("udd.proxies.clusters",) if config["distill"].get("real_batch") == "clusters" else ()
-    moved = ("udd.methods.rate",) if "image_move" in config["distill"] else ()
-    return (own, "udd.proxies.caching" if meets_cache(config) else "udd.proxies.fresh", *chosen, *moved)
+    options = config["distill"]
+    chosen = ("udd.proxies.clusters",) if options.get("real_batch") == "clusters" else ()
+    begun = ("udd.synthetic.representative",) if options["init"] == "mix_clusters" else ()
+    moved = ("udd.methods.rate",) if "image_move" in options else ()
+    return (own, "udd.proxies.caching" if meets_cache(config) else "udd.proxies.fresh", *chosen, *begun, *moved)

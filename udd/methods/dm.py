@@ -1,7 +1,8 @@
 """DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of a class are brought together.
 
 First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`), and one of DSA's six
-operations a draw; `image_lr` is for normalised pixels. At IPC 1 its images become a pattern of dots, as those of the authors' code do.
+operations a draw; `image_lr` is for normalised pixels. Pixels are clamped to [0, 1] after every step (on each network one), where the authors' code
+lets them leave it. At IPC 1 its images become a pattern of dots, as those of the authors' code do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from udd.data import Dataset
 from udd.methods import PROXIES
 from udd.methods.updates import Momentum as State
 from udd.methods.updates import clamped as end_network
+from udd.methods.updates import learning_rate, momentum_step
 from udd.methods.updates import with_momentum as begin
 from udd.networks.architectures import Network
 from udd.networks.augment import Draws, apply, as_float, normalise, pick
@@ -53,9 +55,9 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     found = [distance(meeting.network, pixels[c], target[c], pick(meeting.draws, c), *given) for c in range(len(pixels))]
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
-    velocity = options["image_momentum"] * state.velocity + gradient
-    rate = initial.normalised_rate(options["image_lr"], meeting.std)
-    return State(state.images - rate * velocity, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
+    rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)
+    images, velocity = momentum_step(state.images, state.velocity, gradient, rate, options["image_momentum"])
+    return State(images, velocity), {"loss": loss.detach(), "grad_norm": gradient.norm()}
 
 
 def finish(state: State, data: Dataset, config: Config, provenance: dict[str, Any]) -> SyntheticSet:

@@ -2,7 +2,8 @@
 
 Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output channel's. The network is
 trained on the synthetic set itself, so it belongs to the method's state. One of DSA's six operations a draw (`color|crop|cutout|flip|scale|rotate`),
-as in the authors' code; while the network trains an image's own, where theirs draw one a batch. `image_lr` is for normalised pixels, as published.
+as in the authors' code; while the network trains an image's own, where theirs draw one a batch. `image_lr` is for normalised pixels, as published;
+these are clamped to [0, 1] after the last step on a network, where the authors' code lets them leave it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from udd.data import Dataset
 from udd.methods import OWN
 from udd.methods.updates import clamped as end_network
+from udd.methods.updates import learning_rate, momentum_step
 from udd.networks.architectures import Network, initialise
 from udd.networks.augment import Draws, apply, as_float, augment, normalise, pick
 from udd.proxies.meeting import Meeting, Scalars
@@ -79,8 +81,8 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     found = [distance(network, pixels[c], meeting.real[c], c, pick(meeting.draws, c), *given) for c in range(len(pixels))]
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
-    velocity = options["image_momentum"] * state.velocity + gradient
-    images = state.images - initial.normalised_rate(options["image_lr"], meeting.std) * velocity
+    rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)
+    images, velocity = momentum_step(state.images, state.velocity, gradient, rate, options["image_momentum"])
     train(network, images, meeting, config)
     weights = tuple(weight.detach().clone() for weight in network.parameters())
     return State(images, velocity, weights), {"loss": loss.detach(), "grad_norm": gradient.norm()}

@@ -1,6 +1,7 @@
 """IDC, efficient parameterisation (Kim et al. 2022): an image is a grid of factor x factor small ones, each enlarged into a training image.
 
-Gradients are matched as UDD matches them (udd.methods.descent); `cfc: true` adds the contrastive loss of UDD (its Table 4).
+Gradients are matched as UDD matches them (udd.methods.descent), and the pixels' rate decays as UDD's, so that the two are paired; the authors' code
+keeps it constant (`image_lr_decay_at: []`). `cfc: true` adds the contrastive loss of UDD (its Table 4).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 on real images, arrives after some epochs; the rate of these steps is learned with the images.
 
 Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). What differs from the authors' code: they normalise with
-ZCA for some of their figures, here pixels are as for every method (`image_lr` is for normalised ones, as published); of DSA's operations they draw
+ZCA for some of their figures (CIFAR-10's at IPC 1 and 10), here pixels are as for every method (`image_lr` is for normalised ones, as published);
+of DSA's operations, with which experts train, too, they draw
 one a batch, here one an image; they store pixels beyond [0, 1] and evaluate with the learned rate, here pixels are clamped when they are stored,
 and the rate is stored beside them (`evaluate.rate: own`); a learned rate stays above 0.
 """
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from udd.data import Dataset
 from udd.methods import EXPERTS
-from udd.methods.updates import momentum_step
+from udd.methods.updates import learning_rate, momentum_step
 from udd.networks.augment import apply, draw, normalise
 from udd.objectives.unrolled import Batch, Weights, descended, pulled, pulled_back, unrolled
 from udd.proxies.meeting import Meeting, Scalars
@@ -72,7 +73,7 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     """One descent step on images and rate (Algorithm 1, lines 6 to 15)."""
     options, own = config["distill"], config["mtt"]
     loss, gradient, of_rate = student(state, meeting, config)
-    pixel_rate = initial.normalised_rate(options["image_lr"], meeting.std)
+    pixel_rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)
     images, velocity = momentum_step(state.images, state.velocity, gradient, pixel_rate, options["image_momentum"])
     rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, of_rate, own["rate_lr"], options["image_momentum"])
     return State(images, velocity, rate.clamp(min=SLOWEST), rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}

@@ -90,10 +90,13 @@ def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
 
 
 def real_batches(trajectory: Trajectory, data: Dataset, index: tuple[Tensor, Tensor], distill: dict) -> tuple[Tensor, augment.Draws]:
-    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a class (Algorithm 1, line 5)."""
-    places, counts = index
-    generator = trajectory.draws
-    u = torch.rand(len(counts), distill["batch_real"], generator=generator, device=places.device)
-    drawn = places.gather(1, (u * counts.unsqueeze(1)).long())  # [C, R]
+    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a class (Algorithm 1, line 5).
+
+    Images are drawn with replacement; a class of at most R is taken whole, each of its images as often as another, or once more.
+    """
+    (places, counts), size, generator = index, distill["batch_real"], trajectory.draws
+    u, n = torch.rand(len(counts), size, generator=generator, device=places.device), counts.unsqueeze(1)
+    evenly = (torch.arange(size, device=places.device) + u[:, :1]) * n / size
+    drawn = places.gather(1, torch.where(n > size, u * n, evenly).long().minimum(n - 1))  # [C, R]
     draws = augment.draw(distill["matching_augment"], len(counts), data.train_images.shape[-1], generator)
     return data.train_images[drawn], draws

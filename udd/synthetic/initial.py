@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -30,12 +31,20 @@ def real(images: Tensor, labels: Tensor, classes: int, ipc: int, generator: torc
 
 
 def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, generator: torch.Generator) -> Tensor:
-    """Each image a factor x factor grid of down-sized real images of its class, float32 [C, IPC, K, H, W] in [0, 1]."""
-    cells = draw_real(images, labels, classes, ipc * factor**2, generator).unflatten(1, (ipc, factor**2))  # [C, IPC, cells, K, H, W]
+    """Each image a factor x factor grid of random real images of its class, float32 [C, IPC, K, H, W] in [0, 1]."""
+    return grids(draw_real(images, labels, classes, ipc * factor**2, generator), factor)
+
+
+def grids(images: Tensor, factor: int) -> Tensor:
+    """Grids of down-sized images, each of factor x factor: [C, IPC * factor**2, K, H, W] -> float32 [C, IPC, K, H, W] in [0, 1].
+
+    By the mean over the pixels that one covers, where IDC's code takes the nearest pixel.
+    """
+    cells = images.unflatten(1, (-1, factor**2))  # [C, IPC, cells, K, H, W]
     made = torch.empty(cells[:, :, 0].shape, device=images.device)
     for cell, (top, left, height, width) in enumerate(grid_boxes(images.shape[-1], factor).tolist()):
         small = F.interpolate(as_float(cells[:, :, cell]).flatten(0, 1), (height, width), mode="area")
-        made[..., top : top + height, left : left + width] = small.unflatten(0, (classes, ipc))
+        made[..., top : top + height, left : left + width] = small.unflatten(0, made.shape[:2])
     return made
 
 
@@ -51,6 +60,9 @@ def start(config: dict[str, Any], data: Dataset, generator: torch.Generator) -> 
     options, given = config["distill"], (data.train_images, data.train_labels, len(data.classes), config["ipc"])
     if options["init"] == "noise":
         return noise(data, config["ipc"], generator)
+    if options["init"] == "mix_clusters":
+        representative = import_module("udd.synthetic.representative")  # by name: its code counts for such sets alone (udd.methods.modules)
+        return grids(representative.stand_ins(options, data, config["ipc"] * options["factor"] ** 2, generator), options["factor"])
     return mix(*given, options["factor"], generator) if options["init"] == "mix" else real(*given, generator)
 
 
