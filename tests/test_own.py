@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tiny import dataset
 
 import udd
-from udd import own
+from udd import interface, own
+from udd.errors import Busy, UserError
+from udd.files import lock
+from udd.synthetic import sets
 
 WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", "width=4", "outer=1", "inner=2", "net_images=6", "batch_real=5"]
 WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
@@ -58,7 +62,7 @@ def test_a_rate_of_ones_own_or_fresh_networks_are_as_asked(digits: list[int], tm
 
 def test_a_method_without_cached_networks_has_no_folder(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
     own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
-    assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*"))
+    assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*-cache"))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,65 @@ def test_an_option_among_the_keys_is_told_where_it_belongs(words: list[str], sai
 
 @pytest.mark.parametrize(("method", "key"), [("kip", "depth"), ("udd", "networks"), ("herding", "epochs")])
 def test_what_is_a_key_of_one_method_is_an_option_to_another(method: str, key: str):
-    own.refuse_options(own.parser(), method, {key: 3})
+    own.refuse_options(own.parser(), method, [(key, 3)])
     with pytest.raises(SystemExit, match="2"):
-        own.refuse_options(own.parser(), "random", {key: 3})
+        own.refuse_options(own.parser(), "random", [(key, 3)])
+
+
+def test_keys_add_up_and_none_is_given_twice(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+    own.run([*WORDS, "--set", "selected=2", "--method", "udd", "--set", "factor=3", "--out", str(tmp_path / "a.safetensors")])
+    config = udd.load(tmp_path / "a.safetensors").metadata["config"]
+    assert (config["udd"]["selected"], config["distill"]["factor"], config["distill"]["width"]) == (2, 3, 4)
+    with pytest.raises(SystemExit, match="2"):
+        own.run([*WORDS, "--set", "inner=3"])
+    assert "--set inner: given twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a.png", "expected a name that ends in .safetensors"), ("b.safetensors", "is a folder; name a file in it")]
+)
+def test_a_set_is_written_to_a_file_of_its_kind(name: str, said: str, digits: list[int], tmp_path: Path):
+    (tmp_path / "b.safetensors").mkdir()
+    with pytest.raises(UserError, match=said):
+        own.run([*WORDS, "--out", str(tmp_path / name)])
+    assert [path.name for path in tmp_path.iterdir()] == ["b.safetensors"]
+
+
+def test_two_runs_do_not_write_one_set(digits: list[int], tmp_path: Path):
+    with lock(tmp_path / ".a.safetensors"), pytest.raises(Busy, match="another run is writing this output"):
+        own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
+
+
+def test_a_set_that_cannot_be_written_leaves_its_checkpoint(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise UserError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sets, "save", full)
+        patch.setattr(interface, "complete", kept(interface.complete))
+        with pytest.raises(UserError, match="no space"):
+            own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
+    assert (tmp_path / "a.checkpoint").exists()
+    own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
+    assert (tmp_path / "a.safetensors").exists() and not (tmp_path / "a.checkpoint").exists()
+
+
+def kept(complete: Callable[..., None]) -> Callable[..., None]:
+    """A run to its end that keeps a checkpoint after every step."""
+    return lambda run, **keys: complete(run, **keys | {"checkpoint_seconds": 0})
+
+
+def test_a_finished_set_is_measured_and_not_made_again(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """By the same request; another makes another set."""
+    out = tmp_path / "a.safetensors"
+    own.run([*WORDS, "--out", str(out)])
+    before, distill, made = out.read_bytes(), udd.distill, []
+    monkeypatch.setattr(udd, "distill", lambda *given, **keys: made.append(given) or distill(*given, **keys), raising=False)
+    own.run([*WORDS, "--out", str(out), "--networks", "1", "--epochs", "1", "--json"])
+    said = capsys.readouterr()
+    assert not made and out.read_bytes() == before and "made before by the same request" in said.err and '"n": 1' in said.out
+    for words in (["--seed", "1"], ["--set", "factor=3"]):
+        own.run([*WORDS, *words, "--out", str(out)])
+    digits.append(16)
+    own.run([*WORDS, "--set", "factor=3", "--out", str(out)])
+    assert len(made) == 3 and out.read_bytes() != before

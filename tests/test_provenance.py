@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -134,6 +135,19 @@ def test_modules_that_import_each_other_end(package):
 def test_a_module_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="udd.nothing: no such module"):
         digest("udd.nothing")
+
+
+def test_a_repository_around_an_installed_copy_says_nothing_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "udd")
+    (tmp_path / "udd").mkdir()
+    (tmp_path / "udd" / "__init__.py").write_text("")
+    call = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "another's"]):
+        subprocess.run([*call, *words], check=True)
+    assert provenance.git_revision() == "unknown"
+    for words in (["add", "."], ["commit", "-q", "-m", "now its own"]):
+        subprocess.run([*call, *words], check=True)
+    assert len(provenance.git_revision()) == 12
 
 
 def test_provenance_says_code_revision_versions_and_device(package, tmp_path):

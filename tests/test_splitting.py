@@ -84,3 +84,13 @@ def test_bad_usage_writes_nothing(tmp_path: Path):
         with pytest.raises(SystemExit, match="2"):
             run(["digits", *words, "--out", str(tmp_path / "a.npz")])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_source_is_not_written_over(tmp_path: Path):
+    run(["digits", "--test", "300", "--out", str(tmp_path / "a.npz")])
+    (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
+    before = (tmp_path / "a.npz").read_bytes()
+    for out in ("a.npz", "b.npz"):
+        with pytest.raises(UserError, match="is the source, whose test images would be lost"):
+            run([str(tmp_path / "a.npz"), "--test", "100", "--out", str(tmp_path / out)])
+    assert (tmp_path / "a.npz").read_bytes() == before

@@ -55,3 +55,26 @@ def test_a_missing_truncated_or_foreign_file_is_refused_in_one_line(tmp_path):
     refused(path, "not a whole synthetic set")
     save_file({"images": torch.zeros(1)}, path, {"udd": "{"})
     refused(path, "not a whole synthetic set")
+    save_file({"images": torch.zeros(1)}, path, {"udd": "[1]"})
+    refused(path, "found a set of format None, expected 2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"images": torch.zeros(4, 9, 9)}, r"images are torch.float32 \[4, 9, 9\], expected floats"),
+        ({"images": torch.zeros(4, 1, 9, 9).byte()}, "images are torch.uint8"),
+        ({"labels": torch.tensor([0, 0, 1])}, r"labels are torch.int64 \[3\] of 4 images"),
+        ({"labels": torch.tensor([0, 0, 1, 1, 1])}, r"labels are torch.int64 \[5\] of 4 images"),
+        ({"labels": torch.tensor([0, 0, 1, 2])}, "labels run from 0 to 2, of 2 classes"),
+        ({"labels": torch.zeros(4, 3)}, r"labels are torch.float32 \[4, 3\] of 4 images"),
+        ({"labels": torch.zeros(4)}, r"labels are torch.float32 \[4\] of 4 images"),
+        ({"windows": torch.tensor([[5, 0, 5, 4]])}, "windows reach beyond its images of side 9"),
+        ({"windows": torch.tensor([[0, 0, 0, 4]])}, "windows reach beyond"),
+        ({"windows": torch.zeros(3, 2).long()}, r"windows are torch.int64 \[3, 2\]"),
+        ({"metadata": {key: value for key, value in METADATA.items() if key != "config"} | {"whole": True}}, "its metadata has no config"),
+    ],
+)
+def test_a_set_that_does_not_hold_together_is_refused(changes, words, tmp_path):
+    synthetic.save(tmp_path / "set.safetensors", a_set()._replace(**changes))
+    refused(tmp_path / "set.safetensors", f"not a set of this package: {words}")

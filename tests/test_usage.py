@@ -3,6 +3,7 @@
 import pytest
 
 from udd.__main__ import VERBS, run
+from udd.command import main
 
 ASKING = ("data", "distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
 CELL = ["--dataset", "digits", "--manifest", "m", "--root", ".", "--out", "o"]
@@ -54,6 +55,31 @@ def test_no_data_set_is_named(capsys, verb):
 )
 def test_a_name_that_is_not_there(capsys, words):
     assert refused(capsys, *words)[0] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("distill", "digits", "--networks", "-1"),
+        ("distill", "digits", "--epochs", "0"),
+        ("distill", "digits", "--size", "-3"),
+        ("evaluate", "a.safetensors", "--dataset", "digits", "--networks", "0"),
+        ("show", "a.safetensors", "--most", "0"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_means_nothing(capsys, words):
+    code, said = refused(capsys, *words)
+    assert code == 2 and "expected a whole number" in said
+
+
+def test_an_interrupted_verb_says_so_in_a_line(capsys):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="130"):
+        main(interrupted)
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize("words", [("show", "no.safetensors"), ("plan", "--params", "no.yaml"), ("plan", "--config", "{")], ids=" ".join)

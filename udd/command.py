@@ -12,6 +12,7 @@ from udd.errors import Busy, Stopped, UsageError, UserError
 from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
+INTERRUPTED = 130  # 128 + SIGINT, where nothing listens for it
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,17 +40,20 @@ def main(run: Callable[[], None]) -> None:
         fail(error, status=2)
     except (UserError, OSError) as error:
         fail(error)
+    except KeyboardInterrupt:
+        end("interrupted", False, INTERRUPTED)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
             raise
         fail(error, "the device has too little free memory: ")
 
 
-def end(message: str, queued: bool) -> NoReturn:
-    """Exit with the code for a run that can go on. Who listens may have ended by the same signal, so a message that nobody hears is no error."""
+def end(message: str, queued: bool, status: int = STOPPED) -> NoReturn:
+    """Exit with the code for a run that can go on, or another. Who listens may have ended by the same signal, so a message that nobody hears is no
+    error."""
     with suppress(OSError):
         print(f"{message}; queued again by Slurm" if queued else message, file=sys.stderr, flush=True)
-    sys.exit(STOPPED)
+    sys.exit(status)
 
 
 def fail(error: Exception, what: str = "", status: int = 1) -> NoReturn:
@@ -63,6 +67,31 @@ def one_line(error: Exception | str) -> str:
     return " ".join(str(error).split())
 
 
+def whole(word: str) -> int:
+    """A whole number, 0 or more."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 0 or more")
+    return int(word)
+
+
+def count(word: str) -> int:
+    """A whole number, 1 or more."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 1 or more")
+    return int(word)
+
+
+def amount(word: str) -> float:
+    """A number above 0."""
+    try:
+        found = float(word)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError(f"found {word}, expected a number above 0")
+    return found
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
@@ -71,7 +100,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def add_pixels(made: Parser) -> None:
     """The options that say how one's own images become pixels."""
-    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    made.add_argument("--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range")
     made.add_argument("--no-flip", action="store_true", help="mirror no image in augmentation: digits, letters, signs")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from udd.config.sections import METHODS, defaults, distils
 from udd.data import TENSORS, Dataset
 from udd.data import load as load_pinned
 from udd.data.listing import has_parquet
-from udd.data.packing import READERS, channel_statistics
+from udd.data.packing import READERS, varied
 from udd.data.raw import Raw, check
 from udd.device import setup
 from udd.errors import UserError
@@ -51,11 +52,14 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of `udd data` (.json), or four arrays: training images, labels,
     test images, labels.
 
-    keys: `size`, `classes`, `flip` and what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
+    name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for
+    a data set. Raises UserError for whatever is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
         raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
+    if "size" in keys and not 8 <= keys["size"] <= 512:
+        raise UserError(f"size: found {keys['size']}, expected 8 to 512 pixels")
     flip = bool(keys.pop("flip", True))
     return found_at(source, Path(root), name, keys)._replace(flip=flip)
 
@@ -63,14 +67,17 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
 def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:
     """The data set of a source, as `dataset` takes it."""
     if not isinstance(source, str | Path):
+        if idle := keys.keys() - {"classes"}:
+            raise UserError(f"dataset: arrays are taken as they are; leave out {', '.join(sorted(idle))}")
         return of_arrays(source, name or "arrays", keys.get("classes"))
     path = Path(source)
     if path.suffix == ".json":
         return load_pinned(path, root)
     if path.is_dir() or path.suffix == ".npz":
         kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
-        config = {"name": name or path.stem, "kind": kind, "path": path.name} | keys
-        raw = READERS[kind](config, path.resolve().parent, 0)
+        at = path.resolve() if path.name in ("", "..") else path.absolute()  # a link is what it is called, and `.` has no name
+        config = {"name": name or legal(at.stem), "kind": kind, "path": at.name} | keys
+        raw = READERS[kind](config, at.parent, 0)
     elif str(source) in READERS:
         config = {"name": name or str(source), "kind": str(source)} | keys
         raw = READERS[str(source)](config, root, 0)
@@ -81,9 +88,14 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
     return of_raw(raw, config["name"])
 
 
+def legal(stem: str) -> str:
+    """A file's or folder's name as a data set may be called: small letters, digits, `_` and `-`, from a letter or digit on."""
+    return re.sub("[^a-z0-9_-]+", "-", stem.lower()).lstrip("_-") or "images"
+
+
 def of_raw(raw: Raw, name: str) -> Dataset:
-    """A data set of what a reader found."""
-    mean, std = channel_statistics(raw.train_images)
+    """A data set of what a reader found. Raises UserError if a channel of the training images is constant."""
+    mean, std = varied(raw)
     arrays = {part: torch.from_numpy(np.require(getattr(raw, part), requirements=("C", "W"))) for part in TENSORS}
     return Dataset(name, list(raw.classes), mean, std, flip=True, **arrays)
 
@@ -97,6 +109,8 @@ def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Datas
         if found.dtype != np.uint8 or found.ndim not in (3, 4) or len(found) != len(labels):
             shape = f"{found.dtype} {list(found.shape)} with {len(labels)} labels"
             raise UserError(f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n labels")
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
+            raise UserError(f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1")
     count = int(train_labels.max()) + 1
     names = list(classes or map(str, range(count)))
     raw = Raw(Path("dataset"), names, [], channels_first(train), train_labels.astype(np.int64), channels_first(test), test_labels.astype(np.int64))
@@ -172,6 +186,7 @@ def distill(
     device: str = "auto",
     threads: int = 0,
     curve: str | Path | None = None,
+    out: str | Path | None = None,
     smaller_classes: bool = False,
     **keys: Any,
 ) -> SyntheticSet:
@@ -179,9 +194,9 @@ def distill(
 
     checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
     default .NAME-DIGEST-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
-    curve: where the loss curve goes (CSV), if anywhere. smaller_classes: a class of fewer than `ipc` training images keeps as many as it has
-    (without it such a class is refused): all are distilled alike, the images of such a class starting from its own again, and of the finished set
-    the first so many stay; provenance["smaller_classes"] says which.
+    curve: where the loss curve goes (CSV), if anywhere. out: where the set is saved, before its checkpoint is deleted. smaller_classes: a class of
+    fewer than `ipc` training images keeps as many as it has (without it such a class is refused): all are distilled alike, the images of such a class
+    starting from its own again, and of the finished set the first so many stay; provenance["smaller_classes"] says which.
     keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a terminal a bar shows how far it is.
     """
     place = setup(device, threads)
@@ -189,7 +204,8 @@ def distill(
     data, fewer = data.to(place), too_small(data, config, smaller_classes)
     check_networks(config)
     if not distils(config["method"]):
-        return trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
+        made = trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
+        return written(made, out)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
@@ -197,8 +213,16 @@ def distill(
     complete(run, until=until)
     if curve:
         write_curve(Path(curve), run.columns, run.curve)
+    made = written(trimmed(run.finished(), fewer), out)
     path.unlink(missing_ok=True)
-    return trimmed(run.finished(), fewer)
+    return made
+
+
+def written(made: SyntheticSet, out: str | Path | None) -> SyntheticSet:
+    """A set, on disk where that is asked for."""
+    if out:
+        made.save(out)
+    return made
 
 
 def too_small(data: Dataset, config: Config, smaller_classes: bool) -> dict[int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from udd.command import Parser
+from udd.command import count as number
 from udd.errors import UserError
 from udd.files import write_json
 from udd.foreign import add_format, as_ours, said
@@ -38,10 +39,10 @@ def protocol(options: Mapping[str, Any]) -> Protocol:
 
 def add_protocol(made: Parser) -> None:
     """The options of an evaluation."""
-    made.add_argument("--networks", type=int, default=5, help="networks, numbered from 0: the same ones for every set")
+    made.add_argument("--networks", type=number, default=5, help="networks, numbered from 0: the same ones for every set")
     made.add_argument("--architecture", default="convnet3", choices=sorted(ARCHITECTURES))
-    made.add_argument("--epochs", type=int, default=1000, help="of each network's training")
-    made.add_argument("--width", type=int, default=128, help="of the networks; 128 is the published size")
+    made.add_argument("--epochs", type=number, default=1000, help="of each network's training")
+    made.add_argument("--width", type=number, default=128, help="of the networks; 128 is the published size")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     made.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")

@@ -6,16 +6,23 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from udd.command import Parser, add_pixels, pixels_asked
-from udd.files import read_json, write_atomic, write_json
+from udd.command import Parser, add_pixels, amount, count, pixels_asked, whole
+from udd.config.plan import canonical
+from udd.data import Dataset
+from udd.errors import UserError
+from udd.files import lock, read_json, write_atomic, write_json
+from udd.methods import modules
+from udd.provenance import code_digest
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
 from udd.reports.show import png
 from udd.runs.progress import duration
+from udd.synthetic.sets import SyntheticSet, load
 
 
 def parser() -> Parser:
@@ -33,12 +40,13 @@ def parser() -> Parser:
     made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
     add_pixels(made)
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
-    made.add_argument("--set", type=pair, nargs="*", default=[], metavar="KEY=VALUE", help="keys that the method reads, e.g. outer=100 policy=vote")
+    keys: dict[str, Any] = {"nargs": "*", "action": "extend", "default": [], "metavar": "KEY=VALUE"}
+    made.add_argument("--set", type=pair, help="keys that the method reads, e.g. outer=100 policy=vote", **keys)
     made.add_argument(
         "--minutes", type=amount, help="choose steps, cache and rate for so many minutes on this device, by a short trial, and say them"
     )
-    made.add_argument("--networks", type=int, default=3, help="networks that are trained on the set to measure it; 0: none")
-    made.add_argument("--epochs", type=int, default=300, help="epochs of their training")
+    made.add_argument("--networks", type=whole, default=3, help="networks that are trained on the set to measure it; 0: none")
+    made.add_argument("--epochs", type=count, default=300, help="epochs of their training")
     made.add_argument("--cache", type=Path, help="where the networks are kept that sets of these images share; by default a folder beside the set")
     made.add_argument(
         "--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here, of another seed NAME-METHOD-ipcN-seedS.safetensors"
@@ -49,29 +57,27 @@ def parser() -> Parser:
     return made
 
 
-def whole(word: str) -> int:
-    """A whole number, 0 or more."""
-    if not word.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 0 or more")
-    return int(word)
+class SourceRequest(NamedTuple):
+    """What the command line asks for, of a data set that is read: the method and its `set` of keys, how pixels were made, the measurement."""
+
+    method: str
+    ipc: int
+    seed: int
+    smaller_classes: bool
+    set: dict[str, Any]
+    minutes: float | None
+    pixels: dict[str, Any]
+    networks: int
+    epochs: int
+    cache: Path | None
+    device: str
+    threads: int
 
 
-def count(word: str) -> int:
-    """A whole number of images, 1 or more."""
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"found {word}, expected a whole number, 1 or more")
-    return int(word)
-
-
-def amount(word: str) -> float:
-    """A number above 0."""
-    try:
-        found = float(word)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError(f"found {word}, expected a number above 0")
-    return found
+def asked(options: Mapping[str, Any]) -> SourceRequest:
+    """What the options say, among others."""
+    named: dict[str, Any] = {name: options[name] for name in SourceRequest._fields if name != "pixels"} | {"set": dict(options["set"])}
+    return SourceRequest(pixels=pixels_asked(options), **named)
 
 
 def pair(word: str) -> tuple[str, Any]:
@@ -90,47 +96,102 @@ def run(argv: list[str]) -> None:
         from udd.runs.distilling import run as cell
 
         return cell(argv)
-    asked = parser()
-    args = asked.parse_args(argv)
-    refuse_options(asked, args.method, dict(args.set))
+    line = parser()
+    args = line.parse_args(argv)
+    refuse_options(line, args.method, args.set)
+    if args.out:
+        check_out(args.out)
     import udd
-    from udd.interface import configuration, fingerprint, kept_networks, too_small
+    from udd.interface import configuration, too_small
 
-    data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
-    out = args.out or Path(f"{data.name}-{args.method}-ipc{args.ipc}{f'-seed{args.seed}' if args.seed else ''}.safetensors")
+    data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
+    out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
     )
-    begun, at, curve = time.monotonic(), {"device": args.device, "threads": args.threads}, out.with_suffix(".csv")
-    too_small(data, configuration(data, args.method, args.ipc, args.seed, {})[1], args.smaller_classes)
-    inputs = fingerprint(data)
-    wanted = {"inputs": inputs, "method": args.method, "ipc": args.ipc, "minutes": args.minutes, "set": dict(args.set), "version": udd.__version__}
-    chosen = planned(wanted | pixels_asked(vars(args)), data, out.with_suffix(".schedule.json"), **at)
-    networks = args.cache or out.with_name(kept_networks(data.name, inputs))
-    kept = {"checkpoint": out.with_suffix(".checkpoint"), "cache": networks, "curve": curve}
-    made = udd.distill(data, args.method, args.ipc, args.seed, smaller_classes=args.smaller_classes, **kept, **at, **chosen)
-    made.save(out)
+    too_small(data, configuration(data, of.method, of.ipc, of.seed, {})[1], of.smaller_classes)
+    with lock(out.with_name(f".{out.name}")):
+        result = work(of, data, out)
+    print(json.dumps(result) if args.json else said(result))
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError unless a set, and what lies beside it under other endings, may have that name."""
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out: found {out}, expected a name that ends in .safetensors")
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file in it, {out / 'set.safetensors'}")
+
+
+def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
+    """Make a set, draw it, measure it, write its page: what is said of it."""
+    from udd.interface import fingerprint, kept_networks
+
+    begun, inputs = time.monotonic(), fingerprint(data)
+    networks, curve = of.cache or out.with_name(kept_networks(data.name, inputs)), out.with_suffix(".csv")
+    made, width = found_or_made(of, data, out, inputs, networks)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
     result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "page": str(html), "seconds": round(time.monotonic() - begun, 1)}
     if fewer := made.metadata["provenance"].get("smaller_classes"):
         result["smaller_classes"] = fewer
-    found = None
-    if args.networks:
-        width = {"width": chosen["width"]} if "width" in chosen else {}
-        measured = udd.evaluate(made, data, args.networks, epochs=args.epochs, checkups=1, **width, **at)
+    measured = measure(of, data, made, width) if of.networks else None
+    if measured:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
-        found = judged(measured, args.epochs)
-    page.write(html, made, out.name, found, read_curve(curve) if "distill" in made.metadata["config"] else None)
+    shown = read_curve(curve) if "distill" in made.metadata["config"] and curve.exists() else None
+    page.write(html, made, out.name, judged(measured, of.epochs) if measured else None, shown)
     if networks.exists():
         result |= {"cache": str(networks), "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file())}
-    print(json.dumps(result) if args.json else said(result))
+    return result
 
 
-def refuse_options(made: Parser, method: str, keys: dict[str, Any]) -> None:
-    """Bad usage where a key is an option of the command line, and none of the method's."""
+def found_or_made(of: SourceRequest, data: Dataset, out: Path, inputs: str, networks: Path) -> tuple[SyntheticSet, dict[str, int]]:
+    """The set, made unless it is there, and the width of its networks, if it meets any. inputs: the data's fingerprint."""
+    import udd
+    from udd.interface import configuration
+
+    at = {"device": of.device, "threads": of.threads}
+    wanted = {"inputs": inputs, "method": of.method, "ipc": of.ipc, "minutes": of.minutes, "set": of.set, "version": udd.__version__}
+    chosen = planned(wanted | of.pixels, data, out.with_suffix(".schedule.json"), **at)
+    width = {"width": chosen["width"]} if "width" in chosen else {}
+    if made := made_before(out, configuration(data, of.method, of.ipc, of.seed, chosen)[1], inputs):
+        return made, width
+    kept = {"checkpoint": out.with_suffix(".checkpoint"), "cache": networks, "curve": out.with_suffix(".csv"), "out": out}
+    return udd.distill(data, of.method, of.ipc, of.seed, smaller_classes=of.smaller_classes, **kept, **at, **chosen), width
+
+
+def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int]) -> Any:
+    """A set's accuracy (udd.interface), by networks as wide as those it met."""
+    import udd
+
+    return udd.evaluate(made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width)
+
+
+def made_before(out: Path, config: dict[str, Any], inputs: str) -> SyntheticSet | None:
+    """The set at `out`, if the same request made it there of the same images by the same code; its measurement may have been cut. None: another."""
+    try:
+        found = load(out)
+    except UserError:
+        return None
+    origin = found.metadata["provenance"]
+    if (
+        canonical(found.metadata["config"]) != canonical(config)
+        or origin.get("inputs") != inputs
+        or origin.get("code") != code_digest(modules(config)[0])
+    ):
+        return None
+    print(f"{out}: made before by the same request; delete it to make it anew", file=sys.stderr)
+    return found
+
+
+def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:
+    """Bad usage where a key is given twice, or is an option of the command line and none of the method's."""
     from udd.interface import known_keys
 
+    keys = dict(given)
+    if len(keys) < len(given):
+        twice = next(key for number, (key, _) in enumerate(given) if key in dict(given[:number]))
+        made.error(f"--set {twice}: given twice; leave one out")
     options = {action.dest: action for action in made._actions if action.option_strings}
     for key in keys.keys() & options.keys() - known_keys(method):
         option = options[key].option_strings[-1]

@@ -83,10 +83,12 @@ def code_digest(module: str) -> str:
 
 
 def git_revision() -> str:
-    """The repository's revision, with `+` when the work tree differs from it; `unknown` outside a repository."""
+    """The repository's revision, with `+` when the work tree differs from it; `unknown` where none holds this package (one around an installed copy
+    says nothing of it)."""
     try:
-        call = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+        asked = ("ls-files", "--error-unmatch", "__init__.py"), ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+        found = [subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, check=True) for words in asked]
+        return found[-1].stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

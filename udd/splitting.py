@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from udd.command import Parser
+from udd.command import Parser, count, whole
 from udd.data import TENSORS
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.own import count, whole
 
 
 def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +52,7 @@ def parser() -> Parser:
     made.add_argument("--test", type=count, required=True, help="how many training images are to be test images: the last ones")
     made.add_argument("--seed", type=whole, help="draw them in place of the last ones")
     made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
-    made.add_argument("--size", type=int, help="side of the images, in pixels (folders of images of several sizes need it)")
+    made.add_argument("--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)")
     made.add_argument("--out", type=Path, required=True, help="the .npz to write")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     return made
@@ -64,6 +63,8 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if args.out.suffix != ".npz":
         raise UserError(f"--out: found {args.out}, expected a name that ends in .npz")
+    if args.out.resolve() == Path(args.source).resolve():
+        raise UserError(f"--out: {args.out} is the source, whose test images would be lost; give another name")
     import udd
 
     data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))

@@ -100,7 +100,7 @@ def labels_of(path: Path, part: str, arrays: dict[str, np.ndarray]) -> np.ndarra
     labels = arrays[f"{part}_labels"]
     if labels.dtype.kind not in "iu":
         raise UserError(f"{path}: {part}_labels is {labels.dtype}; expected integers 0 to C-1")
-    if labels.size == 0 or labels.shape not in {(len(labels),), (len(labels), 1)}:
+    if labels.ndim == 0 or labels.size == 0 or labels.shape not in {(len(labels),), (len(labels), 1)}:
         raise UserError(f"{path}: {part}_labels has shape {labels.shape}; expected [n] or [n, 1], one class an image")
     largest, n = int(labels.max()), len(arrays["train_labels"])
     if largest >= n:  # each class has a training image; and there is no memory for three thousand million classes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -202,7 +203,7 @@ def text(source: Path, found: dict[str, Any]) -> str:
     lines += [f"problem: {line}" for line in found["problems"]] + [f"remark: {line}" for line in found["remarks"]]
     if found["suggested"] and not found["problems"]:
         begin = found["suggested"]
-        lines.append(f"to begin with: udd distill {source} {' '.join(begin['options'])}")
+        lines.append(f"to begin with: udd distill {shlex.quote(str(source))} {' '.join(begin['options'])}")
         lines.append(f"which takes {begin['steps']:,} steps; --minutes 30 as many as half an hour holds")
     return "\n".join(lines)
 

@@ -60,9 +60,7 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
     check_writable(root)
     raw = READERS[config["kind"]](config, root, threads)
     check(raw)
-    mean, std = channel_statistics(raw.train_images)
-    if min(std) == 0:
-        raise UserError(f"{raw.source}: a channel of the training images is constant (std is {std}) and cannot be normalised")
+    mean, std = varied(raw)
     classes = len(raw.classes)
     return {
         "format": FORMAT,
@@ -104,6 +102,14 @@ def channel_statistics(images: np.ndarray, chunk: int = 64) -> tuple[list[float]
     squares = [int(row @ values**2) for row in histogram]
     mean = [total / (255 * number) for total in sums]
     std = [math.sqrt(number * square - total**2) / (255 * number) for total, square in zip(sums, squares, strict=True)]
+    return mean, std
+
+
+def varied(raw: Raw) -> tuple[list[float], list[float]]:
+    """Each channel's mean and standard deviation. Raises UserError if one is constant."""
+    mean, std = channel_statistics(raw.train_images)
+    if min(std) == 0:
+        raise UserError(f"{raw.source}: a channel of the training images is constant (std is {std}) and cannot be normalised")
     return mean, std
 
 

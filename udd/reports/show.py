@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser
+from udd.command import Parser, count
 from udd.files import write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
@@ -23,7 +23,7 @@ def parser() -> Parser:
     made.add_argument("--out", type=Path, help="the PNG to write; by default beside the set, under its name")
     made.add_argument("--label", default="", help="how its method is called there; by default as its variant is")
     made.add_argument("--dataset-label", default="", help="how its data set is called there; by default by its name")
-    made.add_argument("--most", type=int, default=10, help="images of a class")
+    made.add_argument("--most", type=count, default=10, help="images of a class")
     made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
     made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
     made.add_argument("--curve", type=Path, help="for the page: its loss curve (CSV)")

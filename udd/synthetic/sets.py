@@ -20,6 +20,7 @@ from udd.files import write_atomic
 
 FORMAT = 2
 NAMES = ("images", "labels", "windows")
+ABOUT = ("dataset", "classes", "whole", "config")  # without which nothing can be done with it
 
 
 class SyntheticSet(NamedTuple):
@@ -53,10 +54,34 @@ def load(path: Path | str) -> SyntheticSet:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
-            if metadata.get("format") != FORMAT:
-                raise UserError(f"{path}: found a set of format {metadata.get('format')}, expected {FORMAT}; make it again with this version")
-            return SyntheticSet(**{name: file.get_tensor(name) for name in NAMES}, metadata=metadata)
+            if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+                found = metadata.get("format") if isinstance(metadata, dict) else None
+                raise UserError(f"{path}: found a set of format {found}, expected {FORMAT}; make it again with this version")
+            made = SyntheticSet(**{name: file.get_tensor(name) for name in NAMES}, metadata=metadata)
     except FileNotFoundError:
         raise UserError(f"{path}: no such set; make it with snakemake or pull it with dvc pull") from None
     except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not a whole synthetic set ({' '.join(str(error).split())}); delete it and make it again") from None
+    if wrong := fault(made):
+        raise UserError(f"{path}: not a set of this package: {wrong}")
+    return made
+
+
+def fault(made: SyntheticSet) -> str:
+    """What is wrong with a set that was read, in words; empty if nothing is."""
+    images, labels, windows, about = made
+    if lacking := [key for key in ABOUT if key not in about]:
+        return f"its metadata has no {lacking[0]}"
+    if images.ndim != 4 or not images.is_floating_point() or not len(images):
+        return f"images are {images.dtype} {list(images.shape)}, expected floats [n, K, H, W]"
+    expected = (len(images),) if labels.ndim == 1 else (len(images), len(about["classes"]))
+    if tuple(labels.shape) != expected or labels.is_floating_point() != (labels.ndim == 2):
+        return f"labels are {labels.dtype} {list(labels.shape)} of {len(images)} images, expected int64 [n] or floats [n, C]"
+    if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < len(about["classes"]):
+        return f"labels run from {int(labels.min())} to {int(labels.max())}, of {len(about['classes'])} classes"
+    if windows.ndim != 2 or windows.shape[1] != 4 or windows.is_floating_point():
+        return f"windows are {windows.dtype} {list(windows.shape)}, expected whole numbers [N, 4]"
+    corners, sides = windows[:, :2], windows[:, 2:]
+    if (corners < 0).any() or (sides < 1).any() or (corners + sides > images.shape[-1]).any():
+        return f"windows reach beyond its images of side {images.shape[-1]}"
+    return ""

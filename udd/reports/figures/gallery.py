@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from udd.reports.figures.lettering import plain
+from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
 from udd.reports.names import OWN, Labels
@@ -32,15 +32,18 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
     """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a class ten classes a row."""
-    classes = made.metadata["classes"]
-    rows = by_class(made.images, made.labels, most, len(classes))
+    rows = by_class(made.images, made.labels, most, len(made.metadata["classes"]))
+    held = [(row, plain(name, SHORT)) for row, name in zip(rows, made.metadata["classes"], strict=True) if row]  # a class may have no image
+    rows, classes = [row for row, _ in held], [name for _, name in held]
     if max(map(len, rows)) == 1:
         figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
         show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
-        return figure
-    name = plain(labels.method) or variant_name({}, made.metadata["config"]["variant"])
-    place = {"dataset": labels.dataset or made.metadata["dataset"], "ipc": most}
-    return side_by_side(place, [(name, rows[:MOST])], classes[:MOST])
+    else:
+        name = plain(labels.method) or variant_name({}, made.metadata["config"]["variant"])
+        place = {"dataset": labels.dataset or made.metadata["dataset"], "ipc": most}
+        figure = side_by_side(place, [(name, rows[:MOST])], classes[:MOST])
+    lend_fonts(figure)
+    return figure
 
 
 def ten_a_row(rows: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

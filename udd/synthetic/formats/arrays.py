@@ -26,12 +26,22 @@ def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             for images, labels in KEYS:
                 if images in file and labels in file:
-                    return file[images], file[labels]
+                    return numbers(path, images, file[images]), numbers(path, labels, file[labels])
             raise UserError(f"{path}: found {', '.join(file) or 'nothing'}; expected {' or '.join(' and '.join(pair) for pair in KEYS)}")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not an npz of plain arrays ({why(path, error)})") from None
+
+
+def numbers(path: Path, key: str, found: np.ndarray) -> np.ndarray:
+    """An array of a type that torch has all operations of: whole numbers as int64 (bytes as they are), floats in this machine's order of bytes.
+    Raises UserError for words and the like."""
+    if found.dtype.kind not in "biuf":
+        raise UserError(f"{path}: {key} is an array of {found.dtype}, expected numbers")
+    if found.dtype.kind == "f":
+        return found.astype(found.dtype.newbyteorder("="))
+    return found if found.dtype == np.uint8 else found.astype(np.int64)
 
 
 def why(path: Path, error: Exception) -> str:

@@ -34,4 +34,7 @@ def read(path: Path) -> Any:
 def write(path: Path, value: Any) -> None:
     """Write atomically."""
     with atomic_path(path) as temporary:
-        torch.save(value, temporary)
+        try:
+            torch.save(value, temporary)
+        except RuntimeError as error:  # torch's own writer, of a full disk
+            raise OSError(f"torch.save: {' '.join(str(error).split())[:100]}") from None

@@ -1,0 +1,96 @@
+"""Where `udd.dataset` looks for what it is given: links, `.`, names that no data set may have, arrays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import fakes
+import numpy as np
+import pytest
+
+import udd
+from udd.errors import UserError
+from udd.interface import legal
+
+
+def pictures(folder: Path, classes: list[str]) -> Path:
+    """A folder of two images a class and part."""
+    for part in ("train", "test"):
+        for number, name in enumerate(classes):
+            (folder / part / name).mkdir(parents=True)
+            for each in range(2):
+                image = fakes.Image.fromarray(fakes.noise(1, 8, 8, 3, seed=10 * number + each)[0])
+                image.save(folder / part / name / f"{each}.png")
+    return folder
+
+
+def arrays(path: Path, **changes: Any) -> Path:
+    """An npz of two classes."""
+    made = {f"{part}_{what}": value for part in ("train", "test") for what, value in (("images", fakes.noise(4, 8, 8)), ("labels", np.arange(4) % 2))}
+    np.savez(path, **made | changes)  # type: ignore[arg-type]
+    return path
+
+
+def test_a_link_is_what_it_is_called_and_leads_where_it_leads(tmp_path: Path):
+    """Not to what lies beside its target under its own name."""
+    pictures(tmp_path / "store" / "data", ["ant", "bee"])
+    pictures(tmp_path / "store" / "pets", ["cat", "dog"])
+    (tmp_path / "pets").symlink_to(tmp_path / "store" / "data")
+    found = udd.dataset(tmp_path / "pets")
+    assert found.name == "pets" and found.classes == ["ant", "bee"]
+    arrays(tmp_path / "store" / "v3.npz")
+    (tmp_path / "blood.npz").symlink_to(tmp_path / "store" / "v3.npz")
+    assert udd.dataset(tmp_path / "blood.npz").name == "blood"
+
+
+@pytest.mark.parametrize(("here", "source"), [("flowers", "."), ("flowers/train", ".."), ("flowers", "./"), (".", "flowers/../flowers")])
+def test_the_folder_one_is_in_is_called_by_its_own_name(here: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pictures(tmp_path / "flowers", ["ant", "bee"])
+    pictures(tmp_path / "other", ["cat", "dog"])
+    os.rename(tmp_path / "other" / "train", tmp_path / "train")  # what lies above is another's
+    os.rename(tmp_path / "other" / "test", tmp_path / "test")
+    monkeypatch.chdir(tmp_path / here)
+    found = udd.dataset(source)
+    assert found.name == "flowers" and found.classes == ["ant", "bee"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("flowers", "flowers"), ("Big Pets", "big-pets"), ("花", "images"), ("_a.b", "a-b"), ("3D_set", "3d_set"), ("Blüten", "bl-ten")],
+)
+def test_a_folder_may_be_called_as_one_likes(stem: str, name: str, tmp_path: Path):
+    assert legal(stem) == name
+    pictures(tmp_path / stem, ["ant", "bee"])
+    assert udd.dataset(tmp_path / stem).name == legal((tmp_path / stem).stem)
+    made = udd.distill(udd.dataset(tmp_path / stem), "random", device="cpu", out=tmp_path / "set.safetensors")
+    assert udd.load(tmp_path / "set.safetensors").metadata["dataset"] == made.metadata["dataset"]
+
+
+def test_a_constant_channel_is_told_before_any_work(tmp_path: Path):
+    images = np.repeat(fakes.noise(4, 8, 8)[..., None], 3, axis=3)
+    images[..., 2] = 0
+    path = arrays(tmp_path / "two.npz", train_images=images, test_images=images)
+    with pytest.raises(UserError, match=r"two.npz: a channel of the training images is constant"):
+        udd.dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "keys", "said"),
+    [
+        (np.array(["a", "b", "a", "b"]), {}, "training labels are <U1"),
+        (np.array([0.2, 0.7, 1.4, 1.6]), {}, r"training labels are float64 \[4\]; expected whole numbers"),
+        (np.zeros((4, 2), int), {}, r"training labels are int64 \[4, 2\]"),
+        (np.arange(4) % 2, {"size": 8}, "arrays are taken as they are; leave out size"),
+        (np.arange(4) % 2, {"size": 4}, "size: found 4, expected 8 to 512 pixels"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(labels: np.ndarray, keys: dict[str, Any], said: str):
+    with pytest.raises(UserError, match=said):
+        udd.dataset([fakes.noise(4, 8, 8), labels, fakes.noise(4, 8, 8), np.arange(4) % 2], **keys)
+
+
+def test_labels_that_are_one_number_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"train_labels has shape \(\); expected \[n\]"):
+        udd.dataset(arrays(tmp_path / "a.npz", train_labels=np.array(1)))
