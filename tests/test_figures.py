@@ -1,14 +1,11 @@
 """Figures are drawn from finished files, with the same bytes each time; what is missing or unknown is one line."""
 
 import json
-import warnings
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import records
@@ -28,7 +25,7 @@ from udd.reports import collect
 from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
 from udd.reports.figures.draw import run
 from udd.reports.figures.lettering import plain
-from udd.reports.figures.style import Sources, mosaic, place_name, save, set_path, variant_name
+from udd.reports.figures.style import Sources, place_name, save, set_path, variant_name
 from udd.reports.names import check_told_apart
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
@@ -95,31 +92,6 @@ def test_a_figure_has_the_same_bytes_each_time(module, params, sources, tmp_path
         found = (tmp_path / f"first.{suffix}").read_bytes()
         assert len(found) > 2000 and found == (tmp_path / f"second.{suffix}").read_bytes()
         assert b"Date" not in found.replace(b"/Date", b"Date")
-
-
-def test_a_gallery_of_one_image_a_class_puts_ten_in_a_row():
-    images = [[torch.full((1, 2, 2), float(label))] for label in range(12)]
-    assert [len(row) for row in gallery.ten_a_row(images)] == [10, 2]
-
-
-@pytest.mark.parametrize("ipc", [1, 2])
-def test_a_gallery_of_a_set_shows_names_as_they_are_and_leaves_out_classes_without_images(ipc):
-    """Dollars are dollars, a letter without a glyph is another's, and no name is too long."""
-    about = {"dataset": "shop", "classes": ["$5_to_$10", "猫", "empty", "x" * 99], "config": {"variant": "udd"}}
-    labels = torch.tensor([0, 1, 3]).repeat_interleave(ipc)
-    made = SyntheticSet(torch.rand(3 * ipc, 1, 8, 8), labels, torch.zeros(0, 4, dtype=torch.int64), about)
-    with warnings.catch_warnings(action="error"):
-        figure = gallery.of_set(made, 10)
-        figure.savefig(BytesIO(), format="png")
-    shown = figure.axes[0].get_title() if ipc == 1 else " ".join(each.get_text() for each in figure.axes[0].get_yticklabels())
-    assert r"\$5_to_\$10" in shown and "empty" not in shown and len(shown) < 60
-    plt.close(figure)
-
-
-def test_a_mosaic_keeps_every_pixel_apart():
-    sheet = mosaic([[torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5)], [torch.zeros(1, 2, 2)]])
-    assert sheet.shape == (5, 5, 3)
-    assert (sheet[:2, :2] == 0).all() and (sheet[:2, 3:] == 0.5).all() and (sheet[2] == 1).all() and (sheet[3:, 3:] == 1).all()
 
 
 def test_features_show_at_most_so_many_of_each_class():

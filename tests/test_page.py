@@ -228,8 +228,8 @@ def test_labels_call_method_and_data_set_on_the_page_and_in_the_gallery(place: P
     two = udd.load(place / "set.safetensors")
     two = two._replace(images=torch.cat([two.images] * 2), labels=torch.cat([two.labels] * 2))
     (figure, bare) = (of_set(two, 10, Labels("of $", "a $")), of_set(two, 10))
-    assert [axis.get_title() for axis in figure.axes] == [r"a \$"] and figure.get_suptitle() == r"of \$, 10 images per class"
-    assert [axis.get_title() for axis in bare.axes] == ["UDD"] and bare.get_suptitle() == "flowers, 10 images per class"
+    assert [axis.get_title() for axis in figure.axes] == [r"a \$"] and figure.get_suptitle() == r"of \$, 2 images per class"
+    assert [axis.get_title() for axis in bare.axes] == ["UDD"] and bare.get_suptitle() == "flowers, 2 images per class"
     plt.close(figure)
     plt.close(bare)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -32,7 +33,8 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
     """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a class ten classes a row."""
-    rows = by_class(made.images, made.labels, most, len(made.metadata["classes"]))
+    of = made.labels if made.labels.ndim == 1 else made.labels.argmax(1)
+    rows = by_class(made.images, of, most, len(made.metadata["classes"]))
     held = [(row, plain(name, SHORT)) for row, name in zip(rows, made.metadata["classes"], strict=True) if row]  # a class may have no image
     rows, classes = [row for row, _ in held], [name for _, name in held]
     if max(map(len, rows)) == 1:
@@ -40,7 +42,7 @@ def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
         show(axes[0, 0], ten_a_row(rows), ", ".join(classes[:10]))
     else:
         name = plain(labels.method) or variant_name({}, made.metadata["config"]["variant"])
-        place = {"dataset": labels.dataset or made.metadata["dataset"], "ipc": most}
+        place = {"dataset": labels.dataset or made.metadata["dataset"], "ipc": int(torch.bincount(of).max())}
         figure = side_by_side(place, [(name, rows[:MOST])], classes[:MOST])
     lend_fonts(figure)
     return figure
@@ -72,7 +74,8 @@ def side_by_side(config: dict[str, Any], panels: list[tuple[str, list]], classes
     side = panels[0][1][0][0].shape[-1] + 1
     axes[0, 0].set_yticks([side * i + side / 2 - 1 for i in range(len(classes))], classes, fontsize=8)
     axes[0, 0].tick_params(left=False, pad=2)
-    figure.suptitle(f"{place_name(config)}{'' if config['ipc'] <= MOST else f' ({MOST} shown)'}", fontsize=10)
+    shown = max(map(len, panels[0][1]))
+    figure.suptitle(f"{place_name(config)}{'' if config['ipc'] <= shown else f' ({shown} shown)'}", fontsize=10)
     return figure
 
 
