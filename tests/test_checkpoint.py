@@ -103,5 +103,5 @@ def test_a_full_disk_leaves_the_last_checkpoint(saved, monkeypatch):
 def test_a_checkpoint_of_another_run_is_refused_where_its_name_does_not_say_so(saved):
     run, path = saved
     checkpoint.save(path, run.trajectory, run.kept(), "one")
-    with pytest.raises(UserError, match="a checkpoint of other data or another configuration; delete it, or give another file"):
+    with pytest.raises(UserError, match="a checkpoint of other data, another configuration or other code; delete it, or give another file"):
         checkpoint.restore(path, run.trajectory, run.kept(), "another")

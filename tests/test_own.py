@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import dataset
+from tiny import dataset, of_method
 
 import udd
 from udd import interface, own
@@ -145,3 +145,43 @@ def test_a_finished_set_is_measured_and_not_made_again(digits: list[int], tmp_pa
     digits.append(16)
     own.run([*WORDS, "--set", "factor=3", "--out", str(out)])
     assert len(made) == 3 and out.read_bytes() != before
+
+
+def test_other_code_and_other_names_of_classes_are_another_request(monkeypatch: pytest.MonkeyPatch):
+    """Of all code that takes part: a method's, its networks'."""
+    data, config = dataset(), of_method("idc")
+    found = [interface.made_of(config, data, "images"), interface.made_of(config, data._replace(classes=["a", "b", "c"]), "images")]
+    digest = interface.code_digest
+    for module in ("udd.methods.idc", "udd.proxies.fresh"):
+        monkeypatch.setattr(interface, "code_digest", lambda name, edited=module: "edited" if name == edited else digest(name))
+        found.append(interface.made_of(config, data, "images"))
+    assert len(set(found)) == 4
+
+
+def test_a_coreset_is_not_chosen_again(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+    for again in (False, True):
+        own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
+        assert ("made before by the same request" in capsys.readouterr().err) == again
+
+
+def test_a_set_of_other_images_is_not_replaced_unless_its_name_was_given(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["digits", "--method", "random", "--networks", "0", "--device", "cpu"]
+    own.run(words)
+    before = Path("tiny-random-ipc1.safetensors").read_bytes()
+    digits.append(16)
+    with pytest.raises(UserError, match="a set of other images, which this one would replace; give this one another name: --out"):
+        own.run(words)
+    assert Path("tiny-random-ipc1.safetensors").read_bytes() == before
+    own.run([*words, "--out", "tiny-random-ipc1.safetensors"])
+    assert Path("tiny-random-ipc1.safetensors").read_bytes() != before
+
+
+def test_a_set_without_provenance_is_made_anew(digits: list[int], tmp_path: Path):
+    out = tmp_path / "a.safetensors"
+    words = ["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(out)]
+    own.run(words)
+    made = udd.load(out)
+    made._replace(metadata={key: value for key, value in made.metadata.items() if key != "provenance"}).save(out)
+    own.run(words)
+    assert "made_of" in udd.load(out).metadata["provenance"]

@@ -63,7 +63,7 @@ def test_the_folder_one_is_in_is_called_by_its_own_name(here: str, source: str, 
 def test_a_folder_may_be_called_as_one_likes(stem: str, name: str, tmp_path: Path):
     assert legal(stem) == name
     pictures(tmp_path / stem, ["ant", "bee"])
-    assert udd.dataset(tmp_path / stem).name == legal((tmp_path / stem).stem)
+    assert udd.dataset(tmp_path / stem).name == name and udd.dataset(tmp_path / stem, size=None).name == name
     made = udd.distill(udd.dataset(tmp_path / stem), "random", device="cpu", out=tmp_path / "set.safetensors")
     assert udd.load(tmp_path / "set.safetensors").metadata["dataset"] == made.metadata["dataset"]
 

@@ -34,7 +34,7 @@ from udd.methods import coresets, modules
 from udd.networks.architectures import Network
 from udd.networks.precision import PRECISIONS
 from udd.networks.training import epochs, steps_an_epoch
-from udd.provenance import provenance
+from udd.provenance import code_digest, provenance
 from udd.reports.names import ARCHITECTURES
 from udd.runs.cache import needed
 from udd.runs.loop import Distillation, complete
@@ -58,7 +58,7 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
         raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
-    if "size" in keys and not 8 <= keys["size"] <= 512:
+    if keys.get("size") is not None and not 8 <= keys["size"] <= 512:
         raise UserError(f"size: found {keys['size']}, expected 8 to 512 pixels")
     flip = bool(keys.pop("flip", True))
     return found_at(source, Path(root), name, keys)._replace(flip=flip)
@@ -76,7 +76,7 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
     if path.is_dir() or path.suffix == ".npz":
         kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
         at = path.resolve() if path.name in ("", "..") else path.absolute()  # a link is what it is called, and `.` has no name
-        config = {"name": name or legal(at.stem), "kind": kind, "path": at.name} | keys
+        config = {"name": name or legal(at.name if path.is_dir() else at.stem), "kind": kind, "path": at.name} | keys
         raw = READERS[kind](config, at.parent, 0)
     elif str(source) in READERS:
         config = {"name": name or str(source), "kind": str(source)} | keys
@@ -170,6 +170,12 @@ def fingerprint(data: Dataset) -> str:
     return found.hexdigest()
 
 
+def made_of(config: Config, data: Dataset, inputs: str) -> str:
+    """The digest of what a set is made of: configuration, images (`inputs`: their fingerprint), classes, and all code that takes part."""
+    code = [code_digest(module) for module in modules(config)]
+    return hashlib.sha256(plan.canonical([config, inputs, list(data.classes), code]).encode()).hexdigest()[:16]
+
+
 def kept_networks(name: str, inputs: str) -> str:
     """The folder in which the cached networks of a data set lie, where none is given. inputs: its fingerprint."""
     return f".{name}-{inputs[:8]}-cache"
@@ -203,23 +209,25 @@ def distill(
     _, config = configuration(data, method, ipc, seed, keys)
     data, fewer = data.to(place), too_small(data, config, smaller_classes)
     check_networks(config)
-    if not distils(config["method"]):
-        made = trimmed(coresets.as_set(chosen(config, data, place), data, config, provenance(modules(config)[0], place)), fewer)
-        return written(made, out)
-    path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     inputs = fingerprint(data)
+    asked = made_of(config, data, inputs)
+    if not distils(config["method"]):
+        origin = provenance(modules(config)[0], place) | {"inputs": inputs}
+        return written(trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer), asked, out)
+    path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
-    run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, plan.canonical(config) + inputs)
+    run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
     complete(run, until=until)
     if curve:
         write_curve(Path(curve), run.columns, run.curve)
-    made = written(trimmed(run.finished(), fewer), out)
+    made = written(trimmed(run.finished(), fewer), asked, out)
     path.unlink(missing_ok=True)
     return made
 
 
-def written(made: SyntheticSet, out: str | Path | None) -> SyntheticSet:
-    """A set, on disk where that is asked for."""
+def written(made: SyntheticSet, asked: str, out: str | Path | None) -> SyntheticSet:
+    """A set that says what it is made of (`made_of`), on disk where that is asked for."""
+    made = made._replace(metadata=made.metadata | {"provenance": made.metadata["provenance"] | {"made_of": asked}})
     if out:
         made.save(out)
     return made

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from udd.command import Parser, add_pixels, amount, count, pixels_asked, whole
-from udd.config.plan import canonical
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.files import lock, read_json, write_atomic, write_json
-from udd.methods import modules
-from udd.provenance import code_digest
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
@@ -70,6 +67,7 @@ class SourceRequest(NamedTuple):
     networks: int
     epochs: int
     cache: Path | None
+    out: Path | None
     device: str
     threads: int
 
@@ -128,6 +126,8 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     from udd.interface import fingerprint, kept_networks
 
     begun, inputs = time.monotonic(), fingerprint(data)
+    if not of.out:
+        refuse_other(out, inputs)
     networks, curve = of.cache or out.with_name(kept_networks(data.name, inputs)), out.with_suffix(".csv")
     made, width = found_or_made(of, data, out, inputs, networks)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
@@ -148,14 +148,15 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
 def found_or_made(of: SourceRequest, data: Dataset, out: Path, inputs: str, networks: Path) -> tuple[SyntheticSet, dict[str, int]]:
     """The set, made unless it is there, and the width of its networks, if it meets any. inputs: the data's fingerprint."""
     import udd
-    from udd.interface import configuration
+    from udd.interface import configuration, made_of
 
     at = {"device": of.device, "threads": of.threads}
     wanted = {"inputs": inputs, "method": of.method, "ipc": of.ipc, "minutes": of.minutes, "set": of.set, "version": udd.__version__}
     chosen = planned(wanted | of.pixels, data, out.with_suffix(".schedule.json"), **at)
     width = {"width": chosen["width"]} if "width" in chosen else {}
-    if made := made_before(out, configuration(data, of.method, of.ipc, of.seed, chosen)[1], inputs):
-        return made, width
+    if origin(out).get("made_of") == made_of(configuration(data, of.method, of.ipc, of.seed, chosen)[1], data, inputs):
+        print(f"{out}: made before by the same request; delete it to make it anew", file=sys.stderr)
+        return load(out), width
     kept = {"checkpoint": out.with_suffix(".checkpoint"), "cache": networks, "curve": out.with_suffix(".csv"), "out": out}
     return udd.distill(data, of.method, of.ipc, of.seed, smaller_classes=of.smaller_classes, **kept, **at, **chosen), width
 
@@ -167,21 +168,18 @@ def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[st
     return udd.evaluate(made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width)
 
 
-def made_before(out: Path, config: dict[str, Any], inputs: str) -> SyntheticSet | None:
-    """The set at `out`, if the same request made it there of the same images by the same code; its measurement may have been cut. None: another."""
+def origin(out: Path) -> dict[str, Any]:
+    """What a set that is there already says of where it comes from; nothing if there is none."""
     try:
-        found = load(out)
+        return load(out).metadata.get("provenance", {})
     except UserError:
-        return None
-    origin = found.metadata["provenance"]
-    if (
-        canonical(found.metadata["config"]) != canonical(config)
-        or origin.get("inputs") != inputs
-        or origin.get("code") != code_digest(modules(config)[0])
-    ):
-        return None
-    print(f"{out}: made before by the same request; delete it to make it anew", file=sys.stderr)
-    return found
+        return {}
+
+
+def refuse_other(out: Path, inputs: str) -> None:
+    """Raise UserError if a set of other images has the name that nobody gave: two folders may be called alike."""
+    if origin(out).get("inputs", inputs) != inputs:
+        raise UserError(f"{out}: a set of other images, which this one would replace; give this one another name: --out FILE.safetensors")
 
 
 def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:

@@ -2,9 +2,9 @@
 on real images, arrives after some epochs; the rate of these steps is learned with the images.
 
 Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). What differs from the authors' code: they normalise with
-ZCA for some of their figures (CIFAR-10's at IPC 1 and 10), here pixels are as for every method (`image_lr` is for normalised ones, as published);
-of DSA's operations, with which experts train, too, they draw
-one a batch, here one an image; they store pixels beyond [0, 1] and evaluate with the learned rate, here pixels are clamped when they are stored,
+ZCA for some of their figures (CIFAR-10's at IPC 1 and 10, CIFAR-100's at 1 and 50), here pixels are as for every method (`image_lr` is for
+normalised ones, as published); of DSA's operations, with which experts train, too, they draw one a batch, here one an image; they store pixels
+beyond [0, 1] and evaluate with the learned rate, here pixels are clamped when they are stored,
 and the rate is stored beside them (`evaluate.rate: own`); a learned rate stays above 0.
 """
 

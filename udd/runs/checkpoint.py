@@ -104,7 +104,7 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
     if metadata["device"] != device.type:
         raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
     if made_of and metadata.get("made_of") != made_of:
-        raise UserError(f"{path}: a checkpoint of other data or another configuration; delete it, or give another file")
+        raise UserError(f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file")
     on_device = {name: value.to(device) for name, value in tensors.items() if not name.startswith("random/")}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])
