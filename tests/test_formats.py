@@ -256,21 +256,6 @@ def test_unnormalised_images_read_as_normalised_ones_are_found_out(tmp_path: Pat
     assert imported(path, "dc", want, anyway=True).images.std() < 0.1
 
 
-def test_floats_of_an_npz_need_to_be_told(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", image=GOOD.movedim(1, -1).numpy(), label=LABELS.numpy())
-    with pytest.raises(UserError, match="does not say how they were normalised"):
-        imported(tmp_path / "a.npz", "frepo", RGB)
-
-
-@pytest.mark.parametrize(("dtype", "floats"), [("uint16", "f4"), ("uint64", ">f4"), (">i4", ">f8")])
-def test_an_npz_may_be_of_any_type_of_numbers(dtype: str, floats: str, tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", image=GOOD.movedim(1, -1).numpy().astype(floats), label=LABELS.numpy().astype(dtype))
-    assert imported(tmp_path / "a.npz", "frepo", RGB._replace(normalised=([0.0] * 3, [1.0] * 3))).labels.tolist() == LABELS.tolist()
-    np.savez(tmp_path / "a.npz", image=GOOD.movedim(1, -1).numpy(), label=np.array(["a", "b", "c"]))
-    with pytest.raises(UserError, match="label is an array of <U1, expected numbers"):
-        imported(tmp_path / "a.npz", "frepo", RGB)
-
-
 def test_a_folder_may_be_named_by_numbers_and_misses_no_class(tmp_path: Path) -> None:
     made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
     exported(made, path := tmp_path / "images", "folder", RGB)
