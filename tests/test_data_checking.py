@@ -115,6 +115,33 @@ def test_sixteen_bits_are_a_problem_unless_they_are_declared(pets: Path, capsys)
         run(["check", str(pets), "--depth", "16"])
 
 
+def test_a_channel_that_never_changes(pets: Path, capsys) -> None:
+    """It is found before a run is begun, and the run says the same; one image that differs is enough."""
+    for path in (pets / "train").rglob("*.png"):
+        pixels = np.array(Image.open(path))
+        pixels[..., 2] = 7
+        Image.fromarray(pixels).save(path)
+    with pytest.raises(UserError, match="channel 3 of the training images is constant"):
+        run(["check", str(pets)])
+    with pytest.raises(UserError, match="a channel of the training images is constant"):
+        own.run([str(pets), "--method", "random", "--ipc", "1", "--size", "16", "--networks", "0", "--out", str(pets.parent / "a.safetensors")])
+    pixels[0, 0, 2] = 8
+    Image.fromarray(pixels).save(path)
+    capsys.readouterr()
+    assert told(pets, capsys)["constant"] == []
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(1, [1]), (3, [1, 3])])
+def test_such_a_channel_of_an_npz(tmp_path: Path, channels: int, expected: list[int]) -> None:
+    images = noise(6, 8, 8, channels)
+    images[..., [number - 1 for number in expected]] = 0
+    labels = np.arange(6) % 3
+    np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels, test_images=noise(3, 8, 8, channels), test_labels=labels[:3])
+    with pytest.raises(UserError) as raised:
+        run(["check", str(tmp_path / "a.npz")])
+    assert [int(part.split()[0]) for part in str(raised.value).split("channel ")[1:]] == expected
+
+
 def test_one_class_is_none(tmp_path: Path) -> None:
     for part in ("train", "test"):
         (tmp_path / part / "cat").mkdir(parents=True)
@@ -131,7 +158,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_side_that_most_images_have() -> None:
     from udd.data.checking import Seen
 
-    assert [side([Seen("train", "a", "", (size, 2 * size), "RGB", "") for size in sizes]) for sizes in ([70, 70, 90, 20], [5], [500, 500])] == [
+    assert [side([Seen("train", "a", "", (size, 2 * size), "RGB", (), "") for size in sizes]) for sizes in ([70, 70, 90, 20], [5], [500, 500])] == [
         64,
         16,
         224,

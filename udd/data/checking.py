@@ -22,16 +22,19 @@ from udd.errors import UserError
 SIDES = (16, 28, 32, 48, 64, 96, 128, 224)  # usual ones
 IMBALANCE = 10.0  # the largest class, over the smallest, from which it is told
 SHOWN = 5  # names in a line
+AS_THEY_ARE = {"L", "RGB", "I;16"}  # modes whose channels are those that are distilled
 
 
 class Seen(NamedTuple):
-    """One image: its part (train, test), class, name, (width, height), mode, and the digest of its pixels; or why it cannot be read."""
+    """One image: its part (train, test), class, name, (width, height), mode, each channel's least and greatest pixel, and the digest of its pixels;
+    or why it cannot be read."""
 
     part: str
     label: str
     name: str
     size: tuple[int, int]
     mode: str
+    levels: tuple[Any, ...]
     digest: str
     fault: str = ""
 
@@ -46,10 +49,11 @@ def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> S
         with Image.open(source) as image:
             check(Path(name), image, deep)
             image.load()
-            return Seen(part, label, name, image.size, image.mode, hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest())
+            levels = tuple(channel.getextrema() for channel in image.split())
+            return Seen(part, label, name, image.size, image.mode, levels, hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest())
     except Exception as error:  # decoders raise many kinds, and all mean the same here
         said = error if isinstance(error, UserError) else unreadable(Path(name), error)
-        return Seen(part, label, name, (0, 0), "", "", " ".join(str(said).removeprefix(f"{name}: ").split()))
+        return Seen(part, label, name, (0, 0), "", (), "", " ".join(str(said).removeprefix(f"{name}: ").split()))
 
 
 def of_folder(base: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
@@ -99,7 +103,8 @@ def of_npz(path: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
         mode, size = {1: "L", 3: "RGB"}.get(images.shape[1], str(images.shape[1])), (images.shape[3], images.shape[2])
         for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
             digest = hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
-            seen.append(Seen(part, raw.classes[label], f"{part}[{number}]", size, mode, digest))
+            levels = tuple((int(channel.min()), int(channel.max())) for channel in image)
+            seen.append(Seen(part, raw.classes[label], f"{part}[{number}]", size, mode, levels, digest))
     return seen, {}
 
 
@@ -129,7 +134,17 @@ def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int, deep: bool 
     found["duplicates"] = [[each.name for each in group] for group in twins]
     found["in_train_and_test"] = [[each.name for each in group] for group in leaked]
     found["two_classes"] = [[each.name for each in group] for group in twins if len({each.label for each in group}) > 1]
+    found["constant"] = constant([each for each in readable if each.part == "train"])
     return found | {"suggested": suggested(readable, counts["train"], ipc, deep)} | verdict(found, counts, ipc)
+
+
+def constant(seen: Sequence[Seen]) -> list[int]:
+    """The channels, counted from 1, that have one value in all of these images, which are of one mode: they cannot be normalised."""
+    modes = {each.mode for each in seen}
+    if len(modes) != 1 or not modes <= AS_THEY_ARE:
+        return []
+    channels = zip(*(each.levels for each in seen), strict=True)
+    return [number for number, levels in enumerate(channels, 1) if len({value for each in levels for value in each}) == 1]
 
 
 def sizes(seen: Sequence[Seen]) -> dict[str, Any]:
@@ -156,6 +171,7 @@ def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) 
     problems = [f"{len(of)} images cannot be read: {names(of)} ({fault})" for fault, of in by_fault(found["unreadable"]).items()]
     problems += ["there is one class, at least two are needed"] if len(train.keys() | test.keys()) == 1 and not problems else []
     problems += [f"class {name} has no {part} image" for part, of in counts.items() for name in sorted(train.keys() | test.keys()) if name not in of]
+    problems += [f"channel {number} of the training images is constant, so it cannot be normalised" for number in found["constant"]]
     remarks = []
     if found["in_train_and_test"]:
         remarks.append(
