@@ -14,7 +14,7 @@ PACKAGE = ROOT / "udd"
 ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "schedules", "own", "splitting"),
-    *("foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
+    *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
 ]  # fmt: skip
 VAGUE = {"companies", "company", "engine", "job", "jobs", "places", "portion", "request", "running", "share", "shelf", "take"}  # of anything
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -21,7 +21,7 @@ def refused(capsys, *words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_that_is_not_there(capsys, verb):
-    code, said = refused(capsys, verb, "--nonsense")
+    code, said = refused(capsys, *verb.split(), "--nonsense")
     assert code == 2 and f"udd {verb} --help" in said
 
 

@@ -13,6 +13,7 @@ from udd.command import main
 VERBS = {
     "demo": ("udd.demo", "The paper in miniature, in a clone of the repository: no download, CPU, minutes."),
     "data": ("udd.data", "Pack a data set and write its manifest."),
+    "data check": ("udd.checking", "Look through your own images before anything is spent on them."),
     "split": ("udd.splitting", "A data set of another's training images alone, some of which stand for test images: to choose anything on."),
     "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
     "show": ("udd.reports.show", "Draw a set's gallery, write its page, or print what it says of itself."),
@@ -60,11 +61,11 @@ def run(argv: list[str] | None = None) -> None:
         print(usage())
     elif words[0] in ("--version", "version"):
         print(__version__)
-    elif words[0] not in VERBS:
+    elif not (verb := next((each for each in (" ".join(words[:2]), words[0]) if each in VERBS), "")):
         print(f"error: udd {words[0]}: no such verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
         sys.exit(2)
     else:
-        main(partial(importlib.import_module(VERBS[words[0]][0]).run, words[1:]))
+        main(partial(importlib.import_module(VERBS[verb][0]).run, words[len(verb.split()) :]))
 
 
 if __name__ == "__main__":

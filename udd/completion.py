@@ -22,6 +22,8 @@ def whole(verbs: dict[str, tuple[str, str]]) -> Parser:
     made = Parser(prog="udd")
     below = made.add_subparsers()
     for verb, (module, about) in verbs.items():
+        if " " in verb:
+            continue  # a verb of two words: shtab completes the first
         found = getattr(importlib.import_module(module), "parser", None)
         below.add_parser(verb, help=about, parents=[found()] if found else [], add_help=not found)
     return made

@@ -36,7 +36,6 @@ Any kind takes `size`. Every class needs training and test images; mean and stan
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,15 +144,10 @@ def parser() -> Parser:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Prepare one data set and write its manifest; or check one's own images."""
+    """Prepare one data set and write its manifest."""
     from udd.data.packing import prepare
 
-    words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["check"]:
-        from udd.data.checking import run as check
-
-        return check(words[1:])
-    args = parser().parse_args(words)
+    args = parser().parse_args(argv)
     config, root, out = resolve(args.config, args.params, args.dataset, args.root, args.out)
     if stands(config, root, out):
         say, manifest = kept, read_json(out)

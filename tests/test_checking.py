@@ -10,8 +10,7 @@ from fakes import noise
 from PIL import Image
 
 from udd import own
-from udd.data import run
-from udd.data.checking import side
+from udd.checking import run, side
 from udd.errors import UserError
 from udd.synthetic.sets import load
 
@@ -31,7 +30,7 @@ def pets(tmp_path: Path) -> Path:
 
 
 def told(source: Path, capsys, *words: str) -> dict[str, Any]:
-    run(["check", str(source), "--json", *words])
+    run([str(source), "--json", *words])
     return json.loads(capsys.readouterr().out)
 
 
@@ -43,7 +42,7 @@ def test_counts_sizes_and_a_beginning(pets: Path, capsys) -> None:
         "the largest class has 22 training images, the smallest 2",
         "fewer than 10 training images",
     ]
-    run(["check", str(pets)])
+    run([str(pets)])
     text = capsys.readouterr().out
     assert f"udd distill {pets} --ipc 2 --size 16" in text and "which takes 2,000 steps" in text
 
@@ -65,11 +64,11 @@ def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
 def test_what_cannot_be_read_is_a_problem(pets: Path, capsys) -> None:
     (pets / "train" / "dog" / "0.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="1 images cannot be read: train/dog/0.png"):
-        run(["check", str(pets), "--json"])
+        run([str(pets), "--json"])
     assert list(json.loads(capsys.readouterr().out)["unreadable"]) == ["train/dog/0.png"]
     (pets / "train" / "dog" / "1.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="class dog has no train image"):
-        run(["check", str(pets)])
+        run([str(pets)])
 
 
 def test_an_npz(tmp_path: Path, capsys) -> None:
@@ -97,14 +96,14 @@ def test_arrays_that_do_not_belong_together(tmp_path: Path, key: str, value: np.
     arrays[key] = value
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=said):
-        run(["check", str(tmp_path / "a.npz")])
+        run([str(tmp_path / "a.npz")])
 
 
 def test_sixteen_bits_are_a_problem_unless_they_are_declared(pets: Path, capsys) -> None:
     for path in pets.rglob("*.png"):
         Image.fromarray(np.asarray(Image.open(path).convert("L")).astype(np.uint16) * 200).save(path)
     with pytest.raises(UserError, match="28 images cannot be read: .* more .*depth: 16"):
-        run(["check", str(pets)])
+        run([str(pets)])
     capsys.readouterr()
     found = told(pets, capsys, "--depth", "16")
     assert found["modes"] == {"I;16": 28} and found["suggested"]["options"][-2:] == ["--depth", "16"]
@@ -112,7 +111,7 @@ def test_sixteen_bits_are_a_problem_unless_they_are_declared(pets: Path, capsys)
     assert load(pets.parent / "a.safetensors").images.shape == (4, 1, 16, 16)
     Image.new("RGB", (20, 24)).save(pets / "train/cat/0.png")
     with pytest.raises(UserError, match="1 images cannot be read: train/cat/0.png .8 bits"):
-        run(["check", str(pets), "--depth", "16"])
+        run([str(pets), "--depth", "16"])
 
 
 def test_a_channel_that_never_changes(pets: Path, capsys) -> None:
@@ -122,7 +121,7 @@ def test_a_channel_that_never_changes(pets: Path, capsys) -> None:
         pixels[..., 2] = 7
         Image.fromarray(pixels).save(path)
     with pytest.raises(UserError, match="channel 3 of the training images is constant"):
-        run(["check", str(pets)])
+        run([str(pets)])
     with pytest.raises(UserError, match="a channel of the training images is constant"):
         own.run([str(pets), "--method", "random", "--ipc", "1", "--size", "16", "--networks", "0", "--out", str(pets.parent / "a.safetensors")])
     pixels[0, 0, 2] = 8
@@ -138,7 +137,7 @@ def test_such_a_channel_of_an_npz(tmp_path: Path, channels: int, expected: list[
     labels = np.arange(6) % 3
     np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels, test_images=noise(3, 8, 8, channels), test_labels=labels[:3])
     with pytest.raises(UserError) as raised:
-        run(["check", str(tmp_path / "a.npz")])
+        run([str(tmp_path / "a.npz")])
     assert [int(part.split()[0]) for part in str(raised.value).split("channel ")[1:]] == expected
 
 
@@ -147,16 +146,16 @@ def test_one_class_is_none(tmp_path: Path) -> None:
         (tmp_path / part / "cat").mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / part / "cat" / "0.png")
     with pytest.raises(UserError, match="at least two"):
-        run(["check", str(tmp_path)])
+        run([str(tmp_path)])
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder or file"):
-        run(["check", str(tmp_path / "absent")])
+        run([str(tmp_path / "absent")])
 
 
 def test_a_side_that_most_images_have() -> None:
-    from udd.data.checking import Seen
+    from udd.checking import Seen
 
     assert [side([Seen("train", "a", "", (size, 2 * size), "RGB", (), "") for size in sizes]) for sizes in ([70, 70, 90, 20], [5], [500, 500])] == [
         64,
