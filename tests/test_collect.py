@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import records
+from tiny import ROOT
 
 from udd.config import plan
 from udd.config.params import load
 from udd.errors import UserError
-from udd.reports import collect
+from udd.reports import collect, tables
 
 PARAMS = ["params.yaml", "experiments/demo.yaml"]
 
@@ -134,6 +135,14 @@ def test_orphans_are_listed_and_left_alone(params, results):
 def test_what_one_table_does_not_ask_for_is_no_orphan(params, results, tmp_path):
     asked = params | {"tables": {"main": params["tables"]["main"] | {"variants": ["udd", "full"]}}}
     assert "orphan" not in collect.collect(asked, results, tmp_path / "collected")
+
+
+@pytest.mark.parametrize("command", [collect.run, tables.run])
+def test_an_experiment_does_not_fill_the_repository(command, params, monkeypatch):
+    """Its results are those of `--directory`, which a verb by hand does not have."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match="results: it is the repository itself.*--results"):
+        command(["--params", "params.yaml", "experiments/demo.yaml"])
 
 
 def test_the_command_takes_all_parameters_as_json(params, results, tmp_path, capsys):

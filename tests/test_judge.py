@@ -11,6 +11,7 @@ from fakes import labels, noise
 import udd
 from udd import compare, exporting, importing, judge
 from udd.errors import UserError
+from udd.interface import Accuracy
 
 QUICK = ["--networks", "2", "--epochs", "2", "--width", "4", "--device", "cpu"]
 
@@ -86,6 +87,30 @@ def test_two_sets_are_compared_over_the_same_networks(place, capsys):
     assert found["a"] == found["b"] and found["mean"] == found["low"] == found["high"] == 0 and found["n"] == 2
     compare.run(asked(place, one, one))
     assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in capsys.readouterr().out
+
+
+def test_one_network_has_no_deviation(place, capsys):
+    one, alone = str(place / "ours.safetensors"), ["--networks", "1"]
+    compare.run([*asked(place, one, one), *alone])
+    judge.run([*asked(place, one), "--alone", *alone])
+    assert "±" not in capsys.readouterr().out
+    judge.run([*asked(place, one), "--alone", "--json", *alone])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["std"] is None and row["n"] == 1
+    assert "±" not in str(Accuracy([50.0], "convnet3", 1, [50.0])) and "50.0 ± 1.4 %" in str(Accuracy([49.0, 51.0], "convnet3", 1, []))
+
+
+def test_an_import_replaces_no_set_of_ours(place, tmp_path):
+    ours, other = tmp_path / "ours.safetensors", tmp_path / "ours.pt"
+    udd.load(place / "ours.safetensors").save(ours)
+    exporting.run([str(ours), "--as", "idc", "--out", str(other)])
+    words, before = [str(other), "--as", "idc", "--factor", "1", "--dataset", str(place / "data.npz")], ours.read_bytes()
+    with pytest.raises(UserError, match="another set, which this one would replace.*--out"):
+        importing.run(words)
+    assert ours.read_bytes() == before
+    ours.unlink()
+    importing.run(words)
+    importing.run(words)  # its own import may be made again
 
 
 @pytest.mark.parametrize(

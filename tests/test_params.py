@@ -196,6 +196,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"variants": {"own": {"sets": "random-x13"}}, "datasets": {"svhn": {"ipc10": {"without": ["random-x13"]}}}},
         "datasets.svhn.ipc10.without: found random-x13 left out, whose sets own evaluates; leave own out as well",
     ),
+    ({"evaluate": {"epochs_by_images": [[10, 5], [1, 3]]}}, "evaluate.epochs_by_images: found [[10, 5], [1, 3]], expected pairs"),
+    ({"variants": {"udd": {"ipc1": {"evaluate": {"epochs_by_images": [[1, 5], [1, 3]]}}}}}, "variants.udd.ipc1.evaluate.epochs_by_images: found"),
     ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
     ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
     ({"datasets": {"svhn": {"udd": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),

@@ -50,7 +50,10 @@ def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp
     made = (clone.path / RECORD).read_bytes()
     (clone.path / RECORD).with_name("mine.json").write_text("{}")
     assert "mine.json" in clone.run("dvc", "pull", fails=True)
+    clone.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))  # as where several people share one
+    shutil.rmtree(clone.path / "results/utilization")
     said = clone.run("python", "-m", "udd", "pull")
+    assert (clone.path / "results/utilization").is_dir()  # empty, and listed
     assert f"not as listed: {RECORD}" in said
     assert (clone.path / RECORD).read_bytes() == made and (clone.path / RECORD).with_name("mine.json").exists()
     assert clone.planned() == after(evaluate=1)
@@ -90,6 +93,25 @@ def test_results_moved_without_snakemakes_folder_need_nothing(workspace: Workspa
     (workspace.path / "results/snakemake.jsonl").unlink()
     workspace.run("python", "-m", "udd", "records", "results")
     shutil.rmtree(workspace.path / ".snakemake")
+    assert workspace.planned() == {}
+
+
+def test_what_a_killed_run_made_stays_and_history_still_counts(workspace: Workspace) -> None:  # noqa: F811
+    """Manifests made to the same bytes by other code, by a run that could not note it down; a start of Snakemake in the meantime changes nothing."""
+    notes = [workspace.path / "results/snakemake.jsonl", workspace.path / ".snakemake/known.json"]
+    before = [path.read_bytes() for path in notes]
+    with (workspace.path / "udd/data/depth.py").open("a") as code:
+        code.write("UNUSED = 1\n")
+    assert "distill" in workspace.planned()
+    workspace.run("snakemake", "--cores", "2", "--until", "data")
+    after = [path.read_bytes() for path in notes]
+    for path, content in zip(notes, before, strict=True):
+        path.write_bytes(content)  # as kill -9 leaves them, or `snakemake -n` beside the run finds them
+    for _ in range(2):
+        assert workspace.planned() == {}
+    for path, content in zip(notes, after, strict=True):
+        path.write_bytes(content)
+    workspace.run("git", "checkout", "-q", "udd", "results/snakemake.jsonl")
     assert workspace.planned() == {}
 
 

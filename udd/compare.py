@@ -8,7 +8,7 @@ from pathlib import Path
 from udd.command import Parser
 from udd.foreign import add_format, as_ours, said
 from udd.judge import add_protocol, difference, protocol
-from udd.reports.statistics import summary
+from udd.reports.statistics import as_text
 
 
 def parser() -> Parser:
@@ -31,8 +31,7 @@ def run(argv: list[str] | None = None) -> None:
         print(json.dumps(found))
         return
     for name, values in ((args.a, found["a"]), (args.b, found["b"])):
-        mean, std, n = summary(values)
-        print(f"{name}: {mean:.1f} ± {std or 0:.1f} % (n = {n})")
+        print(f"{name}: {as_text(values)} % (n = {len(values)})")
     bounds = (
         ""
         if found["low"] is None

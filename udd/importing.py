@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from udd.command import Parser
+from udd.errors import UserError
 from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
+from udd.synthetic.sets import load
 
 
 def parser() -> Parser:
@@ -21,10 +23,18 @@ def parser() -> Parser:
     return made
 
 
+def refuse_other(out: Path, file: Path) -> None:
+    """Raise UserError if what has the name that nobody gave is no import of this file."""
+    if out.exists() and load(out).metadata.get("provenance", {}).get("imported", {}).get("file") != file.name:
+        raise UserError(f"{out}: another set, which this one would replace; give this one another name: --out FILE.safetensors")
+
+
 def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
     out = args.out or args.file.with_suffix(".safetensors")
+    if not args.out:
+        refuse_other(out, args.file)
     _, (made,) = as_ours(said(vars(args)), [args.file])
     made.save(out)
     labels = "soft labels" if made.labels.ndim > 1 else "hard labels"

@@ -36,6 +36,7 @@ from udd.networks.precision import PRECISIONS
 from udd.networks.training import epochs, steps_an_epoch
 from udd.provenance import code_digest, provenance
 from udd.reports.names import ARCHITECTURES
+from udd.reports.statistics import as_text
 from udd.runs.cache import needed
 from udd.runs.loop import Distillation, complete
 from udd.runs.progress import write_curve
@@ -261,12 +262,12 @@ class Accuracy(NamedTuple):
         return statistics.fmean(self.values)
 
     @property
-    def std(self) -> float:
-        """Their sample standard deviation; 0 for one network."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+    def std(self) -> float | None:
+        """Their sample standard deviation; None of one network, which says nothing of it."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f} ± {self.std:.1f} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
+        return f"{as_text(self.values)} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
 
 
 def evaluate(

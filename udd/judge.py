@@ -13,7 +13,7 @@ from udd.errors import UserError
 from udd.files import write_json
 from udd.foreign import add_format, as_ours, said
 from udd.reports.names import ARCHITECTURES
-from udd.reports.statistics import interval, paired
+from udd.reports.statistics import as_text, interval, paired
 
 if TYPE_CHECKING:
     from udd.data import Dataset
@@ -112,8 +112,7 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
     for each in found:
         bounds = "" if each["interval"] is None else "{:.1f} to {:.1f}".format(*each["interval"])
         best = [f"{each['best']:.1f}"] if published else []
-        accuracy = f"{each['accuracy']:.1f} ± {each['std']:.1f}"
-        cells.append([each["set"], each["training images"], each["steps"], accuracy, bounds, *best, each["n"]])
+        cells.append([each["set"], each["training images"], each["steps"], as_text(each["values"]), bounds, *best, each["n"]])
     return tabulate(cells, names, disable_numparse=True)
 
 

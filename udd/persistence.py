@@ -91,6 +91,13 @@ def content(path: str, digests: dict[str, list[Any]]) -> str | None:
     return digests[path][2]
 
 
+def just_written(path: str, now: Record | None, noted: Collection[Record]) -> bool:
+    """Whether a job wrote the file as it lies here, and no run has noted it down yet: one that goes on beside this, or one that was killed.
+
+    Snakemake's record has the time stamp of the file that it is about, so what git or DVC put there since has another."""
+    return now is not None and not any(alike(now, each) for each in noted) and now.get("endtime") == os.stat(path).st_mtime
+
+
 def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> None:
     """Give each file the record of its content. A report (quickly made again) that no run wrote gets one that fits no job.
 
@@ -98,6 +105,7 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
     """
     memory, lines = read_memory(), read_lines(file)
     known = memory["records"]
+    noted = {path: list(versions.values()) for path, versions in known.items()}
     for path, (digest, record) in lines.items():
         known.setdefault(path, {})[digest] = record
     for path in sorted({*known, *reports, *passing}):
@@ -108,6 +116,8 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
             here = None
         if here is None:
             right = listed  # Snakemake asks of what is not here, too, whether it would be made of the same
+        elif just_written(path, now, noted.get(path, [])):
+            right = None
         elif here in versions:
             right = versions[here]
         else:

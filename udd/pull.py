@@ -16,8 +16,6 @@ from udd.command import Parser
 from udd.errors import UserError
 from udd.files import atomic_path, sha256
 
-STORE = Path(".dvc", "cache", "files", "md5")
-
 
 def listed(lock: Path, store: Path) -> Iterator[tuple[Path, Path]]:
     """(file, its content in DVC's cache) of all that a dvc.lock lists."""
@@ -33,9 +31,19 @@ def stored(store: Path, md5: str) -> Path:
     return store / md5[:2] / md5[2:]
 
 
+def folders(lock: Path) -> list[Path]:
+    """The folders of results that a dvc.lock lists, empty ones among them, which DVC asks for as well."""
+    import yaml
+
+    stages = yaml.safe_load(lock.read_text())["stages"].values()
+    return [Path(os.path.normpath(lock.parent / out["path"])) for stage in stages for out in stage["outs"]]
+
+
 def fill(lock: Path, store: Path) -> tuple[int, list[Path]]:
     """Copy what is absent: how many files that was, and those that are here with another content, which stay."""
     added, kept = 0, []
+    for folder in folders(lock):
+        folder.mkdir(parents=True, exist_ok=True)
     for path, content in listed(lock, store):
         if path.exists():
             kept += [path] if sha256(path) != sha256(content) else []
@@ -46,10 +54,12 @@ def fill(lock: Path, store: Path) -> tuple[int, list[Path]]:
     return added, kept
 
 
-def fetch() -> None:
-    """Bring all that is listed into DVC's cache. Raises UserError where that fails."""
+def fetch() -> Path:
+    """Bring all that is listed into DVC's cache: where that has contents. Raises UserError where it fails."""
     try:
         subprocess.run(["dvc", "fetch"], check=True)
+        place = subprocess.run(["dvc", "cache", "dir"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        return Path(place, "files", "md5")
     except FileNotFoundError:
         raise UserError("dvc: no such program; pip install -e '.[dev]' (or activate the environment) and run again") from None
     except subprocess.CalledProcessError as error:
@@ -67,9 +77,9 @@ def run(argv: list[str] | None = None) -> None:
     parser().parse_args(argv)
     if not Path(".dvc").is_dir():
         raise UserError(".dvc: no such folder here; run in the root of a clone of the repository (a .zip of it has none of git's files)")
-    fetch()
+    store = fetch()
     for lock in sorted(Path().glob("**/dvc.lock")):
-        added, kept = fill(lock, STORE)
+        added, kept = fill(lock, store)
         print(f"{lock}: {added} files added")
         for path in kept:
             print(f"  kept as it is here, not as listed: {path}")

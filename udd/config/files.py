@@ -9,9 +9,10 @@ from typing import Any
 from udd.command import Parser, add_common
 from udd.config.asked import add_config
 from udd.config.plan import Params, data_root
-from udd.errors import UsageError
+from udd.errors import UsageError, UserError
 
 Files = dict[str, Any]  # name of an option -> Path
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def parser_of(verb: str, about: str, files: Mapping[str, str]) -> Parser:
@@ -36,6 +37,14 @@ def filled(options: Mapping[str, Any], params: Params, **files: str) -> Files:
     """Each of `files` (name: place below results) as the options name it, else in its place; and `root`, else the data root."""
     found: Files = {name: options[name] or Path(params["results"], place) for name, place in files.items()}
     return found | {"root": options["root"] or data_root(params)}
+
+
+def results_folder(params: Params) -> Path:
+    """The parameters' folder of results. Raises UserError if that is the repository itself, which would be filled."""
+    found = Path(params["results"])
+    if (REPOSITORY / "Snakefile").exists() and found.resolve() == REPOSITORY:
+        raise UserError("results: it is the repository itself, which would be filled; give --results (results/demo for experiments/demo.yaml)")
+    return found
 
 
 def taken_path(made: Path) -> Path:

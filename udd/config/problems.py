@@ -13,6 +13,7 @@ from udd.config.sections import CORESETS, METHODS, distils
 def problems(params: dict[str, Any]):
     """Yield (key, problem), whatever comes first."""
     yield from not_finite(params)
+    yield from not_ascending(params)
     yield from impossible_paths(params)
     yield from shared_sets(params)
     methods = {name: params["variants"].get(made.get("sets"), made).get("method", "udd") for name, made in params["variants"].items()}
@@ -86,6 +87,16 @@ def not_finite(value: Any, key: str = ""):
         yield from not_finite(inner, f"{key}.{name}" if key else str(name))
     if isinstance(value, float) and not math.isfinite(value):
         yield key, f"found {value}, expected a finite number"
+
+
+def not_ascending(value: dict[str, Any], key: str = ""):
+    """Yield the rules of epochs whose bounds do not ascend: of those the first one that fits is taken."""
+    for name, inner in value.items():
+        place = f"{key}.{name}" if key else str(name)
+        if name == "epochs_by_images" and [bound for bound, _ in inner] != sorted({bound for bound, _ in inner}):
+            yield place, f"found {inner}, expected pairs [images, epochs] whose images ascend"
+        elif isinstance(inner, dict):
+            yield from not_ascending(inner, place)
 
 
 def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from string import ascii_lowercase
 from typing import Any
@@ -37,11 +38,14 @@ def what(config: Mapping[str, Any]) -> str:
 
 def size(table: Table) -> str:
     """How many evaluations a cell has."""
-    found = {(len({run.seed for run in runs}), len(runs)) for _, runs in table.shown if runs}
+    found = {(len(runs), tuple(sorted(Counter(run.seed for run in runs).values()))) for _, runs in table.shown if runs}
     missing = sum(not runs for _, runs in table.shown)
     if not found:
         return "Nothing has been run yet (--)."
-    parts = ", ".join(f"n = {n} ({plural(seeds, 'set')}, {n / seeds:.3g} networks on each)" for seeds, n in sorted(found, reverse=True))
+    sizes = sorted({(len(on), n, on[0], on[-1]) for n, on in found}, reverse=True)
+    parts = ", ".join(
+        f"n = {n} ({plural(sets, 'set')}, {least if least == most else f'{least}-{most}'} networks on each)" for sets, n, least, most in sizes
+    )
     return f"A cell has {parts}." + (f" {plural(missing, 'cell')} not run (--)." if missing else "")
 
 

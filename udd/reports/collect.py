@@ -23,6 +23,7 @@ from udd.config.asked import read_config
 from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements, shown_file
+from udd.config.files import results_folder
 from udd.config.params import check
 from udd.config.params import load as load_params
 from udd.config.sections import OWN_NETWORKS
@@ -198,5 +199,5 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     given = read_config(args.config)
     params = load_params(args.params) if given is None else check(given, "--config")
-    results = args.results or Path(params["results"])
+    results = args.results or results_folder(params)
     print(collect(params, results, args.out or results))

@@ -124,14 +124,25 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
         table.starts.append(len(table.rows))
         asked = {method: key_of(setting, method, config) for method in methods if method in request["variants"]}
         runs = {method: groups.get(key, []) for method, key in asked.items()}
-        again = setting.protocol != request.get("protocols", ["idc"])[0]  # the paper has one protocol: its figures stand once
-        printed = {method: quoted[key] for method in methods if not again and (key := quoted_key(setting, method, config["full"])) in quoted}
+        quotes = [] if again(setting, request) else methods
+        printed = {method: quoted[key] for method in quotes if (key := quoted_key(setting, method, config["full"])) in quoted}
         table.shown.extend((asked[method], runs[method]) for method in asked)
         table.quoted.extend((quoted_key(setting, method, config["full"]), figure) for method, figure in printed.items())
         stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
         ratio = ratio_percent(stored, printed, config["full"])
         table.rows.extend(grid_rows(head_of(config, setting, several, ratio), methods, runs, printed, config["full"]))
     return table
+
+
+def again(setting: Setting, request: Mapping[str, Any]) -> bool:
+    """Whether a setting is one of an earlier protocol: the paper has one, so its figures stand once."""
+    return setting.protocol != request.get("protocols", ["idc"])[0]
+
+
+def marked(cells: Mapping[str, Measured | None], full: Sequence[str]) -> dict[str, Cell]:
+    """A group's cells by method, the best of the sets marked: the full data set is no rival."""
+    rivals = [method for method in cells if method not in full]
+    return {**cells, **dict(zip(rivals, mark_best([cells[method] for method in rivals]), strict=True))}
 
 
 def grid_headings(methods: Sequence[str], several: Sequence[str]) -> list[str]:
@@ -157,9 +168,7 @@ def grid_rows(
     head: list[Cell], methods: Sequence[str], runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]
 ) -> list[list[Cell]]:
     """The rows at one setting: measured; the best of the check-ups, where there were several; quoted, if the paper has any."""
-    ours: dict[str, Cell] = {method: measured(runs.get(method, [])) for method in methods}
-    rivals = [method for method in methods if method not in full]
-    ours |= dict(zip(rivals, mark_best([ours[method] for method in rivals]), strict=True))
+    ours = marked({method: measured(runs.get(method, [])) for method in methods}, full)
     n = counts(runs[method] for method in runs if method not in full)
     blank: list[Cell] = ["" for _ in head]
     rows = [[*head, "measured", *ours.values(), n]]
@@ -175,16 +184,15 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     """A table with a row a variant."""
     request = config["request"]
     variants, several = request["variants"], varying(request)
-    figures = {
-        (setting, v): quoted[key] for setting in settings(request) for v in variants if (key := quoted_key(setting, v, config["full"])) in quoted
-    }
+    first = [setting for setting in settings(request) if not again(setting, request)]
+    figures = {(setting, v): quoted[key] for setting in first for v in variants if (key := quoted_key(setting, v, config["full"])) in quoted}
     times = any(figure.search_time_ms for figure in figures.values())
     table = Table(ablation_headings(config, layout, several, bool(figures), times), [], [], [], [], {}, {})
     for setting in settings(request):
         table.starts.append(len(table.rows))
         keys = {variant: key_of(setting, variant, config) for variant in variants}
-        cells = mark_best([measured(groups.get(key, [])) for key in keys.values()])
-        for variant, cell in zip(variants, cells, strict=True):
+        cells = marked({variant: measured(groups.get(key, [])) for variant, key in keys.items()}, config["full"])
+        for variant, cell in cells.items():
             runs, figure = groups.get(keys[variant], []), figures.get((setting, variant))
             table.shown.append((keys[variant], runs))
             if figure:

@@ -25,6 +25,12 @@ def summary(values: Sequence[float]) -> tuple[float, float | None, int]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values)
 
 
+def as_text(values: Sequence[float]) -> str:
+    """`44.1 ± 0.7`; of one value, which has no deviation, `44.1`."""
+    mean, std, _ = summary(values)
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Student's 95 % confidence interval of the mean; None for one value."""
     from scipy.stats import t

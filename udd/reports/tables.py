@@ -18,6 +18,7 @@ from udd.command import Parser
 from udd.config import plan
 from udd.config.asked import read_config
 from udd.config.drawings import COST, table_config
+from udd.config.files import results_folder
 from udd.config.params import load as load_params
 from udd.errors import UsageError, UserError
 from udd.files import write_atomic
@@ -70,7 +71,8 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     config = read_config(args.config)
     params = load_params(args.params) if config is None or args.accuracy is None else {"results": "."}
-    wanted, results = [config] if config else configs(params, args.show or args.table), args.results or Path(params["results"])
+    wanted = [config] if config else configs(params, args.show or args.table)
+    results = args.results or (Path(params["results"]) if args.accuracy else results_folder(params))
     accuracy = args.accuracy or results / "accuracy.csv"
     groups = read(accuracy)
     for each in wanted:
