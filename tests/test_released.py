@@ -9,6 +9,12 @@ import pytest
 import yaml
 from tiny import ROOT
 
+from udd.config import plan
+from udd.config.params import load
+from udd.persistence import read_lines
+from udd.provenance import code_digest
+from udd.workflow.paths import wanted
+
 STORE = ROOT / "released" / "files" / "md5"
 
 
@@ -58,6 +64,26 @@ def test_every_stage_that_has_results_names_its_metrics(pipeline: str):
     assert computed.keys() == set(metrics)
     for path, made in computed.items():
         assert (os.path.normpath(Path(pipeline).parent / path) in tracked("*metrics.json")) == made
+
+
+CODE = {"data": "udd.data", "collect": "udd.reports.collect", "collect_request": "udd.reports.collect", "tables": "udd.reports.tables"}
+CODE |= {"figures": "udd.reports.figures", "evaluate": "udd.evaluation.accuracy"}
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_a_fresh_clone_makes_nothing_again(name: str):
+    """Every manifest, record and report that is asked for was made by the present code, or stamped anew after an edit that changed none of its bits
+    (docs/data.md)."""
+    params = load([ROOT / "params.yaml", *(ROOT / "experiments" / file for file in experiments()[name]["files"].split())])
+    results = ROOT / "results" / name
+    asked = {*wanted(params), *(f"data/{dataset}.json" for dataset in {cell.dataset for cell in plan.all_cells(params)})}
+    lock = yaml.safe_load((ROOT / "experiments" / "dvc.lock").read_text())["stages"][f"released@{name}"]
+    for out in lock["outs"]:
+        folder = Path(out["path"]).relative_to(f"../results/{name}")
+        asked |= {str(folder / entry["relpath"]) for entry in json.loads(stored(out["md5"]).read_text())}
+    made = {path: record for path, (_, record) in read_lines(results / "snakemake.jsonl").items() if path in asked and record["rule"] in CODE}
+    assert {"data", "collect", "tables", "evaluate"} <= {record["rule"] for record in made.values()}
+    assert [path for path, record in made.items() if repr(code_digest(CODE[record["rule"]])) not in record["params"]] == []
 
 
 def test_one_file_serves_all_experiments_that_are_laid_over_cpu_yaml():
