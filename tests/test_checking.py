@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fakes import noise
 from PIL import Image
+from test_data_depth import png
 
 from udd import own
 from udd.checking import run, side
@@ -139,6 +140,19 @@ def test_such_a_channel_of_an_npz(tmp_path: Path, channels: int, expected: list[
     with pytest.raises(UserError) as raised:
         run([str(tmp_path / "a.npz")])
     assert [int(part.split()[0]) for part in str(raised.value).split("channel ")[1:]] == expected
+
+
+def test_sixteen_bits_whose_levels_pillow_does_not_tell_are_readable(pets: Path, capsys) -> None:
+    """Big-endian grey; and colour, of which Pillow decodes the upper byte alone, here always 0."""
+    for number, path in enumerate(sorted(pets.rglob("*.png"))):
+        path.write_bytes(png(noise(1, 20, 24, 3, seed=number)[0].astype(np.uint16)))
+    found = told(pets, capsys, "--depth", "16")
+    assert found["modes"] == {"RGB": 28} and not found["problems"]
+    for number, path in enumerate(sorted(pets.rglob("*.png"))):
+        Image.fromarray(noise(1, 20, 24, 1, seed=number)[0, ..., 0].astype(">u2")).save(path.with_suffix(".tif"))
+        path.unlink()
+    found = told(pets, capsys, "--depth", "16")
+    assert found["modes"] == {"I;16B": 28} and not found["problems"]
 
 
 def test_one_class_is_none(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import records
 from tiny import ROOT
 
-from udd.config import plan
+from udd.config import files, plan
 from udd.config.params import load
 from udd.errors import UserError
 from udd.reports import collect, tables
+from udd.reports.figures import draw
 
 PARAMS = ["params.yaml", "experiments/demo.yaml"]
 
@@ -137,12 +138,15 @@ def test_what_one_table_does_not_ask_for_is_no_orphan(params, results, tmp_path)
     assert "orphan" not in collect.collect(asked, results, tmp_path / "collected")
 
 
-@pytest.mark.parametrize("command", [collect.run, tables.run])
-def test_an_experiment_does_not_fill_the_repository(command, params, monkeypatch):
+@pytest.mark.parametrize("command", [collect.run, tables.run, draw.run])
+def test_an_experiment_does_not_fill_the_repository(command, tmp_path, monkeypatch):
     """Its results are those of `--directory`, which a verb by hand does not have."""
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.setattr(files, "REPOSITORY", tmp_path.resolve())
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="results: it is the repository itself.*--results"):
-        command(["--params", "params.yaml", "experiments/demo.yaml"])
+        command(["--params", *(str(ROOT / path) for path in PARAMS)])
+    assert [path.name for path in tmp_path.iterdir()] == ["Snakefile"]
 
 
 def test_the_command_takes_all_parameters_as_json(params, results, tmp_path, capsys):

@@ -50,14 +50,16 @@ def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp
     made = (clone.path / RECORD).read_bytes()
     (clone.path / RECORD).with_name("mine.json").write_text("{}")
     assert "mine.json" in clone.run("dvc", "pull", fails=True)
-    clone.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))  # as where several people share one
-    shutil.rmtree(clone.path / "results/utilization")
     said = clone.run("python", "-m", "udd", "pull")
-    assert (clone.path / "results/utilization").is_dir()  # empty, and listed
     assert f"not as listed: {RECORD}" in said
     assert (clone.path / RECORD).read_bytes() == made and (clone.path / RECORD).with_name("mine.json").exists()
     assert clone.planned() == after(evaluate=1)
     assert "0 files added" in clone.run("python", "-m", "udd", "pull")
+    clone.run("dvc", "config", "--local", "cache.dir", str(tmp_path / "cache"))  # as where several people share one
+    next((clone.path / "results/curves").rglob("*.csv")).unlink()
+    shutil.rmtree(clone.path / "results/utilization")
+    assert ": 1 files added" in clone.run("python", "-m", "udd", "pull")
+    assert (clone.path / "results/utilization").is_dir()  # empty, and listed
 
 
 def test_a_file_put_back_has_the_record_of_its_content(workspace: Workspace) -> None:  # noqa: F811

@@ -49,11 +49,18 @@ def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> S
         with Image.open(source) as image:
             check(Path(name), image, deep)
             image.load()
-            levels = tuple(channel.getextrema() for channel in image.split())
+            levels = levels_of(image, deep)
             return Seen(part, label, name, image.size, image.mode, levels, hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest())
     except Exception as error:  # decoders raise many kinds, and all mean the same here
         said = error if isinstance(error, UserError) else unreadable(Path(name), error)
         return Seen(part, label, name, (0, 0), "", (), "", " ".join(str(said).removeprefix(f"{name}: ").split()))
+
+
+def levels_of(image: Any, deep: bool) -> tuple[Any, ...]:
+    """Each channel's least and greatest pixel, where the channels are those that are distilled and Pillow has all of their bits; else nothing."""
+    if image.mode not in AS_THEY_ARE or (deep and image.mode == "RGB"):
+        return ()
+    return tuple(channel.getextrema() for channel in image.split())
 
 
 def of_folder(base: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
@@ -139,9 +146,8 @@ def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int, deep: bool 
 
 
 def constant(seen: Sequence[Seen]) -> list[int]:
-    """The channels, counted from 1, that have one value in all of these images, which are of one mode: they cannot be normalised."""
-    modes = {each.mode for each in seen}
-    if len(modes) != 1 or not modes <= AS_THEY_ARE:
+    """The channels, counted from 1, that have one value in all of these images: they cannot be normalised. Nothing where images differ in kind."""
+    if len({each.mode for each in seen}) != 1:
         return []
     channels = zip(*(each.levels for each in seen), strict=True)
     return [number for number, levels in enumerate(channels, 1) if len({value for each in levels for value in each}) == 1]

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,13 @@ def content(path: str, digests: dict[str, list[Any]]) -> str | None:
 def just_written(path: str, now: Record | None, noted: Collection[Record]) -> bool:
     """Whether a job wrote the file as it lies here, and no run has noted it down yet: one that goes on beside this, or one that was killed.
 
-    Snakemake's record has the time stamp of the file that it is about, so what git or DVC put there since has another."""
-    return now is not None and not any(alike(now, each) for each in noted) and now.get("endtime") == os.stat(path).st_mtime
+    Snakemake's record has the time stamp of the file that it is about, so what git or DVC put there since has another. (Where a run was killed and
+    the edit that it ran with was taken back, the record of that edit stays, and the job runs again: the file alone does not tell.)"""
+    if now is None or any(alike(now, each) for each in noted):
+        return False
+    with suppress(FileNotFoundError):  # that run may be making it again
+        return now.get("endtime") == os.stat(path).st_mtime
+    return False
 
 
 def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> None:
@@ -111,12 +117,13 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
     for path in sorted({*known, *reports, *passing}):
         versions, listed = known.get(path, {}), lines[path][1] if path in lines else None
         here, now = content(path, memory["digests"]), present(path)
-        if path in passing and here in versions and listed and not alike(listed, versions[here]):
+        fresh = just_written(path, now, noted.get(path, []))
+        if not fresh and path in passing and here in versions and listed and not alike(listed, versions[here]):
             os.unlink(path)
             here = None
         if here is None:
             right = listed  # Snakemake asks of what is not here, too, whether it would be made of the same
-        elif just_written(path, now, noted.get(path, [])):
+        elif fresh:
             right = None
         elif here in versions:
             right = versions[here]

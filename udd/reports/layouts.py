@@ -135,7 +135,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
 
 
 def again(setting: Setting, request: Mapping[str, Any]) -> bool:
-    """Whether a setting is one of an earlier protocol: the paper has one, so its figures stand once."""
+    """Whether a setting is of another protocol than the first: the paper has one, so its figures stand once."""
     return setting.protocol != request.get("protocols", ["idc"])[0]
 
 

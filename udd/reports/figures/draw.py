@@ -11,6 +11,7 @@ from udd.command import Parser
 from udd.config import drawings as analysis
 from udd.config import plan
 from udd.config.asked import read_config
+from udd.config.files import results_folder
 from udd.config.params import load as load_params
 from udd.errors import UsageError
 
@@ -66,7 +67,7 @@ def run(argv: list[str] | None = None) -> None:
     config = read_config(args.config)
     if config is None:
         params = load_params(args.params)
-        by_hand(params, args.names, args.results or Path(params["results"]), args.collected, args.root or plan.data_root(params))
+        by_hand(params, args.names, args.results or results_folder(params), args.collected, args.root or plan.data_root(params))
     elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
         raise UsageError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
     else:

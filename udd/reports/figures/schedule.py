@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -12,11 +13,12 @@ from udd.reports.figures.curves import read_curve
 from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
 from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
-from udd.reports.statistics import summary
+from udd.reports.statistics import as_text, summary
 
 
 class Point(NamedTuple):
-    """A set: its schedule's iterations (0: a coreset), the minutes they took, what its variant is called, and its accuracies in %."""
+    """A set: its schedule's iterations (0: a coreset), the minutes they took, what its variant is called, and its accuracies in %; of one network the
+    deviation is none (nan)."""
 
     iterations: int
     minutes: float
@@ -24,6 +26,7 @@ class Point(NamedTuple):
     mean: float
     std: float
     n: int
+    said: str
 
 
 Line = list[Point]
@@ -54,7 +57,7 @@ def show(axis: Any, column: str, line: Line, colour: str) -> None:
         x, y, bars = zip(*((getattr(point, column), point.mean, point.std) for point in line), strict=True)
         axis.errorbar(x, y, yerr=bars, marker="o", markersize=4, capsize=2, linewidth=1, color=colour, label=last.name)
     else:
-        axis.axhline(last.mean, color=colour, linestyle="--", linewidth=1, label=f"{last.name} ({last.mean:.1f} ± {last.std:.1f})")
+        axis.axhline(last.mean, color=colour, linestyle="--", linewidth=1, label=f"{last.name} ({last.said})")
 
 
 def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
@@ -68,6 +71,8 @@ def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
         alike = canonical({key: value for key, value in found.items() if key not in ("variant", "distill")} | {"distill": options | {"outer": 0}})
         iterations = options.get("outer", 0) * options.get("inner", 0)
         minutes = float(read_curve(set_path(sources, found, "curves", "csv"))["seconds"][-1]) / 60 if iterations else 0.0
-        mean, std, n = summary([run.accuracy for run in runs])
-        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, variant_name(config, found["variant"]), mean, std or 0.0, n)
+        values = [run.accuracy for run in runs]
+        mean, std, n = summary(values)
+        name, bar = variant_name(config, found["variant"]), math.nan if std is None else std
+        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, name, mean, bar, n, as_text(values))
     return [[line[length] for length in sorted(line)] for line in together.values()]
