@@ -18,14 +18,14 @@ def parser() -> Parser:
 
 
 def whole(verbs: dict[str, tuple[str, str]]) -> Parser:
-    """One parser of all verbs (name: module, what it does), each with its options where its module says them."""
+    """One parser of all verbs (name: module, what it does), each with its options where its module says them; one of two words below its first."""
     made = Parser(prog="udd")
-    below = made.add_subparsers()
+    below, parsers = made.add_subparsers(), {}
     for verb, (module, about) in verbs.items():
-        if " " in verb:
-            continue  # a verb of two words: shtab completes the first
+        first, *second = verb.split()
         found = getattr(importlib.import_module(module), "parser", None)
-        below.add_parser(verb, help=about, parents=[found()] if found else [], add_help=not found)
+        place = parsers[first].add_subparsers() if second else below
+        parsers[verb] = place.add_parser(*second or [first], help=about, parents=[found()] if found else [], add_help=not found)
     return made
 
 
