@@ -13,7 +13,7 @@ import pytest
 from prepared import loaded
 
 import udd
-from udd.data import checking
+from udd import checking
 from udd.data.listing import has_parquet
 from udd.data.packing import prepare
 from udd.data.parquet import names_in
