@@ -22,4 +22,4 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/snakemake --lint
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict

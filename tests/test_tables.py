@@ -47,6 +47,16 @@ def test_a_quoted_figure_cannot_be_taken_for_a_measured_one(name):
     assert {row["source"] for row in csv_rows(made)} == {"quoted", "not run"}
 
 
+def test_a_cell_that_a_data_set_leaves_out_does_not_count_as_not_run():
+    params = load(["params.yaml"])
+    at = {"datasets": ["cifar100"], "variants": ["random", "random-x13"]}
+    asked = params | {"tables": {"main": at | {"ipc": [10, 50]}, "policy": at | {"ipc": [50]}, "jitter": at | {"ipc": [10]}}}
+    shown = {name: tables.table(table_config(asked, name), {}).shown for name in asked["tables"]}
+    assert [(key.ipc, key.variant) for key, _ in shown["main"]] == [("10", "random"), ("10", "random-x13"), ("50", "random")]
+    assert [key.variant for key, _ in shown["policy"]] == ["random"]
+    assert "without" not in table_config(asked, "jitter")  # where nothing is left out, as before
+
+
 def test_other_data_is_not_shown_beside_the_papers_figures():
     asked = config("policy", datasets=["digits"], variants=["udd", "udd-gradient"])
     made = tables.table(asked, groups("digits", udd=[60, 61], udd_gradient=[62, 63]))

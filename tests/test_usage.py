@@ -3,7 +3,7 @@
 import pytest
 
 from udd.__main__ import VERBS, run
-from udd.command import main
+from udd.command import Parser, main
 
 ASKING = ("data", "distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
 CELL = ["--dataset", "digits", "--manifest", "m", "--root", ".", "--out", "o"]
@@ -85,3 +85,12 @@ def test_an_interrupted_verb_says_so_in_a_line(capsys):
 @pytest.mark.parametrize("words", [("show", "no.safetensors"), ("plan", "--params", "no.yaml"), ("plan", "--config", "{")], ids=" ".join)
 def test_what_fails_is_1(capsys, words):
     assert refused(capsys, *words)[0] == 1
+
+
+def test_help_names_what_holds_where_nothing_is_given():
+    made = Parser(prog="udd", description="Something.")
+    made.add_argument("--epochs", default=300, help="of each network")
+    made.add_argument("--json", action="store_true", help="as JSON")
+    made.add_argument("--out", help="a file")
+    text = " ".join(made.format_help().split())
+    assert "of each network (default: 300)" in text and text.count("default") == 1

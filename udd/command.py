@@ -15,8 +15,18 @@ STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on fro
 INTERRUPTED = 130  # 128 + SIGINT, where nothing listens for it
 
 
+class Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that ends with what an option is where it is not given, if that is anything."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
+
+
 class Parser(argparse.ArgumentParser):
-    """A command line whose bad usage is one line and exit status 2."""
+    """A command line whose bad usage is one line and exit status 2, and whose help names defaults."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, formatter_class=Defaults, **options)
 
     def error(self, message: str) -> NoReturn:
         """Exit with what is wrong, and where help is."""

@@ -248,7 +248,7 @@ def too_small(data: Dataset, config: Config, smaller_classes: bool) -> dict[int,
 class Accuracy(NamedTuple):
     """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and the best accuracies of the
     check-ups on the way, which is what many papers report: chosen on test images, so only for a comparison with theirs. by_class: each network's
-    accuracy on the test images of each class, [networks][C]."""
+    accuracy on the test images of each class, `[networks][C]`."""
 
     values: list[float]
     architecture: str

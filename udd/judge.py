@@ -40,7 +40,7 @@ def protocol(options: Mapping[str, Any]) -> Protocol:
 def add_protocol(made: Parser) -> None:
     """The options of an evaluation."""
     made.add_argument("--networks", type=number, default=5, help="networks, numbered from 0: the same ones for every set")
-    made.add_argument("--architecture", default="convnet3", choices=sorted(ARCHITECTURES))
+    made.add_argument("--architecture", default="convnet3", choices=sorted(ARCHITECTURES), help="of the networks")
     made.add_argument("--epochs", type=number, default=1000, help="of each network's training")
     made.add_argument("--width", type=number, default=128, help="of the networks; 128 is the published size")
     made.add_argument("--json", action="store_true", help="print the result as JSON")

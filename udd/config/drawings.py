@@ -7,6 +7,7 @@ feature plots look at. They are trained once a data set (`udd.evaluation.referen
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any, NamedTuple
 
 from udd.config import caches
@@ -133,8 +134,16 @@ def table_config(params: Params, name: str) -> dict[str, Any]:
     variants = params["tables"][name]["variants"]
     full = [variant for variant in variants if method(params, variant) == "full"]
     config = {"table": name, "request": params["tables"][name], "full": full}
-    config |= multiples(params, variants) | labels(params, variants, params["tables"][name]["datasets"])
+    config |= multiples(params, variants) | labels(params, variants, params["tables"][name]["datasets"]) | without(params, params["tables"][name])
     return config | {"costs": [cost_config(params, cell) for cell in timed(params, name)]} if name == COST else config
+
+
+def without(params: Params, request: dict[str, Any]) -> dict[str, Any]:
+    """The [data set, IPC, variant] of those asked for that a data set leaves out at an IPC, where any are: nobody runs them."""
+    names, full = cells(params, request), [variant for variant in request["variants"] if method(params, variant) == "full"]
+    every = [Cell(*each) for each in product(request["datasets"], request["ipc"], request["variants"]) if each[2] not in full]
+    found = [[cell.dataset, str(cell.ipc), cell.variant] for cell in every if cell not in names]
+    return {"without": found} if found else {}
 
 
 def multiples(params: Params, variants: Iterable[str]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     table = Table(grid_headings([heading(config, name) for name in methods], several), [], [], [], [], {}, {})
     for setting in settings(request):
         table.starts.append(len(table.rows))
-        asked = {method: key_of(setting, method, config) for method in methods if method in request["variants"]}
+        asked = {method: key_of(setting, method, config) for method in methods if method in request["variants"] and run_at(setting, method, config)}
         runs = {method: groups.get(key, []) for method, key in asked.items()}
         quotes = [] if again(setting, request) else methods
         printed = {method: quoted[key] for method in quotes if (key := quoted_key(setting, method, config["full"])) in quoted}
@@ -137,6 +137,11 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
 def again(setting: Setting, request: Mapping[str, Any]) -> bool:
     """Whether a setting is of another protocol than the first: the paper has one, so its figures stand once."""
     return setting.protocol != request.get("protocols", ["idc"])[0]
+
+
+def run_at(setting: Setting, variant: str, config: Mapping[str, Any]) -> bool:
+    """Whether a variant is to be run at a setting: a data set may leave it out at an IPC."""
+    return [setting.dataset, setting.ipc, variant] not in config.get("without", [])
 
 
 def marked(cells: Mapping[str, Measured | None], full: Sequence[str]) -> dict[str, Cell]:
@@ -194,7 +199,8 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
         cells = marked({variant: measured(groups.get(key, [])) for variant, key in keys.items()}, config["full"])
         for variant, cell in cells.items():
             runs, figure = groups.get(keys[variant], []), figures.get((setting, variant))
-            table.shown.append((keys[variant], runs))
+            if run_at(setting, variant, config):
+                table.shown.append((keys[variant], runs))
             if figure:
                 table.quoted.append((quoted_key(setting, variant, config["full"]), figure))
             found = compared(layout, config, setting, variant, groups)
