@@ -6,6 +6,7 @@ import sysconfig
 import pytest
 import torch
 from tiny import network, noise
+from torch._inductor.cpp_builder import CppBuilder, CppTorchOptions
 from torch.utils.flop_counter import FlopCounterMode
 
 from udd.errors import UserError
@@ -109,3 +110,10 @@ def test_each_shape_is_compiled_by_itself_however_many_there_are():
         assert flat(torch.zeros(count, 2)).shape == (2 * count,)
     assert counters["stats"]["unique_graphs"] == 12
     torch._dynamo.reset()
+
+
+def test_the_compiler_is_told_to_merge_no_values_into_vectors():
+    for _ in range(2):
+        compiled(torch.sin)
+    command = CppBuilder(name="kernel", sources="kernel.cpp", BuildOption=CppTorchOptions(warning_all=False)).get_command_line()
+    assert command.split().count("-fno-tree-slp-vectorize") == 1 and "-ffp-contract=off" in command.split()

@@ -22,6 +22,12 @@ from udd.errors import UserError
 WORTH_COMPILING = {"cpu": 1e13, "cuda": 1e15}
 
 
+# GCC 12.2 for a Sapphire Rapids CPU merges single values into vectors wrongly: in the image gradient of one-channel images (ConvNet-3 of width 64,
+# bfloat16) a quarter of the first block's channels stayed unwritten: they were whatever lay on the stack, often no number (docs/running.md).
+# What torch generates is vectors already; it forbids the vectoriser of loops as well.
+UNMERGED = " -fno-tree-slp-vectorize"
+
+
 def forward_flop(network: nn.Module, image: Tensor) -> int:
     """The floating-point operations of one image's [1, K, H, W] way through convolutions and linear layers (a multiply-add is two).
 
@@ -70,6 +76,9 @@ def pays(choice: str, flop: float, device: torch.device) -> bool:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled for each shape it meets: a kernel for any shape would make a set's bits depend on the sets beside it."""
     from torch._dynamo import config
+    from torch._inductor.config import cpp
 
     config.recompile_limit = max(config.recompile_limit, 64)  # one a number of training images, distance, ...
+    if UNMERGED not in cpp.enable_floating_point_contract_flag:  # torch has no option for flags of one's own; this one's text is taken as it is
+        cpp.enable_floating_point_contract_flag += UNMERGED
     return torch.compile(function, dynamic=False, fullgraph=True)
