@@ -50,10 +50,14 @@ def test_a_quoted_figure_cannot_be_taken_for_a_measured_one(name):
 def test_a_cell_that_a_data_set_leaves_out_does_not_count_as_not_run():
     params = load(["params.yaml"])
     at = {"datasets": ["cifar100"], "variants": ["random", "random-x13"]}
-    asked = params | {"tables": {"main": at | {"ipc": [10, 50]}, "policy": at | {"ipc": [50]}, "jitter": at | {"ipc": [10]}}}
+    both = at | {"ipc": [10, 50]}
+    asked = params | {"tables": {"main": both, "cost": both, "policy": at | {"ipc": [50]}, "jitter": at | {"ipc": [10]}}}
     shown = {name: tables.table(table_config(asked, name), {}).shown for name in asked["tables"]}
-    assert [(key.ipc, key.variant) for key, _ in shown["main"]] == [("10", "random"), ("10", "random-x13"), ("50", "random")]
+    for name in ("main", "cost"):
+        assert [(key.ipc, key.variant) for key, _ in shown[name]] == [("10", "random"), ("10", "random-x13"), ("50", "random")]
     assert [key.variant for key, _ in shown["policy"]] == ["random"]
+    main = table_config(asked, "main")
+    assert "Left out (--): CIFAR-100 IPC 50: Random" in " ".join(footnotes(main, tables.table(main, {})))
     assert "without" not in table_config(asked, "jitter")  # where nothing is left out, as before
 
 

@@ -92,5 +92,7 @@ def test_help_names_what_holds_where_nothing_is_given():
     made.add_argument("--epochs", default=300, help="of each network")
     made.add_argument("--json", action="store_true", help="as JSON")
     made.add_argument("--out", help="a file")
+    made.add_argument("--seed", default=0, help="of the images")
+    made.add_argument("--names", default=["a", "b"], help="by default all")
     text = " ".join(made.format_help().split())
-    assert "of each network (default: 300)" in text and text.count("default") == 1
+    assert "of each network (default: 300)" in text and "of the images (default: 0)" in text and text.count("(default") == 2

@@ -19,14 +19,16 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Help that ends with what an option is where it is not given, if that is anything."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return super()._get_help_string(action) if action.default not in (None, False, []) else action.help
+        told = "by default" in (action.help or "")
+        nothing = action.default is None or action.default is False or action.default in ("", [])
+        return action.help if told or nothing else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
     """A command line whose bad usage is one line and exit status 2, and whose help names defaults."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, formatter_class=Defaults, **options)
+        super().__init__(*args, **{"formatter_class": Defaults} | options)
 
     def error(self, message: str) -> NoReturn:
         """Exit with what is wrong, and where help is."""

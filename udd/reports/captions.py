@@ -101,7 +101,7 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
 
 def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     """Sentences below the table: what was stored and decoded, where it ran, what to doubt in the quoted figures."""
-    found = [stored(config, table), *multiples(config)]
+    found = [stored(config, table), *multiples(config), *left_out(config)]
     found += [] if LAYOUTS[config["table"]].heading else [decoded(config, table), steps(config, table)]
     found += [
         f"{variant_name(config, name)}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT
@@ -115,6 +115,12 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     doubts = [f"({letter}) {texts[name]}" for name, letter in letters(table).items()]
     found += ["To doubt in the paper's figures†: " + " ".join(doubts)] if doubts else []
     return [line for line in found if line]
+
+
+def left_out(config: Mapping[str, Any]) -> list[str]:
+    """The cells that are not to be run."""
+    found = [f"{dataset(config, name)} IPC {ipc}: {heading(config, variant)}" for name, ipc, variant in config.get("without", [])]
+    return [f"Left out (--): {'; '.join(found)}."] if found else []
 
 
 def letters(table: Table) -> dict[str, str]:

@@ -17,7 +17,7 @@ from udd.config.files import taken_path
 from udd.errors import UserError
 from udd.files import read_json, sha256
 from udd.reports.cells import Cell, mark_best
-from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, settings, varying
+from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, run_at, settings, varying
 from udd.reports.measured import Cost, Groups, Key
 
 HEADINGS = ["Method", "Steps", "s/step", "Minutes", "Cache min", "Peak MB", "Accuracy", "n"]
@@ -107,7 +107,8 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
         marked = dict(zip(rivals, mark_best([measured(groups.get(key, [])) for key in rivals]), strict=True))
         for key in keys:
             runs, found = groups.get(key, []), costs.get(key[:3])
-            made.shown.append((key, runs))
+            if run_at(setting, key.variant, config):
+                made.shown.append((key, runs))
             made.costs.update({key: found} if found else {})
             accuracy = marked.get(key, measured(runs))
             head = [*head_of(config, setting, varying(request)), heading(config, key.variant)]
