@@ -36,8 +36,14 @@ def device_name(device: torch.device) -> str:
 
 def conditions(settings: Settings) -> dict[str, Any]:
     """What the figures hold for."""
-    made = provenance("udd.methods.udd", settings.device) | {"device": device_name(settings.device), "threads": torch.get_num_threads()}
-    about: dict[str, Any] = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "tf32_convolutions": torch.backends.cudnn.allow_tf32}
+    made = provenance("udd.methods.udd", settings.device) | {
+        "device": device_name(settings.device),
+        "threads": torch.get_num_threads(),
+    }
+    about: dict[str, Any] = {
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "tf32_convolutions": torch.backends.cudnn.allow_tf32,
+    }
     about["malloc"] = {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}
     return made | about | {"seconds": settings.seconds, "small": settings.small, "eager": settings.eager}
 
@@ -50,9 +56,15 @@ def table(rows: list[Row]) -> str:
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="python -m benchmarks", description="Time the code against obvious code, on this device.")
-    made.add_argument("names", nargs="*", metavar="name", help=f"what to measure: {', '.join(NAMES)}; all, if none is named")
-    made.add_argument("--seconds", type=float, default=60.0, help="for each timed way of doing a thing, its first call apart")
-    made.add_argument("--json", type=Path, help="the file for the figures; without it they are printed after the tables")
+    made.add_argument(
+        "names", nargs="*", metavar="name", help=f"what to measure: {', '.join(NAMES)}; all, if none is named"
+    )
+    made.add_argument(
+        "--seconds", type=float, default=60.0, help="for each timed way of doing a thing, its first call apart"
+    )
+    made.add_argument(
+        "--json", type=Path, help="the file for the figures; without it they are printed after the tables"
+    )
     made.add_argument("--small", action="store_true", help="toy sizes: whether it works, not how fast it is")
     made.add_argument("--eager", action="store_true", help="leave out what is compiled")
     add_common(made)

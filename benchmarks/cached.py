@@ -1,4 +1,5 @@
-"""A whole step of a distillation on fresh networks and on cached ones, what a cache takes, and what both make of an ablation of 14 cells."""
+"""A whole step of a distillation on fresh networks and on cached ones, what a cache takes, and what both make of
+an ablation of 14 cells."""
 
 from __future__ import annotations
 
@@ -38,8 +39,18 @@ def images(sizes: Size, device: torch.device) -> Dataset:
 def configuration(method: str, ipc: int, networks: str, settings: Settings) -> dict[str, Any]:
     """The configuration of a set of params.yaml, at the benchmark's size."""
     params, sizes = planned(), size(settings)
-    way = {"precision": "float32", "compile": "never"} if settings.eager else {"precision": "bfloat16", "compile": "always"}
-    params["distill"] |= {"networks": networks, "cache_networks": 1, "cache_ages": AGES, "width": sizes.width, "batch_real": sizes.real} | way
+    way = (
+        {"precision": "float32", "compile": "never"}
+        if settings.eager
+        else {"precision": "bfloat16", "compile": "always"}
+    )
+    params["distill"] |= {
+        "networks": networks,
+        "cache_networks": 1,
+        "cache_ages": AGES,
+        "width": sizes.width,
+        "batch_real": sizes.real,
+    } | way
     params["distill"] |= {"net_images": 4 * sizes.real} if settings.small else {}
     return plan.set_config(params, plan.Cell("cifar10", ipc, method), 0)
 
@@ -59,9 +70,14 @@ def steps(data: Dataset, place: Path, cache: Path, settings: Settings) -> tuple[
             say(f"{method}, IPC {ipc}")
             torch.compiler.reset()
             made = {kind: configuration(method, ipc, kind, settings) for kind in (FRESH, "cached")}
-            ways = {kind: stepper(config, data, place, None if kind == FRESH else cache) for kind, config in made.items()}
+            ways = {
+                kind: stepper(config, data, place, None if kind == FRESH else cache) for kind, config in made.items()
+            }
             taken = timing.compare(ways, settings.device, settings.seconds * len(ways))
-            rows += [{"method": method, "IPC": ipc, "networks": kind} | timing.row(each, taken.get(FRESH)) for kind, each in taken.items()]
+            rows += [
+                {"method": method, "IPC": ipc, "networks": kind} | timing.row(each, taken.get(FRESH))
+                for kind, each in taken.items()
+            ]
             asked = taken if (method, ipc) == ("udd", size(settings).ipc[1]) else asked
     return rows, asked
 
@@ -72,7 +88,8 @@ def ablation(step: Mapping[str, float], look: float, train: float) -> list[Row]:
     hours = {kind: (CELLS * STEPS * seconds + (0 if kind == FRESH else cache)) / 3600 for kind, seconds in step.items()}
     fresh = hours.get(FRESH)
     return [
-        {"cells": CELLS, "steps": STEPS, "networks": kind, "hours": each, "ratio": fresh / each if fresh else None} for kind, each in hours.items()
+        {"cells": CELLS, "steps": STEPS, "networks": kind, "hours": each, "ratio": fresh / each if fresh else None}
+        for kind, each in hours.items()
     ]
 
 
@@ -86,7 +103,12 @@ def run(settings: Settings) -> Tables:
         look, train = watched(growth)
         nbytes = growth.path.stat().st_size
         rows, asked = steps(data, place, cache, settings)
-    network: Row = {"a look": look, "a training": train, "a network": OLDEST * look + (OLDEST - 1) * train, "MB": OLDEST / AGES * nbytes / 1e6}
+    network: Row = {
+        "a look": look,
+        "a training": train,
+        "a network": OLDEST * look + (OLDEST - 1) * train,
+        "MB": OLDEST / AGES * nbytes / 1e6,
+    }
     return {
         "cached": rows,
         f"cache, seconds (a network: {OLDEST} ages)": [network],

@@ -1,4 +1,5 @@
-"""What share of the device's arithmetic the matching step at IPC 10 gets: its FLOP/s over the best that the network's own convolutions attain."""
+"""What share of the device's arithmetic the matching step at IPC 10 gets: its FLOP/s over the best that the network's
+own convolutions attain."""
 
 from __future__ import annotations
 
@@ -38,7 +39,11 @@ class Convolution(NamedTuple):
 def convolutions(sizes: Size, device: torch.device) -> list[Convolution]:
     """Those of ConvNet-3, on a real batch (and on ten, for a GPU)."""
     sides = [(3, sizes.side), (sizes.width, sizes.side // 2), (sizes.width, sizes.side // 4)]
-    return [Convolution(inputs, sizes.width, side, many * sizes.real) for many in AT_ONCE[device.type] for inputs, side in sides]
+    return [
+        Convolution(inputs, sizes.width, side, many * sizes.real)
+        for many in AT_ONCE[device.type]
+        for inputs, side in sides
+    ]
 
 
 def one_pass(of: Convolution, which: str, precision: str, layout: str, device: torch.device) -> Callable[[], Any]:
@@ -52,7 +57,8 @@ def one_pass(of: Convolution, which: str, precision: str, layout: str, device: t
     upstream, mask = laid(of.images, of.outputs, of.side, of.side), PASSES[which]
     if mask is None:
         return lambda: F.conv2d(x, weight, padding=1)
-    geometry = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)  # stride, padding, dilation, transposed, output padding, groups
+    # Stride, padding, dilation, transposed, output padding, groups
+    geometry = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
     return lambda: torch.ops.aten.convolution_backward(upstream, x, weight, None, *geometry, mask)
 
 
@@ -80,7 +86,10 @@ def attained(sizes: Size, settings: Settings) -> list[Row]:
     seconds = settings.seconds * len(PRECISIONS) / len(rows)
     for row in rows:
         of = row.pop("of")
-        row["TFLOP/s"] = rate(of, one_pass(of, row["pass"], row["precision"], row["layout"], settings.device), settings, seconds) / 1e12
+        row["TFLOP/s"] = (
+            rate(of, one_pass(of, row["pass"], row["precision"], row["layout"], settings.device), settings, seconds)
+            / 1e12
+        )
     return rows
 
 
@@ -108,7 +117,9 @@ def shares(sizes: Size, rows: list[Row], settings: Settings) -> list[Row]:
     given = problem(sizes, step.OUTPUTS["cifar10"], sizes.ipc[1], settings.device)
     flop, configured = needed(given), ways(settings)
     taken = timing.compare(
-        {name: step.of_package(given, way) for name, way in configured.items()}, settings.device, settings.seconds * len(configured)
+        {name: step.of_package(given, way) for name, way in configured.items()},
+        settings.device,
+        settings.seconds * len(configured),
     )
     found = []
     for name, each in taken.items():

@@ -1,8 +1,9 @@
-"""The gradient of Eq. 10, forward over reverse: the tangent of the pixels' gradient along the difference of the gradients on the weights.
+"""The gradient of Eq. 10, forward over reverse: the tangent of the pixels' gradient along the difference of the
+gradients on the weights.
 
-L_g depends on the pixels x through g(x), the cross-entropy's gradient on the weights, alone. With v = dL_g/dg (for `mse` 2 (g - target)), held
-fixed, dL_g/dx is the derivative of the cross-entropy's gradient on x along v in the weights: no graph of a graph. L_c joins as the part that grows
-with the same parameter.
+L_g depends on the pixels x through g(x), the cross-entropy's gradient on the weights, alone. With v = dL_g/dg (for
+`mse` 2 (g - target)), held fixed, dL_g/dx is the derivative of the cross-entropy's gradient on x along v in the
+weights: no graph of a graph. L_c joins as the part that grows with the same parameter.
 """
 
 from __future__ import annotations

@@ -15,8 +15,22 @@ MB = 1e6
 
 def measured(ipc: int, way: dict[str, str] | None, settings: Settings) -> float:
     """The growth of memory in a process that takes a step, in MB."""
-    options = ["--ipc", ipc, "--device", settings.device, "--threads", settings.threads, *(["--small"] if settings.small else [])]
-    command = [sys.executable, "-m", "benchmarks.one_step", *map(str, options), *(["--way", json.dumps(way)] if way else [])]
+    options = [
+        "--ipc",
+        ipc,
+        "--device",
+        settings.device,
+        "--threads",
+        settings.threads,
+        *(["--small"] if settings.small else []),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.one_step",
+        *map(str, options),
+        *(["--way", json.dumps(way)] if way else []),
+    ]
     return int(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout) / MB
 
 
@@ -31,7 +45,10 @@ def foretold(sizes: Size, ipc: int, way: dict[str, str], settings: Settings) -> 
     model = Model(options["network"], sizes.width, 3, sizes.side, OUTPUTS["cifar10"])
     pairs = min(ipc * (1 + own["selected"]), own["max_pairs"])
     compiled = way["compile"] == "always"
-    found = (Step(kind, model, images, way["precision"], compiled) for kind, images in (("real", sizes.real), ("synthetic", pairs)))
+    found = (
+        Step(kind, model, images, way["precision"], compiled)
+        for kind, images in (("real", sizes.real), ("synthetic", pairs))
+    )
     return max(taken(step, settings.device) for step in found) / MB
 
 
@@ -39,7 +56,13 @@ def row(sizes: Size, ipc: int, name: str, way: dict[str, str] | None, settings: 
     """One way of taking the step."""
     say(f"IPC {ipc}, {name}")
     peak, expected = measured(ipc, way, settings), foretold(sizes, ipc, way, settings) if way else None
-    return {"IPC": ipc, "way": name, "peak MB": peak, "estimate MB": expected, "estimate / peak": expected / peak if expected else None}
+    return {
+        "IPC": ipc,
+        "way": name,
+        "peak MB": peak,
+        "estimate MB": expected,
+        "estimate / peak": expected / peak if expected else None,
+    }
 
 
 def run(settings: Settings) -> Tables:

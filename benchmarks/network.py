@@ -20,7 +20,8 @@ REFERENCE = "reference, float32 eager"
 
 
 class Batches(NamedTuple):
-    """The images of an update, uint8 [steps, B, 3, H, W], their labels [steps, B], and a mean and standard deviation of the channels."""
+    """The images of an update, uint8 [steps, B, 3, H, W], their labels [steps, B], and a mean and standard
+    deviation of the channels."""
 
     images: Tensor
     labels: Tensor
@@ -39,7 +40,9 @@ def batches(sizes: Size, steps: int, device: torch.device) -> Batches:
 
 def new_network(sizes: Size, device: torch.device) -> Network:
     """The same random network at every call."""
-    return build(planned()["distill"]["network"], 3, sizes.side, CLASSES, sizes.width, torch.Generator(device).manual_seed(1))
+    return build(
+        planned()["distill"]["network"], 3, sizes.side, CLASSES, sizes.width, torch.Generator(device).manual_seed(1)
+    )
 
 
 def of_package(network: Network, data: Batches, way: dict[str, str]) -> Callable[[], None]:
@@ -82,13 +85,18 @@ def run(settings: Settings) -> Tables:
     data = batches(sizes, 4 if settings.small else 32, settings.device)
     found = {REFERENCE: None} | ways(settings)
     networks = {name: new_network(sizes, settings.device) for name in found}
-    updates = {name: of_package(networks[name], data, way) if way else of_reference(networks[name], data) for name, way in found.items()}
+    updates = {
+        name: of_package(networks[name], data, way) if way else of_reference(networks[name], data)
+        for name, way in found.items()
+    }
     first, begun = timing.first_calls(updates, settings.device), new_network(sizes, settings.device)
     apart = {name: difference(networks[name], networks[REFERENCE], begun) for name in first}
     taken = timing.timings(updates, first, settings.device, settings.seconds * len(first))
     images = data.labels.numel()
     rows: list[Row] = [
-        {"way": name, "images": images} | timing.row(each, taken[REFERENCE]) | {"images/s": images / each.seconds, "apart": apart[name]}
+        {"way": name, "images": images}
+        | timing.row(each, taken[REFERENCE])
+        | {"images/s": images / each.seconds, "apart": apart[name]}
         for name, each in taken.items()
     ]
     return {"network": rows}

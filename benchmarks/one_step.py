@@ -1,4 +1,5 @@
-"""One matching step alone in a process. Prints the bytes of memory that it takes at its peak beyond what lies there between steps.
+"""One matching step alone in a process. Prints the bytes of memory that it takes at its peak beyond what
+lies there between steps.
 
 python -m benchmarks.one_step --ipc 10 --way '{"precision": "float32", "compile": "never"}'
 """
@@ -32,7 +33,9 @@ def resident(which: str) -> int:
 def growth_on_cpu(step: Callable[[], Any]) -> int:
     """By how many bytes memory grows during the step, at its peak."""
     if not sys.platform.startswith("linux"):
-        raise UserError(f"memory: found {sys.platform}, expected linux, whose /proc tells a process's peak; leave `memory` out")
+        raise UserError(
+            f"memory: found {sys.platform}, expected linux, whose /proc tells a process's peak; leave `memory` out"
+        )
     ctypes.CDLL(None).malloc_trim(0)  # else the step takes again what the last one has freed, and nothing grows
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now
     before = resident("VmRSS")

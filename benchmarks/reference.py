@@ -1,6 +1,8 @@
-"""The obvious way, in eager mode: class by class, with torch.autograd.grad(create_graph=True), loss.backward() and torch.optim.SGD.
+"""The obvious way, in eager mode: class by class, with torch.autograd.grad(create_graph=True),
+loss.backward() and torch.optim.SGD.
 
-It shares with ours the network, the augmentation's operations (udd.networks.augment) and the random numbers; nothing that is measured.
+It shares with ours the network, the augmentation's operations (udd.networks.augment) and the random numbers;
+nothing that is measured.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ Groups = list[tuple[list[int] | None, Tensor]]  # a window (None: the whole imag
 def groups(given: Problem) -> list[Groups]:
     """What each class trains on, by window: one resizing a window, not one an image."""
     boxes = [*given.work.among.boxes.tolist(), None]
-    return [[(box, pairs[pairs[:, 1] == n, 0]) for n, box in enumerate(boxes) if (pairs[:, 1] == n).any()] for pairs in given.work.pairs]
+    return [
+        [(box, pairs[pairs[:, 1] == n, 0]) for n, box in enumerate(boxes) if (pairs[:, 1] == n).any()]
+        for pairs in given.work.pairs
+    ]
 
 
 def decoded(pixels: Tensor, among: Groups) -> Tensor:
@@ -51,13 +56,17 @@ def class_gradient(given: Problem, label: int, among: Groups) -> Tensor:
     network, work, draws = given.network, given.work, augment.pick(given.draws, label)
     weights = [weight for weight in network.parameters() if weight.ndim == 4]
     real = inputs(given.real[label].to(given.mean.dtype) / 255, draws, given)
-    target = torch.autograd.grad(F.cross_entropy(network(real), torch.full((len(real),), label, device=real.device)), weights)
+    target = torch.autograd.grad(
+        F.cross_entropy(network(real), torch.full((len(real),), label, device=real.device)), weights
+    )
     pixels = work.images[label].detach().requires_grad_()
     _, embedding = network.features(inputs(decoded(pixels, among), draws, given))
     labels = torch.full((len(embedding),), label, device=real.device)
     found = torch.autograd.grad(F.cross_entropy(network.classifier(embedding), labels), weights, create_graph=True)
     distance = torch.stack([(a - b).square().sum() for a, b in zip(target, found, strict=True)]).sum()
-    loss = distance + work.options["cfc_weight"] * cfc(embedding.mean(0), work.averages, label, work.options["cfc_temperature"])
+    loss = distance + work.options["cfc_weight"] * cfc(
+        embedding.mean(0), work.averages, label, work.options["cfc_temperature"]
+    )
     return torch.autograd.grad(loss, pixels)[0]
 
 
@@ -76,7 +85,8 @@ def network_step(
     std: Tensor,
     source: torch.Generator,
 ) -> None:
-    """One step of training on a batch of bytes [B, K, H, W]: normalise, augment each image by itself, CutMix, descend."""
+    """One step of training on a batch of bytes [B, K, H, W]: normalise, augment each image by itself, CutMix,
+    descend."""
     seen = (images / 255 - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
     seen = augment.augment(seen, recipe["augment"], source)
     seen, first, second, share = augment.cutmix(seen, labels, recipe["cutmix_beta"], recipe["cutmix_p"], source)

@@ -16,8 +16,8 @@ Tables = dict[str, list[Row]]
 
 
 class Settings(NamedTuple):
-    """device; seconds: what one timed way of doing a thing may take, its first call apart; small: problems of toy size; eager: nothing compiled;
-    threads: of the CPU, 0 for torch's own choice."""
+    """device; seconds: what one timed way of doing a thing may take, its first call apart; small: problems of toy size;
+    eager: nothing compiled; threads: of the CPU, 0 for torch's own choice."""
 
     device: torch.device
     seconds: float = 60.0
@@ -27,7 +27,8 @@ class Settings(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The size of a matching problem: the network's width, classes that are gone through, real images a class, their side, IPCs."""
+    """The size of a matching problem: the network's width, classes that are gone through, real images a
+    class, their side, IPCs."""
 
     width: int = 128
     classes: int = 10
@@ -48,5 +49,7 @@ def planned() -> dict[str, Any]:
 
 def ways(settings: Settings) -> dict[str, dict[str, str]]:
     """The executions that are measured, by the name they have in the tables."""
-    both = {f"{precision} compiled": {"precision": precision, "compile": "always"} for precision in ("float32", "bfloat16")}
+    both = {
+        f"{precision} compiled": {"precision": precision, "compile": "always"} for precision in ("float32", "bfloat16")
+    }
     return {"float32 eager": {"precision": "float32", "compile": "never"}} | ({} if settings.eager else both)

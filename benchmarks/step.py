@@ -39,7 +39,10 @@ def rows(given: Problem, candidates: dict[str, Callable[[], Tensor]], settings: 
     taken = timing.compare(candidates, settings.device, settings.seconds * len(candidates))
     exact = of_reference(in_float64(given))()
     base = taken.get(REFERENCE)
-    return [{"way": name} | timing.row(found, base) | {"error": error(candidates[name](), exact)} for name, found in taken.items()]
+    return [
+        {"way": name} | timing.row(found, base) | {"error": error(candidates[name](), exact)}
+        for name, found in taken.items()
+    ]
 
 
 def case(sizes: Size, dataset: str, ipc: int, settings: Settings) -> list[Row]:
@@ -56,4 +59,6 @@ def case(sizes: Size, dataset: str, ipc: int, settings: Settings) -> list[Row]:
 def run(settings: Settings) -> Tables:
     """Both data sets' shapes, every IPC."""
     sizes = size(settings)
-    return {"step": [found for dataset in OUTPUTS for ipc in sizes.ipc for found in case(sizes, dataset, ipc, settings)]}
+    return {
+        "step": [found for dataset in OUTPUTS for ipc in sizes.ipc for found in case(sizes, dataset, ipc, settings)]
+    }

@@ -1,4 +1,5 @@
-"""Wall-clock time of several ways of doing one thing, taken in turns, so that a machine that slows down slows all of them."""
+"""Wall-clock time of several ways of doing one thing, taken in turns, so that a machine
+that slows down slows all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ import torch
 
 
 class Timing(NamedTuple):
-    """Seconds of one call: median and least of `repetitions`; and of the first call, not among them, which compiles what is compiled."""
+    """Seconds of one call: median and least of `repetitions`; and of the first call, not among them, which
+    compiles what is compiled."""
 
     seconds: float
     min: float
@@ -52,7 +54,8 @@ def say(line: str) -> None:
 
 
 def rounds(ways: dict[str, Callable[[], Any]], device: torch.device, seconds: float) -> dict[str, list[float]]:
-    """The seconds of every way in rounds of one call each: one round at least, and no more begun than `seconds` in all have room for."""
+    """The seconds of every way in rounds of one call each: one round at least, and no more begun than
+    `seconds` in all have room for."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     begun, last = clock(device), 0.0
     while ways and (not last or clock(device) - begun + last < seconds):
@@ -68,10 +71,14 @@ def compare(ways: dict[str, Callable[[], Any]], device: torch.device, seconds: f
     return timings(ways, first_calls(ways, device), device, seconds)
 
 
-def timings(ways: dict[str, Callable[[], Any]], first: dict[str, float], device: torch.device, seconds: float) -> dict[str, Timing]:
+def timings(
+    ways: dict[str, Callable[[], Any]], first: dict[str, float], device: torch.device, seconds: float
+) -> dict[str, Timing]:
     """The same of those whose first calls were taken already."""
     taken = rounds({name: ways[name] for name in first}, device, seconds)
-    return {name: Timing(statistics.median(found), min(found), len(found), first[name]) for name, found in taken.items()}
+    return {
+        name: Timing(statistics.median(found), min(found), len(found), first[name]) for name, found in taken.items()
+    }
 
 
 def row(timing: Timing, reference: Timing | None) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The image gradient towards a real gradient that is known: double backward, as our step has it, against forward over reverse; a class at a time, and
-all classes at once by torch.vmap. Decoding and augmentation are not in it."""
+"""The image gradient towards a real gradient that is known: double backward, as our step has it, against forward over
+reverse; a class at a time, and all classes at once by torch.vmap. Decoding and augmentation are not in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ FUNCTIONS = {"double backward": gradients.image_gradient, "forward over reverse"
 
 
 def inputs_of(given: Problem) -> tuple[Tensor, list[Tensor]]:
-    """Training images of every class [c, Q, K, H, W], and a target on each convolution's weights [c, ...], at random."""
+    """Training images of every class [c, Q, K, H, W], and a target on each convolution's weights [c, ...], at
+    random."""
     source, device = torch.Generator(given.real.device).manual_seed(0), given.real.device
     count, pairs = given.work.pairs.shape[:2]
     seen = torch.randn(count, pairs, *given.real.shape[2:], generator=source, device=device)
@@ -33,19 +34,29 @@ def inputs_of(given: Problem) -> tuple[Tensor, list[Tensor]]:
 
 
 def candidates(given: Problem, precision: str, compile: bool) -> dict[str, Callable[[], Tensor]]:
-    """Each function, a class at a time and all at once: calls that give the gradients on the training images [c, Q, K, H, W]."""
+    """Each function, a class at a time and all at once: calls that give the gradients on the
+    training images [c, Q, K, H, W]."""
     model, (seen, target) = Embedding(given.network), inputs_of(given)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     labels = torch.arange(len(seen), device=seen.device)
-    rest = (*cfc_options(given.work), given.work.options["distance"], given.work.options["matched"], PRECISIONS[precision])
+    rest = (
+        *cfc_options(given.work),
+        given.work.options["distance"],
+        given.work.options["matched"],
+        PRECISIONS[precision],
+    )
 
     def singly(function: Callable[..., Any]) -> Callable[[], Tensor]:
         run = compiled(function) if compile else function
-        return lambda: torch.stack([run(model, weights, x, labels[c], [t[c] for t in target], *rest)[0] for c, x in enumerate(seen)])
+        return lambda: torch.stack(
+            [run(model, weights, x, labels[c], [t[c] for t in target], *rest)[0] for c, x in enumerate(seen)]
+        )
 
     def together(function: Callable[..., Any]) -> Callable[[], Tensor]:
         def whole(weights: dict[str, Tensor], seen: Tensor, labels: Tensor, target: list[Tensor]) -> Tensor:
-            return torch.vmap(lambda x, label, found: function(model, weights, x, label, found, *rest)[0])(seen, labels, target)
+            return torch.vmap(lambda x, label, found: function(model, weights, x, label, found, *rest)[0])(
+                seen, labels, target
+            )
 
         run = compiled(whole) if compile else whole
         return lambda: run(weights, seen, labels, target)
@@ -78,5 +89,10 @@ def run(settings: Settings) -> Tables:
     sizes = size(settings)
     problems = {ipc: problem(sizes, sizes.classes, ipc, settings.device) for ipc in sizes.ipc}
     return {
-        "towards": [row for ipc, given in problems.items() for name, way in ways(settings).items() for row in case(given, ipc, name, way, settings)]
+        "towards": [
+            row
+            for ipc, given in problems.items()
+            for name, way in ways(settings).items()
+            for row in case(given, ipc, name, way, settings)
+        ]
     }

@@ -1,6 +1,7 @@
 """Other ways through the matching step, tried against ours: all classes at once by torch.vmap, compiled.
 
-Batched over classes, a convolution's weight gradient becomes a grouped convolution; as a product with unfolded patches, a batched product.
+Batched over classes, a convolution's weight gradient becomes a grouped convolution; as a product with unfolded
+patches, a batched product.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def unfolded(network: Network) -> Network:
     return made
 
 
-def real_gradients(model: Embedding, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor, precision: Precision) -> list[Tensor]:
+def real_gradients(
+    model: Embedding, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor, precision: Precision
+) -> list[Tensor]:
     """The gradients of every class's real batch [c, R, K, H, W] on the convolutions' weights, each [c, ...]."""
 
     def loss(weights: dict[str, Tensor], inputs: Tensor, label: Tensor) -> Tensor:
@@ -61,9 +64,13 @@ def real_gradients(model: Embedding, weights: dict[str, Tensor], inputs: Tensor,
     return [found[name] for name, weight in weights.items() if weight.ndim == 4]
 
 
-def image_gradients(model: Embedding, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor, target: list[Tensor], rest: tuple) -> Tensor:
+def image_gradients(
+    model: Embedding, weights: dict[str, Tensor], inputs: Tensor, labels: Tensor, target: list[Tensor], rest: tuple
+) -> Tensor:
     """The gradients of Eq. 10 on every class's training images [c, Q, K, H, W]."""
-    return torch.vmap(lambda x, label, found: image_gradient(model, weights, x, label, found, *rest)[0])(inputs, labels, target)
+    return torch.vmap(lambda x, label, found: image_gradient(model, weights, x, label, found, *rest)[0])(
+        inputs, labels, target
+    )
 
 
 def at_once(given: Problem, network: Network, precision: str) -> Callable[[], Tensor]:
@@ -79,8 +86,16 @@ def at_once(given: Problem, network: Network, precision: str) -> Callable[[], Te
 
     def step() -> Tensor:
         pixels = work.images.detach().requires_grad_()
-        target = real(model, weights, torch.stack([seen(augment.as_float(x, given.mean.dtype), n) for n, x in enumerate(given.real)]), labels, kind)
-        inputs = torch.stack([seen(decode(x, pairs, work.among), n) for n, (x, pairs) in enumerate(zip(pixels, work.pairs, strict=True))])
+        target = real(
+            model,
+            weights,
+            torch.stack([seen(augment.as_float(x, given.mean.dtype), n) for n, x in enumerate(given.real)]),
+            labels,
+            kind,
+        )
+        inputs = torch.stack(
+            [seen(decode(x, pairs, work.among), n) for n, (x, pairs) in enumerate(zip(pixels, work.pairs, strict=True))]
+        )
         found = synthetic(model, weights, inputs.detach(), labels, target, rest)
         return torch.autograd.grad(inputs, pixels, found)[0]
 
@@ -93,4 +108,8 @@ def variants(given: Problem) -> dict[str, Callable[[], Tensor]]:
         return {}
     products = unfolded(given.network)
     ways = {"vmap": given.network, "vmap, unfolded": products}
-    return {f"{name}, {kind} compiled": at_once(given, network, kind) for name, network in ways.items() for kind in ("float32", "bfloat16")}
+    return {
+        f"{name}, {kind} compiled": at_once(given, network, kind)
+        for name, network in ways.items()
+        for kind in ("float32", "bfloat16")
+    }

@@ -1,4 +1,5 @@
-"""What the site does with links out of docs/, which are right in the repository: pictures come along, other files are named without a link."""
+"""What the site does with links out of docs/, which are right in the repository: pictures come along, other files
+are named without a link."""
 
 import re
 from pathlib import Path

@@ -40,7 +40,14 @@ def argv(made, tmp_path) -> Iterator[Callable[..., list[str]]]:
     def compose(configs: Any = None, out: str = "set", *more: str) -> list[str]:
         count = len(configs) if isinstance(configs, list) else 1
         outs = [str(tmp_path / f"{out}{i or ''}.safetensors") for i in range(count)]
-        files = ["--manifest", str(made[0]), "--root", str(made[1]), "--checkpoints", str(tmp_path / "checkpoints" / out)]
+        files = [
+            "--manifest",
+            str(made[0]),
+            "--root",
+            str(made[1]),
+            "--checkpoints",
+            str(tmp_path / "checkpoints" / out),
+        ]
         return ["--config", json.dumps(configs or config()), *files, "--out", *outs, "--device", "cpu", *more]
 
     yield compose

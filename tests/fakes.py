@@ -58,14 +58,17 @@ def write_svhn(root: Path, train: int = 40, test: int = 20) -> dict[str, list[st
     described = {}
     for part, n in (("train", train), ("test", test)):
         content = io.BytesIO()
-        scipy.io.savemat(content, {"X": noise(32, 32, 3, n, seed=n), "y": (labels(n, 10) + 1)[:, None].astype(np.uint8)})
+        scipy.io.savemat(
+            content, {"X": noise(32, 32, 3, n, seed=n), "y": (labels(n, 10) + 1)[:, None].astype(np.uint8)}
+        )
         path = write(root / f"{part}_32x32.mat", content.getvalue())
         described[part] = [f"http://nowhere.invalid/{path.name}", path.name, md5(path)]
     return described
 
 
 def write_cifar(root: Path, classes: int, train: int, test: int) -> dict[str, Any]:
-    """Write CIFAR's archive (10 or 100 classes) with its folder of pickles beside it; returns torchvision's attributes for it."""
+    """Write CIFAR's archive (10 or 100 classes) with its folder of pickles beside it; returns
+    torchvision's attributes for it."""
     key, meta = ("labels", "batches.meta") if classes == 10 else ("fine_labels", "meta")
     meta_key = key.removesuffix("s") + "_names"
     batches = [f"data_batch_{i}" for i in range(1, 6)] if classes == 10 else ["train"]

@@ -26,4 +26,6 @@ def meeting(model, images: int = 3) -> Meeting:
     draws = augment.draw(["color", "crop", "cutout"], 3, 8, stream("cpu", "draws"), torch.float64)
     mean, std = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64), torch.tensor([0.2, 0.25, 0.3], dtype=torch.float64)
     random = stream("cpu", "some")
-    return Meeting(model, noise(3, images, 3, 8, 8, seed=9), draws, mean, std, random, random, EAGER, 0, 0, logged=False, anew=True)
+    return Meeting(
+        model, noise(3, images, 3, 8, 8, seed=9), draws, mean, std, random, random, EAGER, 0, 0, logged=False, anew=True
+    )

@@ -1,4 +1,5 @@
-"""Groups of made-up evaluations, as they are read from accuracy.csv, and requests of tables: for tests of what is made of them."""
+"""Groups of made-up evaluations, as they are read from accuracy.csv, and requests of tables: for
+tests of what is made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from udd.reports.measured import Evaluation, Key
 def evaluation_of(seed: int, network: int, accuracy: float, schedule: float | None = 100.0) -> Evaluation:
     """One evaluation of a set of ten images."""
     steps = None if schedule is None else 160
-    return Evaluation(seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, steps, "cpu")
+    return Evaluation(
+        seed, network, accuracy, accuracy + 1, 4, 1000, 10, 90, 1.0, 1000, 2000, "float32", schedule, steps, "cpu"
+    )
 
 
 def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float | None = 100.0, **accuracies):
@@ -26,7 +29,11 @@ def groups(dataset="cifar10", architecture="convnet3", ipc="10", schedule: float
 
 def config(name: str, **request):
     """The configuration of a table of IDC and UDD on CIFAR-10 at IPC 10, unless the request says otherwise."""
-    return {"table": name, "request": {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "udd"]} | request, "full": ["full"]}
+    return {
+        "table": name,
+        "request": {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "udd"]} | request,
+        "full": ["full"],
+    }
 
 
 def csv_rows(made) -> list[dict]:

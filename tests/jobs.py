@@ -1,4 +1,5 @@
-"""Jobs on the tiny npz data set, called as the command line calls them; how they end, and whether two sets are the same."""
+"""Jobs on the tiny npz data set, called as the command line calls them; how they end, and
+whether two sets are the same."""
 
 from __future__ import annotations
 
@@ -30,11 +31,25 @@ class Bench:
 
     def options(self, config: Any) -> list[str]:
         """What every job's command line begins with."""
-        return ["--config", json.dumps(config), "--manifest", str(self.manifest), "--root", str(self.folder), "--device", "cpu"]
+        return [
+            "--config",
+            json.dumps(config),
+            "--manifest",
+            str(self.manifest),
+            "--root",
+            str(self.folder),
+            "--device",
+            "cpu",
+        ]
 
     def distil(self, config: Config, out: str, *more: str | Path) -> None:
         """Make OUT.safetensors and its curve."""
-        place = ["--out", str(self.folder / f"{out}.safetensors"), "--checkpoints", str(self.folder / "checkpoints" / out)]
+        place = [
+            "--out",
+            str(self.folder / f"{out}.safetensors"),
+            "--checkpoints",
+            str(self.folder / "checkpoints" / out),
+        ]
         distilling.run([*self.options(config), *place, *map(str, more)])
 
     def stop(self, config: Config, out: str, *more: str | Path) -> None:
@@ -50,8 +65,14 @@ class Bench:
     def same(self, one: str, two: str) -> bool:
         """Whether two sets are the same bit for bit, and their curves up to the time that things took."""
         sets = [synthetic.load(self.folder / f"{name}.safetensors") for name in (one, two)]
-        curves = [[line.split(",")[:7] for line in (self.folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)]
-        return all(torch.equal(getattr(sets[0], name), getattr(sets[1], name)) for name in synthetic.NAMES) and curves[0] == curves[1]
+        curves = [
+            [line.split(",")[:7] for line in (self.folder / f"{name}.csv").read_text().splitlines()]
+            for name in (one, two)
+        ]
+        return (
+            all(torch.equal(getattr(sets[0], name), getattr(sets[1], name)) for name in synthetic.NAMES)
+            and curves[0] == curves[1]
+        )
 
 
 def same_sets(folder: Path, one: str, two: str) -> None:
@@ -59,7 +80,9 @@ def same_sets(folder: Path, one: str, two: str) -> None:
     a, b = (synthetic.load(folder / f"{name}.safetensors") for name in (one, two))
     assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in synthetic.NAMES)
     assert a.metadata["config"] == b.metadata["config"]
-    curves = [[line.split(",")[:7] for line in (folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)]
+    curves = [
+        [line.split(",")[:7] for line in (folder / f"{name}.csv").read_text().splitlines()] for name in (one, two)
+    ]
     assert curves[0] == curves[1]
 
 

@@ -1,4 +1,5 @@
-"""Records as udd.evaluation.accuracy and udd.evaluation.utilization write them, with numbers made up from a seed: for tests of what reads them."""
+"""Records as udd.evaluation.accuracy and udd.evaluation.utilization write them, with numbers made up from a seed: for
+tests of what reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,14 @@ from udd.config.params import load
 from udd.files import write_json
 from udd.reports import collect, tables
 
-MADE = {"module": "udd.evaluation.accuracy", "code": "0123456789abcdef", "git": "abc", "device": "made-up device", "versions": {}, "threads": 1}
+MADE = {
+    "module": "udd.evaluation.accuracy",
+    "code": "0123456789abcdef",
+    "git": "abc",
+    "device": "made-up device",
+    "versions": {},
+    "threads": 1,
+}
 
 
 def evaluation(params: plan.Params, record: plan.Record) -> dict[str, Any]:
@@ -41,9 +49,18 @@ def write_all(params: plan.Params, results: Path) -> None:
         write_json(results / "accuracy" / record.path, evaluation(params, record))
     for cell, seed in measurements(params):
         mue = random.Random(f"{cell.folder} {seed}").uniform(0.5, 0.9)
-        numbers = {"mue": mue, "mue_std": 0.05, "mue_printed": 1 - mue, "mue_printed_letter": 1 - mue / 64, "images": 100}
+        numbers = {
+            "mue": mue,
+            "mue_std": 0.05,
+            "mue_printed": 1 - mue,
+            "mue_printed_letter": 1 - mue / 64,
+            "images": 100,
+        }
         config = plan.utilization_config(params, cell, seed)
-        write_json(results / "utilization" / measurement_path(cell, seed), {"format": 1, "config": config, "provenance": MADE} | numbers)
+        write_json(
+            results / "utilization" / measurement_path(cell, seed),
+            {"format": 1, "config": config, "provenance": MADE} | numbers,
+        )
 
 
 def write_tables(folder: Path) -> Path:

@@ -39,7 +39,8 @@ def slow_cutout(image: Tensor, corner: list[float]) -> Tensor:
 
 
 def seen_through(image: Tensor, theta: Tensor) -> Tensor:
-    """The image through an affine map (output to input, coordinates from -1 to 1 at the outer edges), pixel by pixel: bilinear, 0 outside."""
+    """The image through an affine map (output to input, coordinates from -1 to 1 at the outer edges), pixel by
+    pixel: bilinear, 0 outside."""
     side, found = image.shape[-1], torch.zeros_like(image)
     for row in range(side):
         for column in range(side):
@@ -81,10 +82,12 @@ def standardised(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def class_loss(
-    network: Network, pixels: Tensor, chosen: list[tuple[int, list[int] | None]], label: int, real: Tensor, averages: Tensor,
+    network: Network, pixels: Tensor, chosen: list[tuple[int, list[int] | None]], label: int, real: Tensor,
+    averages: Tensor,
     draws: dict[str, Tensor], mean: Tensor, std: Tensor, distill: dict,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class. chosen: (image, window) pairs that make S_c^train; pixels [B, K, H, W]."""
+    """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class. chosen: (image, window) pairs that make
+    S_c^train; pixels [B, K, H, W]."""
     weights = matched(network, distill)
     target = [torch.zeros_like(weight) for weight in weights]
     for image in real:
@@ -96,8 +99,11 @@ def class_loss(
     return train_loss(network, train, label, target, averages, distill)
 
 
-def train_loss(network: Network, train: Tensor, label: int, target: list[Tensor], averages: Tensor, distill: dict) -> tuple[Tensor, Tensor, Tensor]:
-    """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class's training images [Q, K, H, W], given the real gradient."""
+def train_loss(
+    network: Network, train: Tensor, label: int, target: list[Tensor], averages: Tensor, distill: dict
+) -> tuple[Tensor, Tensor, Tensor]:
+    """L_g (Eq. 9), L_c (Eq. 7) and mean feature of one class's training images [Q, K, H, W], given the real
+    gradient."""
     weights = matched(network, distill)
     loss = F.cross_entropy(network(train), torch.full((len(train),), label))
     found = torch.autograd.grad(loss, weights, create_graph=True)
@@ -105,7 +111,10 @@ def train_loss(network: Network, train: Tensor, label: int, target: list[Tensor]
     for a, b in zip(target, found, strict=True):
         loss_gradient = loss_gradient + ((a - b) ** 2 if distill["distance"] == "mse" else (a - b).abs()).sum()
     feature = network.features(train)[1].sum(0) / len(train)
-    similar = [((feature @ average) / (feature.norm() * average.norm()) / distill["cfc_temperature"]).exp() for average in averages.detach()]
+    similar = [
+        ((feature @ average) / (feature.norm() * average.norm()) / distill["cfc_temperature"]).exp()
+        for average in averages.detach()
+    ]
     loss_cfc = -(similar[label] / sum(value for i, value in enumerate(similar) if i != label)).log()
     return loss_gradient, loss_cfc, feature
 

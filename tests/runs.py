@@ -38,8 +38,14 @@ class Run(loop.Distillation):
     def everything(self) -> Everything:
         """Everything that decides how the run goes on, copied."""
         found = checkpoint.network_state(self.trajectory) | checkpoint.flattened(self.state)
-        found |= {"place": torch.tensor([self.trajectory.outer, self.trajectory.inner]), "broken": self.broken, "chosen": self.chosen}
-        return {name: value.detach().clone() for name, value in (found | {"random/set": self.generator.get_state()}).items()}
+        found |= {
+            "place": torch.tensor([self.trajectory.outer, self.trajectory.inner]),
+            "broken": self.broken,
+            "chosen": self.chosen,
+        }
+        return {
+            name: value.detach().clone() for name, value in (found | {"random/set": self.generator.get_state()}).items()
+        }
 
 
 def same(a: Everything, b: Everything) -> bool:

@@ -1,4 +1,5 @@
-"""How old cached networks may be: the arithmetic, the trial that says when one knows the data, and the short schedule that goes by it."""
+"""How old cached networks may be: the arithmetic, the trial that says when one knows the data, and the short
+schedule that goes by it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ TINY: dict[str, Any] = {"width": 4, "batch_real": 5, "net_batch": 4, "compile": 
 
 
 @given(st.integers(1, 10**5), st.integers(2, 40), st.integers(1, 9), st.integers(1, 5000), st.integers(1, 300))
-def test_the_last_age_comes_before_a_network_knows_the_data(known: int, ages: int, spacing: int, images: int, batch: int):
+def test_the_last_age_comes_before_a_network_knows_the_data(
+    known: int, ages: int, spacing: int, images: int, batch: int
+):
     distill = {"cache_ages": ages, "cache_spacing": spacing, "net_images": images, "net_batch": batch}
     keys, planned = younger(distill, known), taken(distill)
     assert oldest(distill) == planned
@@ -48,7 +51,9 @@ def taken(distill: dict[str, int]) -> int:
 
 def test_a_network_takes_as_many_steps_to_an_age_as_are_counted(monkeypatch):
     """Seven images by batches of four are two steps."""
-    config = tiny_config(method="idc", networks="cached", cache_ages=3, cache_spacing=2, net_images=7, net_batch=4, compile="never")
+    config = tiny_config(
+        method="idc", networks="cached", cache_ages=3, cache_spacing=2, net_images=7, net_batch=4, compile="never"
+    )
     made, steps = caching.begun(dataset(), config["distill"], 0), []
     made.play = lambda step, *words: steps.append(step)  # type: ignore[assignment]
     for _ in range(config["distill"]["cache_ages"] - 1):
@@ -62,8 +67,11 @@ def test_the_ages_of_what_is_never_known_are_as_planned():
 
 @pytest.mark.parametrize(("right", "known"), [(0.94, False), (0.96, True)])
 @pytest.mark.parametrize("counts", [(300, 300), (950, 50)])
-def test_a_network_knows_the_data_by_its_training_images_as_many_of_each_class(right: float, known: bool, counts: tuple[int, int]):
-    """It is right on all images of the one class, and on such a share of the other's that of both the given share is right."""
+def test_a_network_knows_the_data_by_its_training_images_as_many_of_each_class(
+    right: float, known: bool, counts: tuple[int, int]
+):
+    """It is right on all images of the one class, and on such a share of the other's that of both
+    the given share is right."""
     labels = torch.arange(2).repeat_interleave(torch.tensor(counts))
     images = torch.zeros(len(labels), 1, 4, 4, dtype=torch.uint8)
     place = (torch.arange(len(labels)) - counts[0]) * 100 / counts[1]  # in the other class, in percent of it
@@ -78,11 +86,15 @@ def test_a_network_knows_the_data_by_its_training_images_as_many_of_each_class(r
 
 
 @pytest.mark.parametrize(("after", "expected"), [(1, 2), (3, 6), (10**9, 0)])
-def test_a_network_is_asked_after_each_training_until_it_has_taken_half_of_the_oldests_steps(after: int, expected: int, monkeypatch):
+def test_a_network_is_asked_after_each_training_until_it_has_taken_half_of_the_oldests_steps(
+    after: int, expected: int, monkeypatch
+):
     """Of 20 trainings of two steps, 10; nothing is asked of an untrained one."""
     asked: list[int] = []
     monkeypatch.setattr(ages, "knows", lambda *_: asked.append(0) or len(asked) >= after)
-    config = tiny_config(method="idc", networks="cached", cache_ages=6, cache_spacing=4, net_images=6, net_batch=4, compile="never")
+    config = tiny_config(
+        method="idc", networks="cached", cache_ages=6, cache_spacing=4, net_images=6, net_batch=4, compile="never"
+    )
     assert first_known(config["distill"], dataset()) == expected
     assert len(asked) == min(after, 10) and LOOKED == 1 / 2
 
@@ -91,12 +103,20 @@ def test_a_network_is_asked_after_each_training_until_it_has_taken_half_of_the_o
     ("method", "asked", "trial"),
     [
         *(("idc", {}, True), ("udd", {"policy": "vote"}, True), ("idc", {"cache_ages": 9}, True), ("dream", {}, True)),
-        *(("idc", {"cache_spacing": 2}, False), ("idc", {"net_images": 9}, False), ("idc", {"pretrain_epochs": 1}, False)),
+        *(
+            ("idc", {"cache_spacing": 2}, False),
+            ("idc", {"net_images": 9}, False),
+            ("idc", {"pretrain_epochs": 1}, False),
+        ),
         *(("idc", {"networks": "fresh"}, False), ("dm", {}, False), ("udd-features", {}, False), ("random", {}, False)),
     ],
 )
-def test_the_short_schedule_of_methods_of_gradients_goes_by_the_data(method: str, asked: dict, trial: bool, monkeypatch, capsys):
-    monkeypatch.setattr(schedules, "first_known", lambda distill, data: 100 if trial else pytest.fail("no trial was needed"))
+def test_the_short_schedule_of_methods_of_gradients_goes_by_the_data(
+    method: str, asked: dict, trial: bool, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        schedules, "first_known", lambda distill, data: 100 if trial else pytest.fail("no trial was needed")
+    )
     keys = udd.short(dataset(side=16), method, 1, device="cpu", **asked)
     trainings = asked.get("cache_ages", 40) - 1
     younger = {"cache_ages": trainings + 1, "cache_spacing": 1, "net_images": 100 // trainings * 64}
@@ -116,7 +136,10 @@ def test_the_short_schedule_is_as_planned_where_no_network_knows_the_data(monkey
     monkeypatch.setattr(schedules, "first_known", lambda distill, data: 0)
     keys = udd.short(dataset(side=16), "idc", 1, device="cpu")
     assert keys == schedules.planned("idc", 1, {}) and keys.items() >= schedule("idc").items()
-    assert "cached networks of at most 1,248 SGD steps: one does not know the data after 50% of these\n" in capsys.readouterr().err
+    assert (
+        "cached networks of at most 1,248 SGD steps: one does not know the data after 50% of these\n"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,17 +150,30 @@ def test_the_short_schedule_is_as_planned_where_no_network_knows_the_data(monkey
         ("idc", {"image_move": 0.04, "networks": "fresh"}, "found image_move: 0.04 for idc and networks: fresh"),
     ],
 )
-def test_what_the_short_schedule_does_not_know_is_refused_before_a_trial(method: str, keys: dict, problem: str, monkeypatch):
+def test_what_the_short_schedule_does_not_know_is_refused_before_a_trial(
+    method: str, keys: dict, problem: str, monkeypatch
+):
     monkeypatch.delattr(schedules, "first_known")
     with pytest.raises(UserError, match=problem):
         udd.short(dataset(), method, 1, **keys)
 
 
-WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", *(f"{key}={value}" for key, value in TINY.items())]
+WORDS = [
+    "digits",
+    "--method",
+    "idc",
+    "--networks",
+    "0",
+    "--device",
+    "cpu",
+    "--set",
+    *(f"{key}={value}" for key, value in TINY.items()),
+]
 
 
 def test_the_command_keeps_what_the_trial_found_of_the_same_images(tmp_path: Path, monkeypatch, capsys):
-    """A run that was cut goes on with it: another trial, on other threads, might find other ages. Other images have a trial of their own."""
+    """A run that was cut goes on with it: another trial, on other threads, might find other ages. Other images
+    have a trial of their own."""
     found, sides = iter([2, 10**9]), [16]
     monkeypatch.setattr(udd, "dataset", lambda *_, **__: dataset(side=sides[-1]), raising=False)
     monkeypatch.setattr(schedules, "first_known", lambda distill, data: next(found))
@@ -148,7 +184,9 @@ def test_the_command_keeps_what_the_trial_found_of_the_same_images(tmp_path: Pat
         said = capsys.readouterr().err
         distill = udd.load(tmp_path / "a.safetensors").metadata["config"]["distill"]
         assert (distill["net_images"], distill["cache_spacing"]) == (images, 1)
-        assert ("found before; delete it to choose anew" in said) == again and ("the same schedule by hand: --set width=4" in said) != again
+        assert ("found before; delete it to choose anew" in said) == again and (
+            "the same schedule by hand: --set width=4" in said
+        ) != again
 
 
 def test_a_class_that_is_too_small_is_refused_before_the_trial(tmp_path: Path, monkeypatch):

@@ -11,7 +11,19 @@ from references import seen_through, shifted, slow_augment, slow_color, slow_cut
 from tiny import noise
 
 from udd.errors import UserError
-from udd.networks.augment import EIGENVALUES, EIGENVECTORS, apply, as_float, augment, cutmix, draw, normalise, on_pixels, photometric, pick
+from udd.networks.augment import (
+    EIGENVALUES,
+    EIGENVECTORS,
+    apply,
+    as_float,
+    augment,
+    cutmix,
+    draw,
+    normalise,
+    on_pixels,
+    photometric,
+    pick,
+)
 
 few = settings(deadline=None, max_examples=25)
 DOUBLE = torch.float64
@@ -141,14 +153,20 @@ def test_one_of_all_six_is_dsas_one_operation_a_batch():
     none = ~(coloured | cut | moved)
     torch.testing.assert_close(found[none], images[none], rtol=0, atol=1e-12)
     for index in cut.nonzero()[:9, 0].tolist():
-        torch.testing.assert_close(found[index], slow_cutout(images[index], draws["cutout"][index].tolist()), rtol=0, atol=1e-12)
+        torch.testing.assert_close(
+            found[index], slow_cutout(images[index], draws["cutout"][index].tolist()), rtol=0, atol=1e-12
+        )
     alone = apply(images[coloured], {"color": draws["color"][coloured]})
     torch.testing.assert_close(found[coloured], alone, rtol=0, atol=1e-12)
 
 
 @few
 @given(
-    st.lists(st.sampled_from(["color", "crop", "cutout", "flip", "scale", "rotate", "color|cutout|flip"]), max_size=4, unique=True),
+    st.lists(
+        st.sampled_from(["color", "crop", "cutout", "flip", "scale", "rotate", "color|cutout|flip"]),
+        max_size=4,
+        unique=True,
+    ),
     st.integers(0, 99),
 )
 def test_one_draw_for_all_is_the_same_change_of_every_image(ops, seed):
@@ -166,7 +184,9 @@ def test_a_class_shares_its_draw_between_real_and_synthetic_images():
     for label in range(3):
         of_class = pick(draws, label)
         for images in (noise(4, 3, 8, 8), noise(2, 3, 8, 8, seed=1)):
-            expected = torch.stack([slow_augment(image, {name: value[0] for name, value in of_class.items()}) for image in images])
+            expected = torch.stack(
+                [slow_augment(image, {name: value[0] for name, value in of_class.items()}) for image in images]
+            )
             torch.testing.assert_close(apply(images, of_class), expected, rtol=0, atol=1e-12)
     assert not torch.equal(draws["color"][0], draws["color"][1])
 
@@ -243,14 +263,17 @@ def test_resampling_agrees_with_torch_for_a_map_of_all_kinds():
     theta = torch.tensor([[[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2], [0, 0, 1.0]]], dtype=DOUBLE)
     images = noise(2, 3, 8, 8)
     grid = F.affine_grid(theta[:, :2].expand(2, 2, 3), [2, 3, 8, 8], align_corners=False)
-    torch.testing.assert_close(apply(images, {"affine": theta}), F.grid_sample(images, grid, padding_mode="zeros", align_corners=False))
+    torch.testing.assert_close(
+        apply(images, {"affine": theta}), F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    )
 
 
 # --- on pixels ---
 
 
 def slow_photometric(image: torch.Tensor, order: list[int], shares: list[float]) -> torch.Tensor:
-    """One image [3, H, W], pixel by pixel: brightness (0), contrast (1) and saturation (2) in an order, each with its share."""
+    """One image [3, H, W], pixel by pixel: brightness (0), contrast (1) and saturation (2) in an
+    order, each with its share."""
     for op, share in zip(order, shares, strict=True):
         luma = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
         other = {0: torch.zeros_like(luma), 1: torch.full_like(luma, luma.mean().item()), 2: luma}[op]
@@ -264,7 +287,9 @@ def test_photometric_is_its_three_operations_in_each_images_own_order():
     shares = (2 * torch.rand(6, 3, generator=random) - 1).double() * 0.4
     found = photometric(images, generator(3))
     for i in range(6):
-        torch.testing.assert_close(found[i], slow_photometric(images[i], order[i].tolist(), shares[i].tolist()), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(
+            found[i], slow_photometric(images[i], order[i].tolist(), shares[i].tolist()), rtol=1e-6, atol=1e-7
+        )
     assert len({tuple(row) for row in order.tolist()}) > 1
 
 

@@ -15,7 +15,8 @@ from udd.proxies.cached import meet
 from udd.runs import loop
 
 CPU = torch.device("cpu")
-forward_mode = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # torch's own, when its forward derivatives load
+# torch's own, when its forward derivatives load
+forward_mode = pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 
 
 def test_the_step_is_measured_and_right(tmp_path):
@@ -24,10 +25,24 @@ def test_the_step_is_measured_and_right(tmp_path):
     found = json.loads(path.read_text())
     assert {"device", "threads", "versions", "git", "seconds", "small"} <= found["conditions"].keys()
     rows = found["tables"]["step"]
-    assert {(row["dataset"], row["IPC"]) for row in rows} == {(name, ipc) for name in ("cifar10", "cifar100") for ipc in (1, 3)}
+    assert {(row["dataset"], row["IPC"]) for row in rows} == {
+        (name, ipc) for name in ("cifar10", "cifar100") for ipc in (1, 3)
+    }
     assert {row["way"] for row in rows} == {step.REFERENCE, "float32 eager"}
     for row in rows:
-        assert row.keys() == {"dataset", "IPC", "classes", "pairs", "way", "seconds", "min", "repetitions", "first", "ratio", "error"}
+        assert row.keys() == {
+            "dataset",
+            "IPC",
+            "classes",
+            "pairs",
+            "way",
+            "seconds",
+            "min",
+            "repetitions",
+            "first",
+            "ratio",
+            "error",
+        }
         assert 0 < row["min"] <= row["seconds"] and row["repetitions"] >= 1 and row["ratio"] > 0
         assert row["error"] < 1e-4
 
@@ -50,9 +65,14 @@ def test_forward_over_reverse_is_the_same_gradient(distance, matched):
     model, (seen, _) = Embedding(given.network), towards.inputs_of(given)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     source = torch.Generator().manual_seed(0)
-    target = [0.1 * torch.randn(weight.shape, generator=source, dtype=torch.float64) for weight in losses.chosen(weights.values(), matched)]
+    target = [
+        0.1 * torch.randn(weight.shape, generator=source, dtype=torch.float64)
+        for weight in losses.chosen(weights.values(), matched)
+    ]
     options = (*cfc_options(given.work), distance, matched)
-    exact, found = (made(model, weights, seen[1].double(), torch.tensor(1), target, *options) for made in towards.FUNCTIONS.values())
+    exact, found = (
+        made(model, weights, seen[1].double(), torch.tensor(1), target, *options) for made in towards.FUNCTIONS.values()
+    )
     assert step.error(found[0], exact[0]) < 1e-12
     assert all(torch.allclose(one, other, rtol=1e-12) for one, other in zip(found[1], exact[1], strict=True))
 
@@ -68,7 +88,8 @@ def test_steps_on_cached_networks_are_measured_beside_fresh_ones(monkeypatch):
     met = []
     monkeypatch.setattr(loop.cached, "meet", lambda *given: met.append(given) or meet(*given))
     found = cached.run(Settings(CPU, seconds=0, small=True, eager=True))
-    assert len(met) == 2 * sum(row["networks"] == "cached" for row in found["cached"])  # a first step, and a round of one
+    # A first step, and a round of one
+    assert len(met) == 2 * sum(row["networks"] == "cached" for row in found["cached"])
     assert [(row["method"], row["IPC"], row["networks"]) for row in found["cached"]] == [
         (method, ipc, kind) for method in ("idc", "udd") for ipc in (1, 3) for kind in ("fresh", "cached")
     ]

@@ -24,7 +24,14 @@ SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device":
 seconds = st.floats(1e-3, 1e2)
 
 
-@given(st.builds(Trial, seconds, seconds, seconds), st.floats(1, 1e6), st.booleans(), st.integers(1, 50), st.integers(2, 40), st.integers(1, 9))
+@given(
+    st.builds(Trial, seconds, seconds, seconds),
+    st.floats(1, 1e6),
+    st.booleans(),
+    st.integers(1, 50),
+    st.integers(2, 40),
+    st.integers(1, 9),
+)
 def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: bool, inner: int, ages: int, spacing: int):
     distill = {"inner": inner, "cache_networks": 5, "cache_ages": ages, "cache_spacing": spacing}
     most = 100 * inner
@@ -44,13 +51,17 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
         assert set(keys) == {"outer"}
 
 
-@pytest.mark.parametrize("method, asked, young", [("idc", {}, True), ("idc", {"cache_spacing": 9}, False), ("udd-features", {}, False)])
+@pytest.mark.parametrize(
+    "method, asked, young", [("idc", {}, True), ("idc", {"cache_spacing": 9}, False), ("udd-features", {}, False)]
+)
 def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     method: str, asked: dict, young: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     """Unless the ages were asked for: here everything counts as known at once, after the four ages of the trial."""
     monkeypatch.setattr(runs_ages, "KNOWN", 0)
-    monkeypatch.setattr(schedules, "budgeted", lambda method: budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"})
+    monkeypatch.setattr(
+        schedules, "budgeted", lambda method: budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"}
+    )
     keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
     spacing = asked.get("cache_spacing", 8)
     assert (keys["cache_ages"], keys["net_images"], keys["cache_spacing"]) == ((9, 4, 1) if young else (10, 6, spacing))
@@ -77,8 +88,14 @@ def test_more_time_holds_no_fewer_steps_and_no_fewer_networks():
 def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     keys = udd.budget(dataset(side=16), method, 1, 0.5, **SMALL)
     said = capsys.readouterr().err
-    assert f"{keys['outer'] * keys.get('inner', 1):,} steps" in said and ("cached networks" in said) == (method not in ALONE and method != "dm")
-    few = keys | {"outer": 1} | ({"cache_networks": 1, "cache_spacing": 1, "cache_ages": 4} if "cache_networks" in keys else {})
+    assert f"{keys['outer'] * keys.get('inner', 1):,} steps" in said and ("cached networks" in said) == (
+        method not in ALONE and method != "dm"
+    )
+    few = (
+        keys
+        | {"outer": 1}
+        | ({"cache_networks": 1, "cache_spacing": 1, "cache_ages": 4} if "cache_networks" in keys else {})
+    )
     made = udd.distill(dataset(side=16), method, 1, checkpoint=tmp_path / "run", cache=tmp_path, device="cpu", **few)
     assert made.metadata["config"]["distill"]["width"] == 4 and len(made.images) == 3
 
@@ -93,14 +110,18 @@ def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pyt
         ("idc", {"networks": "fresh", "image_move": 0.1}, "found image_move: 0.1 for idc and networks: fresh"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_a_trial(method: str, keys: dict, problem: str, monkeypatch: pytest.MonkeyPatch):
+def test_what_makes_no_sense_is_refused_before_a_trial(
+    method: str, keys: dict, problem: str, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.delattr(budget, "trial")
     with pytest.raises(UserError, match=problem):
         udd.budget(dataset(), method, 1, 5.0, **keys)
 
 
 def test_minutes_that_hold_no_step_are_refused():
-    with pytest.raises(UserError, match=r"minutes: .* are left after the trial, and the shortest schedule takes .*; give more"):
+    with pytest.raises(
+        UserError, match=r"minutes: .* are left after the trial, and the shortest schedule takes .*; give more"
+    ):
         udd.budget(dataset(side=16), "dm", 1, 1e-6, **SMALL)
 
 
@@ -111,7 +132,9 @@ def test_minutes_are_a_number_above_0(word: str, capsys: pytest.CaptureFixture):
     assert left.value.code == 2 and f"found {word}, expected a number above 0" in capsys.readouterr().err
 
 
-def test_the_command_keeps_the_keys_and_goes_on_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+def test_the_command_keeps_the_keys_and_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
     """A second trial would find others, and the checkpoint of a run that was cut would be none of theirs."""
     trials = iter(range(1, 9))
     found = {"width": 4, "net_images": 4, "batch_real": 4, "net_batch": 4}

@@ -1,4 +1,5 @@
-"""Cached networks: what a file holds against obvious references; half precision that does not show; a cache met at random and the same again."""
+"""Cached networks: what a file holds against obvious references; half precision that does not show; a cache met at
+random and the same again."""
 
 from __future__ import annotations
 
@@ -26,7 +27,14 @@ from udd.runs import loop
 from udd.runs.cache import fill
 from udd.synthetic.regions import training_pairs
 
-CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_spacing": 1, "cache_draws": 2, "cache_seed": 0}
+CACHE: dict[str, Any] = {
+    "networks": "cached",
+    "cache_networks": 2,
+    "cache_ages": 3,
+    "cache_spacing": 1,
+    "cache_draws": 2,
+    "cache_seed": 0,
+}
 CONFIG = config(**CACHE)
 
 
@@ -95,7 +103,9 @@ def test_gradients_and_features_are_those_of_the_real_images_under_the_stored_dr
         for label, image in enumerate(data.train_images):
             own = {name: values[label].double() for name, values in draws.items()}
             seen = slow_augment(standardised(image.double() / 255, mean, std), own).unsqueeze(0)
-            expected = torch.autograd.grad(F.cross_entropy(model(seen), torch.tensor([label])), list(model.parameters()))
+            expected = torch.autograd.grad(
+                F.cross_entropy(model(seen), torch.tensor([label])), list(model.parameters())
+            )
             for ours, theirs in zip(target.gradients, expected, strict=True):
                 assert torch.allclose(
                     ours[label].double(), theirs, rtol=2e-3, atol=1e-6 + 1e-4 * theirs.abs().max().item()
@@ -117,7 +127,10 @@ def test_draws_are_of_their_own_and_so_are_batches(tmp_path):
 
 def test_a_smaller_cache_is_a_part_of_a_larger_one(tmp_path):
     """The same ages and draws have the same bits, whatever else there is."""
-    large, small = {**CACHE, "cache_ages": 5}, {**CACHE, "cache_networks": 1, "cache_ages": 3, "cache_spacing": 2, "cache_draws": 1}
+    large, small = (
+        {**CACHE, "cache_ages": 5},
+        {**CACHE, "cache_networks": 1, "cache_ages": 3, "cache_spacing": 2, "cache_draws": 1},
+    )
     ours = load_file(cached.member_path(made(tmp_path / "small", config(**small), dataset()), 0))
     theirs = load_file(cached.member_path(made(tmp_path / "large", config(**large), dataset()), 0))
     for name, values in ours.items():
@@ -126,7 +139,9 @@ def test_a_smaller_cache_is_a_part_of_a_larger_one(tmp_path):
 
 
 def test_the_cache_is_of_its_own_seed(tmp_path):
-    folders = [made(tmp_path / str(seed), config(**dict[str, Any](CACHE | {"cache_seed": seed})), dataset()) for seed in (0, 1)]
+    folders = [
+        made(tmp_path / str(seed), config(**dict[str, Any](CACHE | {"cache_seed": seed})), dataset()) for seed in (0, 1)
+    ]
     one, other = (load_file(cached.member_path(folder, 0)) for folder in folders)
     assert not torch.equal(one["weights/classifier.weight"], other["weights/classifier.weight"])
     assert not torch.equal(one["draws/color"], other["draws/color"])
@@ -150,8 +165,12 @@ def test_a_step_towards_a_given_target_is_the_step_towards_the_real_batch():
     gradients = tuple(torch.stack(of_weight) for of_weight in zip(*each, strict=True))
     expected = matching_step(model, work, real, *given)
     found = matching_step(model, work, real[:0], *given, given=Target(gradients, torch.zeros(3, 1)))
-    assert torch.allclose(found.gradient, expected.gradient, rtol=1e-12) and torch.allclose(found.loss_gradient, expected.loss_gradient, rtol=1e-12)
-    wrong = matching_step(model, work, real[:0], *given, given=Target(tuple(each.flip(0) for each in gradients), torch.zeros(3, 1)))
+    assert torch.allclose(found.gradient, expected.gradient, rtol=1e-12) and torch.allclose(
+        found.loss_gradient, expected.loss_gradient, rtol=1e-12
+    )
+    wrong = matching_step(
+        model, work, real[:0], *given, given=Target(tuple(each.flip(0) for each in gradients), torch.zeros(3, 1))
+    )
     assert not torch.allclose(wrong.gradient, expected.gradient, rtol=0.1)
 
 
@@ -203,7 +222,11 @@ def test_nothing_real_is_computed(folder, monkeypatch, method):
     def never(*_args: Any) -> None:
         raise AssertionError("computed again")
 
-    for name in ("udd.proxies.fresh.train_network", "udd.runs.loop.real_batches", "udd.objectives.matching.real_gradient"):
+    for name in (
+        "udd.proxies.fresh.train_network",
+        "udd.runs.loop.real_batches",
+        "udd.objectives.matching.real_gradient",
+    ):
         monkeypatch.setattr(name, never)
     found = of_method(method)
     run = Cached(found | {"distill": found["distill"] | CACHE}, dataset(), folder)
@@ -211,7 +234,8 @@ def test_nothing_real_is_computed(folder, monkeypatch, method):
 
 
 def test_the_moving_average_starts_anew_from_the_current_features_at_each_meeting(folder):
-    """With alpha all but 1 it stays where it started (Eq. 8): the mean features of the images as they were, by the network of this very step."""
+    """With alpha all but 1 it stays where it started (Eq. 8): the mean features of the images as they were, by the
+    network of this very step."""
     found = config(**CACHE, policy="all", cfc_average=1 - 1e-9, outer=2, inner=3)
     run = Cached(found, dataset(), folder)
     among = candidates(run.state.images, found["udd"])
@@ -225,7 +249,8 @@ def test_the_moving_average_starts_anew_from_the_current_features_at_each_meetin
 
 
 def test_dm_meets_the_stored_features(tmp_path):
-    """Its loss against float64: mean features of synthetic images under the stored draw, and of the one real image of a class."""
+    """Its loss against float64: mean features of synthetic images under the stored draw, and of the
+    one real image of a class."""
     found = of_method("dm")
     found = found | {"distill": found["distill"] | CACHE}
     data = one_of_each()
@@ -248,7 +273,8 @@ def test_dm_meets_the_stored_features(tmp_path):
 
 
 def test_half_precision_does_not_show_beside_the_choice_of_the_batch(tmp_path):
-    """The image gradient towards the stored target and towards the same one in full precision: a hundredth of what another batch makes of it."""
+    """The image gradient towards the stored target and towards the same one in full precision: a hundredth of what
+    another batch makes of it."""
     found, data = config(**CACHE, policy="all", cfc=False, batch_real=5), dataset()
     run = Cached(found, data, made(tmp_path, found, data))
     index = fresh.class_index(data.train_labels, 3)
@@ -259,7 +285,10 @@ def test_half_precision_does_not_show_beside_the_choice_of_the_batch(tmp_path):
     for draw in (0, 1):
         at.draws = stream("cpu", "real", data.name, "convnet3", 0, 1, 2, draw)
         real, _ = fresh.real_batches(at, data, index, found["distill"])
-        each = [real_gradient(at.network, real[c], c, augment.pick(draws, c), run.mean, run.std, "all", EAGER) for c in range(3)]
+        each = [
+            real_gradient(at.network, real[c], c, augment.pick(draws, c), run.mean, run.std, "all", EAGER)
+            for c in range(3)
+        ]
         targets.append(Target(tuple(torch.stack(of_weight) for of_weight in zip(*each, strict=True)), stored.features))
     exact, rounded, other = (step_towards(run, draws, target) for target in (targets[0], stored, targets[1]))
     assert (rounded - exact).norm() < 0.01 * (other - exact).norm()
@@ -271,4 +300,6 @@ def step_towards(run: loop.Distillation, draws: augment.Draws, target: Target) -
     among = candidates(run.state.images, own)
     pairs = training_pairs(torch.arange(12).expand(3, 2, 12), among, 128, stream("cpu", "pairs"))
     work = Work(run.state.images, pairs, among, torch.zeros(3, run.trajectory.network.classifier.in_features), own)
-    return matching_step(run.trajectory.network, work, run.state.images[:0], draws, run.mean, run.std, given=target).gradient
+    return matching_step(
+        run.trajectory.network, work, run.state.images[:0], draws, run.mean, run.std, given=target
+    ).gradient

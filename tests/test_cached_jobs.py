@@ -23,7 +23,14 @@ from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.runs import cache, distilling
 
-CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 2, "cache_ages": 3, "cache_spacing": 1, "cache_draws": 2, "cache_seed": 0}
+CACHE: dict[str, Any] = {
+    "networks": "cached",
+    "cache_networks": 2,
+    "cache_ages": 3,
+    "cache_spacing": 1,
+    "cache_draws": 2,
+    "cache_seed": 0,
+}
 CONFIG = config(**CACHE)
 
 
@@ -49,7 +56,9 @@ def same_files(one: Path, other: Path) -> bool:
 
 def test_a_network_cut_after_every_age_has_the_same_bits(bench, capsys):
     for left in (2, 1):
-        with pytest.raises(Stopped, match=f"stopped by time limit after {3 - left} of 3 ages; run the same command again to go on from"):
+        with pytest.raises(
+            Stopped, match=f"stopped by time limit after {3 - left} of 3 ages; run the same command again to go on from"
+        ):
             bench.cache(CONFIG, "cut", "--member", "0", "--time-limit", "0")
     bench.cache(CONFIG, "cut", "--member", "0", "--time-limit", "0")
     assert "goes on from" in capsys.readouterr().err
@@ -88,7 +97,9 @@ def test_a_cache_grows_and_keeps_what_it_has(bench, copied):
 
 
 def test_one_cache_serves_every_set_of_the_data(bench):
-    for number, changes in enumerate(({"ipc": 1, "policy": "all"}, {"seed": 1}, {"outer": 1, "inner": 5, "image_lr": 0.1, "matched": "all"})):
+    for number, changes in enumerate(
+        ({"ipc": 1, "policy": "all"}, {"seed": 1}, {"outer": 1, "inner": 5, "image_lr": 0.1, "matched": "all"})
+    ):
         bench.distil(config(**dict[str, Any](CACHE | changes)), f"other{number}", "--cache", bench.folder / "cache")
 
 
@@ -135,7 +146,9 @@ def refusal(bench: Bench, capsys, *more: str | Path, **changes: Any) -> str:
 )
 def test_a_cache_of_another_configuration_is_refused(bench, capsys, changes, words):
     error = refusal(bench, capsys, "--cache", bench.folder / "cache", **changes)
-    assert f"{bench.folder / 'cache'}/network0.safetensors: made for another configuration: " in error and words in error
+    assert (
+        f"{bench.folder / 'cache'}/network0.safetensors: made for another configuration: " in error and words in error
+    )
     assert "give another folder, or delete it" in error
 
 
@@ -183,13 +196,18 @@ def test_a_network_that_another_run_is_at_is_left_to_it(bench, copied, monkeypat
         bench.cache(CONFIG, str(copied))
     assert looks == [True] and path.read_bytes() == whole
     path.unlink()
-    with lock(path), pytest.raises(Stopped, match="another run is making its last networks; run the same command again"):
+    with (
+        lock(path),
+        pytest.raises(Stopped, match="another run is making its last networks; run the same command again"),
+    ):
         bench.cache(CONFIG, str(copied), "--time-limit", "0")
 
 
 def test_a_cache_of_other_data_is_refused(bench, copied, capsys, monkeypatch):
     monkeypatch.setattr("udd.runs.distilling.inputs_digest", lambda _: "of other images")
-    assert f"{copied}/network0.safetensors: made of other data; give another folder, or delete it" in refusal(bench, capsys, "--cache", copied)
+    assert f"{copied}/network0.safetensors: made of other data; give another folder, or delete it" in refusal(
+        bench, capsys, "--cache", copied
+    )
 
 
 def test_a_folder_for_the_cache_is_asked_for_and_otherwise_does_nothing(bench, capsys):
@@ -215,7 +233,9 @@ def test_the_size_is_known_before(bench):
 
 
 @pytest.mark.parametrize(
-    "made", [of_method("dsa"), config(networks="fresh"), {"dataset": {"name": "tiny"}}], ids=["own networks", "fresh", "no section"]
+    "made",
+    [of_method("dsa"), config(networks="fresh"), {"dataset": {"name": "tiny"}}],
+    ids=["own networks", "fresh", "no section"],
 )
 def test_what_meets_no_cache_gets_none(bench, made):
     with pytest.raises(UserError, match="expected the configuration of a set with `networks: cached`"):
@@ -229,7 +249,9 @@ def test_by_hand_a_cache_lies_where_distill_looks_for_it(tmp_path):
     """udd cache and udd distill, for a cell of params.yaml: no path is named twice."""
     write_npz(tmp_path / "tiny.npz")
     small = {"datasets": {"tiny": {"kind": "npz", "path": "tiny.npz"}}, "distill": CONFIG["distill"]}
-    (tmp_path / "small.yaml").write_text(json.dumps(small | {"results": str(tmp_path / "results"), "tables": {}, "figures": {}}))
+    (tmp_path / "small.yaml").write_text(
+        json.dumps(small | {"results": str(tmp_path / "results"), "tables": {}, "figures": {}})
+    )
     place = ["--params", str(ROOT / "params.yaml"), str(tmp_path / "small.yaml"), "--dataset", "tiny"]
     manifest = manifest_of(tmp_path, {"name": "tiny", "kind": "npz", "path": "tiny.npz"})
     given = [*place, "--manifest", str(manifest), "--root", str(tmp_path), "--device", "cpu"]
@@ -241,7 +263,9 @@ def test_by_hand_a_cache_lies_where_distill_looks_for_it(tmp_path):
 
 
 def test_from_python_a_cache_is_made_once(tmp_path, monkeypatch):
-    keys = {key: CONFIG["distill"][key] for key in ("width", "outer", "inner", "batch_real", "net_batch", "net_images")} | CACHE
+    keys = {
+        key: CONFIG["distill"][key] for key in ("width", "outer", "inner", "batch_real", "net_batch", "net_images")
+    } | CACHE
     data = dataset()
     one = udd.distill(data, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", **keys)
     folder = tmp_path / cache_name(one.metadata["config"])

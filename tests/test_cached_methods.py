@@ -46,7 +46,10 @@ def test_a_method_with_networks_of_its_own_is_unaffected(tmp_path):
 
 def test_a_cache_that_no_set_meets_says_so():
     """Its place holds a digest alone, from which no configuration comes back."""
-    with pytest.raises(UserError, match=r"results/cache/mnist/0123456789ab: no set of a variant on mnist meets this cache; ask for a set"):
+    with pytest.raises(
+        UserError,
+        match=r"results/cache/mnist/0123456789ab: no set of a variant on mnist meets this cache; ask for a set",
+    ):
         flow.cache_config(params(), SimpleNamespace(dataset="mnist", cache="0123456789ab"))
     with pytest.raises(UserError, match=r"results/cache/nosuch/0123456789ab: no set of a variant on nosuch"):
         flow.cache_config(params(), SimpleNamespace(dataset="nosuch", cache="0123456789ab"))
@@ -61,7 +64,8 @@ def test_a_set_that_cannot_meet_its_cache_is_refused_before_networks_are_made():
 
 @pytest.mark.parametrize("ipc", [1, 3, 6, 7, 10])
 def test_a_set_that_no_table_asks_for_finds_its_cache_by_name(ipc):
-    """At IPCs with keys of their own (of the variant, of the data set, of the variant on the data set) and at others."""
+    """At IPCs with keys of their own (of the variant, of the data set, of the variant on the data set) and at
+    others."""
     met = {
         "distill": {"networks": "cached"},
         "ipc3": {"distill": {"batch_real": 7}},

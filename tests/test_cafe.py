@@ -1,4 +1,5 @@
-"""CAFE: its losses against slow float64 references, its watcher against the authors' loop, its network; it lowers its loss."""
+"""CAFE: its losses against slow float64 references, its watcher against the authors' loop, its
+network; it lowers its loss."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ def meeting(model, images: int = 5) -> Meeting:
     draws = augment.draw(["color", "crop", "cutout"], 3, 8, stream("cpu", "draws"), torch.float64)
     mean, std = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64), torch.tensor([0.2, 0.25, 0.3], dtype=torch.float64)
     random = stream("cpu", "some")
-    return Meeting(model, noise(3, images, 3, 8, 8, seed=9), draws, mean, std, random, random, EAGER, 0, 0, logged=False, anew=True)
+    return Meeting(
+        model, noise(3, images, 3, 8, 8, seed=9), draws, mean, std, random, random, EAGER, 0, 0, logged=False, anew=True
+    )
 
 
 # --- the losses ---
@@ -47,7 +50,10 @@ def slow_layers(model, image: Tensor, met: Meeting, label: int) -> list[Tensor]:
     """What every block makes of one augmented image, and its embedding."""
     own = {name: value[label] for name, value in met.draws.items()}
     inputs = slow_augment(standardised(image, met.mean, met.std), own).unsqueeze(0)
-    return [*(model.features(inputs, layer)[0].flatten() for layer in range(len(model.blocks))), model.features(inputs)[1].flatten()]
+    return [
+        *(model.features(inputs, layer)[0].flatten() for layer in range(len(model.blocks))),
+        model.features(inputs)[1].flatten(),
+    ]
 
 
 @pytest.mark.parametrize("weights", [[2.0, 0.5, 0.3, 0.1], [2.0, 0.5], [3.0]])
@@ -97,9 +103,19 @@ def test_a_step_descends_on_both_losses():
     model = network().float()
     cafe.initialise(model, twin)
     pixels = run.state.images.clone().requires_grad_()
-    real, ours = ([[slow_layers(model, image, met, c) for image in each[c]] for c in range(3)] for each in (met.real / 255, pixels))
-    means = [[[torch.stack([each[layer] for each in of]).mean(0) for layer in range(4)] for of in side] for side in (ours, real)]
-    loss = sum(w * (means[0][c][-1 - i] - means[1][c][-1 - i]).square().sum() for c in range(3) for i, w in enumerate((1.0, 1.0, 0.1, 0.1)))
+    real, ours = (
+        [[slow_layers(model, image, met, c) for image in each[c]] for c in range(3)]
+        for each in (met.real / 255, pixels)
+    )
+    means = [
+        [[torch.stack([each[layer] for each in of]).mean(0) for layer in range(4)] for of in side]
+        for side in (ours, real)
+    ]
+    loss = sum(
+        w * (means[0][c][-1 - i] - means[1][c][-1 - i]).square().sum()
+        for c in range(3)
+        for i, w in enumerate((1.0, 1.0, 0.1, 0.1))
+    )
     logits = torch.stack([torch.stack([each[-1] @ means[0][k][-1] for k in range(3)]) for of in real for each in of])
     loss = loss + 0.3 * torch.nn.functional.cross_entropy(logits, torch.arange(3).repeat_interleave(5), reduction="sum")
     (gradient,) = torch.autograd.grad(loss, pixels)
@@ -112,7 +128,8 @@ def test_a_step_descends_on_both_losses():
 
 
 def ended(accuracies: list[float], threshold: float, less: bool) -> int | None:
-    """After how many looks the authors' loop ends, if it does: a list of the last ten, of which the first goes when an eleventh comes."""
+    """After how many looks the authors' loop ends, if it does: a list of the last ten, of which the first
+    goes when an eleventh comes."""
     watched: list[float] = []
     for count, accuracy in enumerate(accuracies, 1):
         watched.append(accuracy)
@@ -135,20 +152,26 @@ def test_decisions_are_those_of_the_authors_loop(accuracies, threshold):
         assert found == ended(accuracies, threshold, less)
 
 
-@pytest.mark.parametrize(("moving", "expected"), [([0.0] * 30, 14), ([0.0, 0.5] * 15, 10), ([0.0] * 11 + [0.5] * 19, 12)])
+@pytest.mark.parametrize(
+    ("moving", "expected"), [([0.0] * 30, 14), ([0.0, 0.5] * 15, 10), ([0.0] * 11 + [0.5] * 19, 12)]
+)
 def test_training_ends_when_the_accuracy_moved_and_what_comes_after_leaves_no_trace(moving, expected, monkeypatch):
     made, images = small(net_epochs=14, moved=0.1), noise(3, 2, 3, 8, 8)
     weights = []
     for bound in (14, expected):
         to_come, model = iter(moving), network()
-        monkeypatch.setattr(cafe, "accuracy", lambda *_, to_come=to_come: torch.tensor(next(to_come), dtype=torch.float64))
+        monkeypatch.setattr(
+            cafe, "accuracy", lambda *_, to_come=to_come: torch.tensor(next(to_come), dtype=torch.float64)
+        )
         counted = cafe.train(model, images, meeting(model), made | {"cafe": made["cafe"] | {"net_epochs": bound}})
         assert counted.item() == expected
         weights.append(cafe.weights_of(model))
     assert all(map(torch.equal, *weights)) and not torch.equal(weights[0][0], next(network().parameters()))
 
 
-@pytest.mark.parametrize(("settled", "inner", "expected"), [(1.1, 99, [*range(1, 11), 1, 2]), (0.0, 5, [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2])])
+@pytest.mark.parametrize(
+    ("settled", "inner", "expected"), [(1.1, 99, [*range(1, 11), 1, 2]), (0.0, 5, [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2])]
+)
 def test_a_network_lives_until_its_accuracy_settles_or_its_steps_are_done(settled, inner, expected):
     run = Run(small(settled=settled, inner=inner, outer=12, net_epochs=1, net_lr=1e-4), dataset())
     steps, first = [], []
@@ -165,7 +188,9 @@ def test_the_accuracy_is_that_of_the_real_batch():
     model = network()
     met = meeting(model, images=1)
     inputs = augment.normalise(met.real[:, 0], met.mean, met.std)
-    assert cafe.accuracy(model, met, 7).item() == pytest.approx((model(inputs).argmax(1) == torch.arange(3)).double().mean().item())
+    assert cafe.accuracy(model, met, 7).item() == pytest.approx(
+        (model(inputs).argmax(1) == torch.arange(3)).double().mean().item()
+    )
 
 
 # --- the method ---
@@ -173,7 +198,14 @@ def test_the_accuracy_is_that_of_the_real_batch():
 
 def test_it_lowers_what_it_descends_on():
     """On one network that does not train, without augmentation, from the start `mix`."""
-    quiet: dict[str, Any] = {"matching_augment": [], "outer": 1, "inner": 40, "batch_real": 21, "image_lr_decay_at": [], "init": "mix"}
+    quiet: dict[str, Any] = {
+        "matching_augment": [],
+        "outer": 1,
+        "inner": 40,
+        "batch_real": 21,
+        "image_lr_decay_at": [],
+        "init": "mix",
+    }
     run = Run(small(**quiet, image_lr=0.05, net_epochs=0, settled=0.0), dataset(side=8, count=3))
     values = [run.advance(False) for _ in range(40)]
     for scalar, share in (("loss", 0.7), ("discrimination", 1.0)):

@@ -39,7 +39,8 @@ def test_cells_in_markdown():
 
 def test_names_are_escaped_for_latex():
     assert cells.escape(r"my_data & 5 % of $x^2 {a}~b\c #1 ±†×") == (
-        r"my\_data \& 5 \% of \$x\textasciicircum{}2 \{a\}\textasciitilde{}b\textbackslash{}c \#1 $\pm$$^\dagger$$\times$"
+        r"my\_data \& 5 \% of \$x\textasciicircum{}2 \{a\}\textasciitilde{}b\textbackslash{}c \#1 "
+        r"$\pm$$^\dagger$$\times$"
     )
 
 

@@ -26,7 +26,9 @@ def pets(tmp_path: Path) -> Path:
         for name, count in classes.items():
             (tmp_path / "pets" / part / name).mkdir(parents=True)
             for each in range(count):
-                Image.fromarray(noise(1, 20, 24, 3, seed=(number := number + 1))[0]).save(tmp_path / "pets" / part / name / f"{each}.png")
+                Image.fromarray(noise(1, 20, 24, 3, seed=(number := number + 1))[0]).save(
+                    tmp_path / "pets" / part / name / f"{each}.png"
+                )
     return tmp_path / "pets"
 
 
@@ -37,7 +39,11 @@ def told(source: Path, capsys, *words: str) -> dict[str, Any]:
 
 def test_counts_sizes_and_a_beginning(pets: Path, capsys) -> None:
     found = told(pets, capsys)
-    assert found["counts"] == COUNTS and found["sizes"] == {"different": 1, "smallest side": 20, "largest side": 24} and found["modes"] == {"RGB": 28}
+    assert (
+        found["counts"] == COUNTS
+        and found["sizes"] == {"different": 1, "smallest side": 20, "largest side": 24}
+        and found["modes"] == {"RGB": 28}
+    )
     assert found["suggested"]["options"] == ["--ipc", "2", "--size", "16"] and not found["problems"]
     assert [line.split(":")[0].split(";")[0] for line in found["remarks"]] == [
         "the largest class has 22 training images, the smallest 2",
@@ -49,7 +55,11 @@ def test_counts_sizes_and_a_beginning(pets: Path, capsys) -> None:
 
 
 def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
-    for source, target in (("train/cat/0", "train/cat/a"), ("train/cat/1", "test/cat/b"), ("train/cat/2", "train/dog/c")):
+    for source, target in (
+        ("train/cat/0", "train/cat/a"),
+        ("train/cat/1", "test/cat/b"),
+        ("train/cat/2", "train/dog/c"),
+    ):
         Image.open(pets / f"{source}.png").save(pets / f"{target}.bmp")  # the same pixels in another file
     (pets / "train" / "cat" / "notes.txt").write_text("x")
     found = told(pets, capsys, "--ipc", "2")
@@ -58,7 +68,9 @@ def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
         ["train/cat/1.png", "test/cat/b.bmp"],
         ["train/cat/2.png", "train/dog/c.bmp"],
     ]
-    assert found["in_train_and_test"] == [["train/cat/1.png", "test/cat/b.bmp"]] and found["two_classes"] == [["train/cat/2.png", "train/dog/c.bmp"]]
+    assert found["in_train_and_test"] == [["train/cat/1.png", "test/cat/b.bmp"]] and found["two_classes"] == [
+        ["train/cat/2.png", "train/dog/c.bmp"]
+    ]
     assert found["left_out"] == {".txt": 1} and len(found["remarks"]) == 4
 
 
@@ -74,10 +86,19 @@ def test_what_cannot_be_read_is_a_problem(pets: Path, capsys) -> None:
 
 def test_an_npz(tmp_path: Path, capsys) -> None:
     images = noise(6, 8, 8)
-    arrays: dict[str, Any] = {"train_images": images, "train_labels": np.arange(6) % 3, "test_images": images[:3], "test_labels": np.arange(3)}
+    arrays: dict[str, Any] = {
+        "train_images": images,
+        "train_labels": np.arange(6) % 3,
+        "test_images": images[:3],
+        "test_labels": np.arange(3),
+    }
     np.savez(tmp_path / "a.npz", **arrays)
     found = told(tmp_path / "a.npz", capsys)
-    assert found["counts"]["train"] == {"0": 2, "1": 2, "2": 2} and found["modes"] == {"L": 9} and len(found["in_train_and_test"]) == 3
+    assert (
+        found["counts"]["train"] == {"0": 2, "1": 2, "2": 2}
+        and found["modes"] == {"L": 9}
+        and len(found["in_train_and_test"]) == 3
+    )
     assert found["suggested"]["options"] == ["--ipc", "2"]
 
 
@@ -93,7 +114,12 @@ def test_an_npz(tmp_path: Path, capsys) -> None:
 def test_arrays_that_do_not_belong_together(tmp_path: Path, key: str, value: np.ndarray, said: str) -> None:
     """What distilling would refuse is refused here."""
     images = noise(6, 8, 8)
-    arrays: dict[str, Any] = {"train_images": images, "train_labels": np.arange(6) % 3, "test_images": images[:3], "test_labels": np.arange(3)}
+    arrays: dict[str, Any] = {
+        "train_images": images,
+        "train_labels": np.arange(6) % 3,
+        "test_images": images[:3],
+        "test_labels": np.arange(3),
+    }
     arrays[key] = value
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=said):
@@ -108,7 +134,18 @@ def test_sixteen_bits_are_a_problem_unless_they_are_declared(pets: Path, capsys)
     capsys.readouterr()
     found = told(pets, capsys, "--depth", "16")
     assert found["modes"] == {"I;16": 28} and found["suggested"]["options"][-2:] == ["--depth", "16"]
-    own.run([str(pets), "--method", "random", *found["suggested"]["options"], "--networks", "0", "--out", str(pets.parent / "a.safetensors")])
+    own.run(
+        [
+            str(pets),
+            "--method",
+            "random",
+            *found["suggested"]["options"],
+            "--networks",
+            "0",
+            "--out",
+            str(pets.parent / "a.safetensors"),
+        ]
+    )
     assert load(pets.parent / "a.safetensors").images.shape == (4, 1, 16, 16)
     Image.new("RGB", (20, 24)).save(pets / "train/cat/0.png")
     with pytest.raises(UserError, match="1 images cannot be read: train/cat/0.png .8 bits"):
@@ -124,7 +161,21 @@ def test_a_channel_that_never_changes(pets: Path, capsys) -> None:
     with pytest.raises(UserError, match="channel 3 of the training images is constant"):
         run([str(pets)])
     with pytest.raises(UserError, match="a channel of the training images is constant"):
-        own.run([str(pets), "--method", "random", "--ipc", "1", "--size", "16", "--networks", "0", "--out", str(pets.parent / "a.safetensors")])
+        own.run(
+            [
+                str(pets),
+                "--method",
+                "random",
+                "--ipc",
+                "1",
+                "--size",
+                "16",
+                "--networks",
+                "0",
+                "--out",
+                str(pets.parent / "a.safetensors"),
+            ]
+        )
     pixels[0, 0, 2] = 8
     Image.fromarray(pixels).save(path)
     capsys.readouterr()
@@ -136,7 +187,13 @@ def test_such_a_channel_of_an_npz(tmp_path: Path, channels: int, expected: list[
     images = noise(6, 8, 8, channels)
     images[..., [number - 1 for number in expected]] = 0
     labels = np.arange(6) % 3
-    np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels, test_images=noise(3, 8, 8, channels), test_labels=labels[:3])
+    np.savez(
+        tmp_path / "a.npz",
+        train_images=images,
+        train_labels=labels,
+        test_images=noise(3, 8, 8, channels),
+        test_labels=labels[:3],
+    )
     with pytest.raises(UserError) as raised:
         run([str(tmp_path / "a.npz")])
     assert [int(part.split()[0]) for part in str(raised.value).split("channel ")[1:]] == expected
@@ -171,7 +228,10 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_side_that_most_images_have() -> None:
     from udd.checking import Seen
 
-    assert [side([Seen("train", "a", "", (size, 2 * size), "RGB", (), "") for size in sizes]) for sizes in ([70, 70, 90, 20], [5], [500, 500])] == [
+    assert [
+        side([Seen("train", "a", "", (size, 2 * size), "RGB", (), "") for size in sizes])
+        for sizes in ([70, 70, 90, 20], [5], [500, 500])
+    ] == [
         64,
         16,
         224,

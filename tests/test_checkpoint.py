@@ -36,7 +36,9 @@ def test_a_checkpoint_restores_pixels_momentum_streams_network_and_averages(save
     assert not torch.equal(fresh.state.images, run.state.images)
     assert restored(path, fresh).before == 1.5
     assert same(fresh.everything(), run.everything())
-    needed = {f"state/{name}" for name in ("images", "velocity", "averages")} | {f"random/{name}" for name in ("set", "draws", "training")}
+    needed = {f"state/{name}" for name in ("images", "velocity", "averages")} | {
+        f"random/{name}" for name in ("set", "draws", "training")
+    }
     assert needed | {"network/classifier.weight", "momentum/classifier.weight"} <= run.everything().keys()
 
 
@@ -103,5 +105,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(saved, monkeypatch):
 def test_a_checkpoint_of_another_run_is_refused_where_its_name_does_not_say_so(saved):
     run, path = saved
     checkpoint.save(path, run.trajectory, run.kept(), "one")
-    with pytest.raises(UserError, match="a checkpoint of other data, another configuration or other code; delete it, or give another file"):
+    with pytest.raises(
+        UserError,
+        match="a checkpoint of other data, another configuration or other code; delete it, or give another file",
+    ):
         checkpoint.restore(path, run.trajectory, run.kept(), "another")

@@ -1,4 +1,5 @@
-"""Real batches by clusters (DREAM): k-means by its properties, against all partitions; whom it chooses and when; what a default leaves alone."""
+"""Real batches by clusters (DREAM): k-means by its properties, against all partitions; whom it chooses and when;
+what a default leaves alone."""
 
 from __future__ import annotations
 
@@ -87,7 +88,9 @@ def test_representatives_are_the_points_nearest_to_the_centres(seed, many, count
         assert set(found.tolist()) == set(range(many))
     centres, _ = clustering.kmeans(points, min(count, many), stream("cpu", seed))
     for centre, chosen in zip(centres, found.tolist(), strict=False):
-        assert (points[chosen] - centre).norm() == pytest.approx(min((point - centre).norm().item() for point in points), abs=1e-9)
+        assert (points[chosen] - centre).norm() == pytest.approx(
+            min((point - centre).norm().item() for point in points), abs=1e-9
+        )
 
 
 def test_equal_points_leave_a_cluster_empty_and_do_no_harm():
@@ -134,7 +137,11 @@ def test_a_step_meets_the_chosen_images_and_the_rest_of_the_run_is_paired():
             assert any(torch.equal(image, data.train_images[i]) for i in range(label, 21, 3))
     plain, chosen = (states(each, data)[-1] for each in made)
     same = {name for name in plain if torch.equal(plain[name], chosen[name])}
-    assert {"random/draws", "random/training", *(name for name in plain if name.startswith("network/"))} <= same and "state/images" not in same
+    assert {
+        "random/draws",
+        "random/training",
+        *(name for name in plain if name.startswith("network/")),
+    } <= same and "state/images" not in same
 
 
 def test_a_cached_draw_is_of_its_own_chosen_batch():
@@ -146,7 +153,9 @@ def test_a_cached_draw_is_of_its_own_chosen_batch():
     _, target = cached.recall(cached.member_path(folder, 0), model, 1, 0)
     for label in range(3):
         inputs = normalise(as_float(data.train_images[label::3]), data.mean, data.std)
-        torch.testing.assert_close(target.features[label], model.features(inputs)[1].mean(0).detach(), rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(
+            target.features[label], model.features(inputs)[1].mean(0).detach(), rtol=1e-2, atol=1e-3
+        )
 
 
 CACHE: dict[str, Any] = {"cache_networks": 1, "cache_ages": 2, "cache_spacing": 1, "cache_draws": 1, "cache_seed": 0}
@@ -163,7 +172,10 @@ def test_an_edit_of_clusters_concerns_no_set_of_random_batches():
             "udd.synthetic.representative",
         } & set(modules(found))
     ours = set_config(params(), Cell("cifar10", 10, "dream"), 0)
-    assert ours["distill"].items() >= {"real_batch": "clusters", "cluster_every": 10, "init": "mix_clusters", "batch_real": 128}.items()
+    assert (
+        ours["distill"].items()
+        >= {"real_batch": "clusters", "cluster_every": 10, "init": "mix_clusters", "batch_real": 128}.items()
+    )
     assert {"udd.proxies.clusters", "udd.synthetic.representative"} <= set(modules(ours))
 
 

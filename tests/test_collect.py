@@ -52,13 +52,22 @@ def test_every_planned_record_is_a_line(params, results):
     assert float(rows[0]["accuracy"]) == first["accuracy"]
     assert {row["schedule_percent"] for row in rows if row["variant"] == "full"} == {""}
     steps = params["distill"]["outer"] * params["distill"]["inner"]
-    assert [float(row["schedule_percent"]) for row in rows if row["variant"] == "udd"] == pytest.approx([100 * steps / 200_000] * 4)
+    assert [float(row["schedule_percent"]) for row in rows if row["variant"] == "udd"] == pytest.approx(
+        [100 * steps / 200_000] * 4
+    )
     assert len(read_csv(results / "utilization.csv")) == 3
 
 
 def test_how_old_the_networks_were_that_a_set_met(params):
-    """160 SGD steps of fresh ones at inner 40, 256 images in batches of 64; of a cache its last age; none where a method trains them on the set."""
-    distill = params["distill"] | {"inner": 40, "net_images": 250, "net_batch": 64, "pretrain_epochs": 0, "networks": "fresh"}
+    """160 SGD steps of fresh ones at inner 40, 256 images in batches of 64; of a cache its last age; none where a
+    method trains them on the set."""
+    distill = params["distill"] | {
+        "inner": 40,
+        "net_images": 250,
+        "net_batch": 64,
+        "pretrain_epochs": 0,
+        "networks": "fresh",
+    }
     assert collect.network_steps({"method": "udd", "distill": distill}) == 160
     cached = distill | {"networks": "cached", "cache_ages": 20, "cache_spacing": 3}
     assert collect.network_steps({"method": "idc", "distill": cached}) == 19 * 3 * 4
@@ -85,7 +94,10 @@ def test_missing_records_are_absent_and_counted(params, results):
 
 
 def test_a_network_that_is_not_planned_is_not_collected(params, results):
-    edit(results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json", lambda found: found["networks"].update({"7": found["networks"]["0"]}))
+    edit(
+        results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json",
+        lambda found: found["networks"].update({"7": found["networks"]["0"]}),
+    )
     assert "10 of 10" in collect.collect(params, results, results)
 
 
@@ -110,7 +122,10 @@ def test_a_record_of_another_configuration_is_refused_and_nothing_written(params
         (lambda found: found.update(networks=[1]), "networks is .1., expected a result for each network"),
         (lambda found: found["networks"].update({"0": 5}), "accuracy of network 0 is None, expected a number"),
         (lambda found: found.update(steps="7"), "steps is '7', expected a number"),
-        (lambda found: found["networks"]["0"].update(accuracy=None), "accuracy of network 0 is None, expected a number"),
+        (
+            lambda found: found["networks"]["0"].update(accuracy=None),
+            "accuracy of network 0 is None, expected a number",
+        ),
         (lambda found: found["config"]["set"]["udd"].pop("policy"), "set.udd.policy is None, planned 'jitter'"),
     ],
 )
@@ -121,7 +136,10 @@ def test_a_record_that_is_not_whole_is_refused(params, results, change, message)
 
 
 def test_a_measurement_of_another_configuration_is_refused(params, results):
-    edit(results / "utilization/digits/ipc1/udd/seed0.json", lambda found: found["config"]["utilization"].update(epochs=9))
+    edit(
+        results / "utilization/digits/ipc1/udd/seed0.json",
+        lambda found: found["config"]["utilization"].update(epochs=9),
+    )
     with pytest.raises(UserError, match="utilization.epochs is 9"):
         collect.collect(params, results, results)
 

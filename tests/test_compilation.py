@@ -73,7 +73,9 @@ def test_on_an_unknown_kind_of_device_it_never_pays():
     assert not pays("auto", 1e30, torch.device("mps"))
 
 
-@pytest.mark.parametrize(("channels", "side", "maps"), [(3, 32, (32, 16, 8)), (1, 28, (32, 16, 8)), (3, 8, (8, 4, 2)), (2, 2, (2, 2, 2))])
+@pytest.mark.parametrize(
+    ("channels", "side", "maps"), [(3, 32, (32, 16, 8)), (1, 28, (32, 16, 8)), (3, 8, (8, 4, 2)), (2, 2, (2, 2, 2))]
+)
 @pytest.mark.parametrize(("width", "classes"), [(4, 3), (5, 10)])
 def test_a_convnet_does_three_convolutions_and_a_linear_layer(channels, side, maps, width, classes):
     expected = 0
@@ -115,5 +117,7 @@ def test_each_shape_is_compiled_by_itself_however_many_there_are():
 def test_the_compiler_is_told_to_merge_no_values_into_vectors():
     for _ in range(2):
         compiled(torch.sin)
-    command = CppBuilder(name="kernel", sources="kernel.cpp", BuildOption=CppTorchOptions(warning_all=False)).get_command_line()
+    command = CppBuilder(
+        name="kernel", sources="kernel.cpp", BuildOption=CppTorchOptions(warning_all=False)
+    ).get_command_line()
     assert command.split().count("-fno-tree-slp-vectorize") == 1 and "-ffp-contract=off" in command.split()

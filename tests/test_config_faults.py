@@ -1,4 +1,5 @@
-"""Parameter files as people have them: keys twice, numbers for names, other encodings, ~ in paths, --config in JSON. One line, or the right value."""
+"""Parameter files as people have them: keys twice, numbers for names, other encodings, ~ in paths, --config in JSON.
+One line, or the right value."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from udd.errors import UserError
 from udd.runs.distilling import run
 
 REPEATED = {
-    "a data set": ("datasets:\n  digits: {kind: digits}\n  digits: {kind: digits, size: 32}\n", "datasets.digits: declared twice, in lines 2 and 3"),
+    "a data set": (
+        "datasets:\n  digits: {kind: digits}\n  digits: {kind: digits, size: 32}\n",
+        "datasets.digits: declared twice, in lines 2 and 3",
+    ),
     "a section": ("seeds:\n  distill: [0]\n\nseeds: {}\n", "seeds: declared twice, in lines 1 and 4"),
     "in one line": ("distill: {outer: 1, inner: 2, outer: 3}\n", "distill.outer: declared twice, in lines 1 and 1"),
     "with quotes": ("udd: 1\n'udd': 2\n", "udd: declared twice, in lines 1 and 2"),
@@ -89,13 +93,20 @@ def test_what_is_no_mapping_is_one_line(tmp_path: Path, name: str) -> None:
     assert "over.yaml" in refusal(read_mapping, written(tmp_path / "over.yaml", UNREADABLE[name]))
 
 
-@given(st.dictionaries(st.text("abc", min_size=1), st.integers() | st.booleans() | st.none() | st.lists(st.floats(allow_nan=False))))
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1), st.integers() | st.booleans() | st.none() | st.lists(st.floats(allow_nan=False))
+    )
+)
 def test_what_is_written_once_is_read_as_it_is(tmp_path_factory: pytest.TempPathFactory, value: dict) -> None:
     path = written(tmp_path_factory.mktemp("once") / "a.yaml", yaml.safe_dump(value))
     assert read_mapping(path) == value
 
 
-@pytest.mark.parametrize(("key", "said"), [(10, "write ipc10"), (True, "YAML reads as bool"), (None, "YAML reads as NoneType"), (1.5, "as float")])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [(10, "write ipc10"), (True, "YAML reads as bool"), (None, "YAML reads as NoneType"), (1.5, "as float")],
+)
 def test_a_key_that_is_no_text_is_refused(key: object, said: str) -> None:
     params = overlay(tiny_params(), {})
     params["datasets"] = {"digits": {"kind": "digits", key: {"distill": {"outer": 3}}}}
@@ -130,7 +141,12 @@ def test_texts_of_the_command_line_become_what_yaml_reads() -> None:
         "udd": {"cfc": "false", "policy": "vote: x"},
         "distill": {"image_lr": "1e-4"},
     }
-    found = {"seeds": {"distill": [0, 1]}, "tables": {"main": None}, "udd": {"cfc": False, "policy": "vote: x"}, "distill": {"image_lr": "1e-4"}}
+    found = {
+        "seeds": {"distill": [0, 1]},
+        "tables": {"main": None},
+        "udd": {"cfc": False, "policy": "vote: x"},
+        "distill": {"image_lr": "1e-4"},
+    }
     assert typed(given) == found
 
 
@@ -177,7 +193,8 @@ def test_a_folder_with_spaces_and_a_home_are_planned(repository: Workspace) -> N
 
 @pytest.mark.parametrize(("key", "value"), [("net_lr", 1e18), ("net_lr", 1e4), ("image_lr", 1e30)])
 def test_a_loss_that_is_not_finite_names_the_rate_that_was_too_high(argv, key: str, value: float) -> None:
-    """The networks train on real images: where their weights have gone astray it was net_lr, else the pixels' own rate."""
+    """The networks train on real images: where their weights have gone astray it was net_lr, else the pixels' own
+    rate."""
     with pytest.raises(UserError, match=f"not finite at iteration .*; lower {key} and run again"):
         run(argv(config(**{key: value, "inner": 4})))
 

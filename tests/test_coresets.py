@@ -29,7 +29,15 @@ def dataset() -> Dataset:
 
 def config(method: str, ipc: int = 2, seed: int = 0) -> dict:
     base = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": method, "seed": seed, "method": method}
-    recipe = {"network": "convnet3", "width": 4, "epochs": 2, "batch": 8, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
+    recipe = {
+        "network": "convnet3",
+        "width": 4,
+        "epochs": 2,
+        "batch": 8,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+    }
     return base if method == "random" else base | {"coreset": recipe}
 
 
@@ -54,7 +62,9 @@ def test_herding_first_takes_what_lies_nearest_to_the_mean():
 
 def test_forgetting_counts_changes_from_right_to_wrong():
     history = torch.tensor(
-        [  # examples: never right, always right, learnt late, forgotten once, forgotten twice, first right then lost for good
+        # Examples: never right, always right, learnt late, forgotten once, forgotten twice, first
+        # right then lost for good
+        [
             [0, 1, 0, 1, 1, 1],
             [0, 1, 0, 0, 0, 0],
             [0, 1, 0, 1, 1, 0],
@@ -95,7 +105,9 @@ def test_a_coreset_has_ipc_different_images_of_every_class(method):
 def test_ipc_may_be_the_whole_class_and_no_more(method):
     picked = coresets.coreset(config(method, min(COUNTS)), dataset(), torch.device("cpu"))
     assert len(set(picked.tolist())) == 3 * min(COUNTS)
-    with pytest.raises(UserError, match="tiny, class c: it has 6 training images, but IPC is 7; choose an IPC of 6 or less"):
+    with pytest.raises(
+        UserError, match="tiny, class c: it has 6 training images, but IPC is 7; choose an IPC of 6 or less"
+    ):
         coresets.coreset(config(method, 7), dataset(), torch.device("cpu"))
 
 
@@ -107,17 +119,23 @@ def several(method: str, ipc: int = 1, count: int = 4) -> dict:
 def test_a_multiple_of_ipc_is_what_the_method_chooses_at_that_many(method):
     found = times.coreset(several(method), dataset(), torch.device("cpu"))
     assert torch.equal(found, coresets.coreset(config(method, 4), dataset(), torch.device("cpu")))
-    assert methods.modules(several(method)) == ("udd.methods.times",) and methods.modules(config(method)) == ("udd.methods.coresets",)
+    assert methods.modules(several(method)) == ("udd.methods.times",) and methods.modules(config(method)) == (
+        "udd.methods.coresets",
+    )
 
 
 def test_random_is_part_of_its_multiples():
-    once, often = (times.coreset(asked, dataset(), torch.device("cpu")).tolist() for asked in (config("random", 1), several("random")))
+    once, often = (
+        times.coreset(asked, dataset(), torch.device("cpu")).tolist()
+        for asked in (config("random", 1), several("random"))
+    )
     assert once == often[::4]
 
 
 def test_a_multiple_that_a_class_cannot_give_is_named():
     said = (
-        "tiny, class c: it has 6 training images, but variant random-x4 takes 4 x IPC 2 = 8; lower IPC or times, or leave the cell out: datasets.tin"
+        "tiny, class c: it has 6 training images, but variant random-x4 takes 4 x IPC 2 = 8; lower IPC or times, or "
+        "leave the cell out: datasets.tin"
     )
     with pytest.raises(UserError, match=said):
         times.coreset(several("random", 2), dataset(), torch.device("cpu"))
@@ -125,10 +143,15 @@ def test_a_multiple_that_a_class_cannot_give_is_named():
 
 def test_in_python_a_multiple_is_a_variant():
     made = udd.distill(dataset(), "random-x4", 1, device="cpu")
-    assert made.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4 and made.metadata["provenance"]["module"] == "udd.methods.times"
+    assert (
+        made.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        and made.metadata["provenance"]["module"] == "udd.methods.times"
+    )
     with pytest.raises(UserError, match="ipc 2, 4 times: the smallest class of tiny has 6 training images; lower ipc"):
         udd.distill(dataset(), "random-x4", 2, device="cpu")
-    assert torch.bincount(udd.distill(dataset(), "random-x4", 2, device="cpu", smaller_classes=True).labels).tolist() == [7, 8, 6]
+    assert torch.bincount(
+        udd.distill(dataset(), "random-x4", 2, device="cpu", smaller_classes=True).labels
+    ).tolist() == [7, 8, 6]
 
 
 def test_a_distilled_variant_is_refused():

@@ -1,4 +1,5 @@
-"""The table of cost: what jobs noted down and what curves say, whose cache it was, what is not known, how it is written."""
+"""The table of cost: what jobs noted down and what curves say, whose cache it was, what is not
+known, how it is written."""
 
 import json
 import shutil
@@ -45,7 +46,8 @@ def note(path: Path, seconds: float, peak: int, **more: str) -> None:
 
 @pytest.fixture
 def results(params, tmp_path) -> Path:
-    """Two sets of IDC, with what they took, two of DANCE, of which their curves say it, and three of the five networks of its cache."""
+    """Two sets of IDC, with what they took, two of DANCE, of which their curves say it, and three of the
+    five networks of its cache."""
     records.write_all(params, tmp_path)
     collect.collect(params, tmp_path, tmp_path)
     for variant, seconds in (("idc", 600.0), ("dance", 60.0)):
@@ -84,8 +86,12 @@ def test_a_row_says_what_a_method_reaches_and_what_it_took(params, results):
 
 
 def test_a_row_calls_the_data_set_by_its_label(params, results):
-    named = params | {"datasets": params["datasets"] | {"digits": params["datasets"]["digits"] | {"label": "Ten digits"}}}
-    assert {row[0] for row in made(named, results)[1].rows} == {"Ten digits"} and {row[0] for row in made(params, results)[1].rows} == {"Digits"}
+    named = params | {
+        "datasets": params["datasets"] | {"digits": params["datasets"]["digits"] | {"label": "Ten digits"}}
+    }
+    assert {row[0] for row in made(named, results)[1].rows} == {"Ten digits"} and {
+        row[0] for row in made(params, results)[1].rows
+    } == {"Digits"}
 
 
 def test_without_a_note_the_curve_says_the_seconds_and_nothing_the_memory(params, results):
@@ -93,7 +99,11 @@ def test_without_a_note_the_curve_says_the_seconds_and_nothing_the_memory(params
     assert (dance["Minutes"], dance["Peak MB"]) == ("1.05", None)
     shutil.rmtree(results / "curves")
     gone = rows(params, results)["DANCE"]
-    assert (gone["Minutes"], gone["s/step"], gone["Peak MB"]) == (None, None, None) and gone["Steps"] == "10000" and gone["n"] == "4"
+    assert (
+        (gone["Minutes"], gone["s/step"], gone["Peak MB"]) == (None, None, None)
+        and gone["Steps"] == "10000"
+        and gone["n"] == "4"
+    )
 
 
 def test_what_another_job_noted_down_is_not_this_curves(params, results):
@@ -135,15 +145,27 @@ def test_it_says_on_what_machine_and_that_other_things_ran(params, results):
 
 def test_latex_markdown_and_csv_are_of_the_same_rows(params, results):
     asked, table = made(params, results)
-    assert r"\label{tab:cost}" in render.tex(asked, table) and "| DANCE | " in " ".join(render.markdown(asked, table).split())
+    assert r"\label{tab:cost}" in render.tex(asked, table) and "| DANCE | " in " ".join(
+        render.markdown(asked, table).split()
+    )
     found = {row["variant"]: row for row in csv_rows(table)}
-    assert (found["idc"]["set_seconds"], found["idc"]["sets_timed"], found["idc"]["peak_bytes"]) == ("1260.0", "2", "500000000")
-    assert (found["dance"]["cache_seconds"], found["dance"]["cache_networks_timed"], found["dance"]["cache_networks"]) == ("90.0", "3", "5")
+    assert (found["idc"]["set_seconds"], found["idc"]["sets_timed"], found["idc"]["peak_bytes"]) == (
+        "1260.0",
+        "2",
+        "500000000",
+    )
+    assert (
+        found["dance"]["cache_seconds"],
+        found["dance"]["cache_networks_timed"],
+        found["dance"]["cache_networks"],
+    ) == ("90.0", "3", "5")
     assert found["random"]["set_seconds"] == "" and found["random"]["accuracy"] and found["random"]["n"] == "4"
 
 
 def test_no_other_table_gets_new_columns(params, results):
-    assert "image_steps" not in render.to_csv(tables.table({"table": "main", "request": params["tables"]["cost"], "full": ["full"]}, {}))
+    assert "image_steps" not in render.to_csv(
+        tables.table({"table": "main", "request": params["tables"]["cost"], "full": ["full"]}, {})
+    )
 
 
 def test_the_command_finds_what_sets_took_below_the_results(params, results):
@@ -155,7 +177,9 @@ def test_the_command_finds_what_sets_took_below_the_results(params, results):
 
 def test_the_workflow_waits_for_the_curves_of_this_table_alone(params):
     both = params | {"tables": params["tables"] | {"main": params["tables"]["cost"]}}
-    assert timed(both, "cost") == [f"curves/digits/ipc1/{variant}/seed{seed}.csv" for variant in ("idc", "dance") for seed in (0, 1)]
+    assert timed(both, "cost") == [
+        f"curves/digits/ipc1/{variant}/seed{seed}.csv" for variant in ("idc", "dance") for seed in (0, 1)
+    ]
     assert timed(both, "main") == [] and "costs" not in table_config(both, "main")
 
 
@@ -177,4 +201,11 @@ def test_what_is_no_note_and_no_curve_is_named(params, results, name, text, mess
 
 
 def test_figures_have_three_digits_and_no_powers_of_ten():
-    assert [figure(value) for value in (0.00001234, 0.01234, 1.0, 12.34, 1234.5, None)] == ["0.000012", "0.0123", "1", "12.3", "1234", None]
+    assert [figure(value) for value in (0.00001234, 0.01234, 1.0, 12.34, 1234.5, None)] == [
+        "0.000012",
+        "0.0123",
+        "1",
+        "12.3",
+        "1234",
+        None,
+    ]

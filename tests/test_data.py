@@ -63,8 +63,14 @@ def test_to_moves_every_tensor(tmp_path):
 def test_the_command_prints_one_line_for_bad_input(tmp_path):
     (tmp_path / "mine.npz").write_bytes(b"x")
     options = ["--config", '{"name":"mine","kind":"npz"}', "--root", str(tmp_path), "--out", str(tmp_path / "m.json")]
-    result = subprocess.run([sys.executable, "-m", "udd", "data", *options], capture_output=True, text=True, check=False)
-    assert result.returncode == 1 and result.stderr.startswith(f"error: {tmp_path}/mine.npz: ") and result.stderr.count("\n") == 1
+    result = subprocess.run(
+        [sys.executable, "-m", "udd", "data", *options], capture_output=True, text=True, check=False
+    )
+    assert (
+        result.returncode == 1
+        and result.stderr.startswith(f"error: {tmp_path}/mine.npz: ")
+        and result.stderr.count("\n") == 1
+    )
     assert not (tmp_path / "m.json").exists()
 
 
@@ -74,7 +80,9 @@ def test_the_command_by_hand_takes_root_and_place_from_params(tmp_path, monkeypa
     over.write_text(f"data_root: {tmp_path}/root\nresults: {tmp_path}/results\n")
     monkeypatch.delenv("UDD_DATA", raising=False)
     data.run(["--params", str(params), str(over), "--dataset", "digits"])
-    assert (tmp_path / "results" / "data" / "digits.json").exists() and len(list((tmp_path / "root" / "packed").iterdir())) == 1
+    assert (tmp_path / "results" / "data" / "digits.json").exists() and len(
+        list((tmp_path / "root" / "packed").iterdir())
+    ) == 1
     monkeypatch.setenv("UDD_DATA", str(tmp_path / "elsewhere"))
     data.run(["--params", str(params), str(over), "--dataset", "digits"])
     assert len(list((tmp_path / "elsewhere" / "packed").iterdir())) == 1

@@ -165,7 +165,8 @@ FILES = {
 
 @pytest.mark.parametrize("kind", FILES)
 def test_official_files(official_fakes: Path, kind: str):  # noqa: F811
-    """Before a download, after it, and deleted, they are the same data; harmed ones are noticed, as often as one looks."""
+    """Before a download, after it, and deleted, they are the same data; harmed ones are noticed, as often as one
+    looks."""
     config = {"name": kind, "kind": kind}
     assert look(official_fakes, config) == ("", "")
     manifest_of(official_fakes, config)

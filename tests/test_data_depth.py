@@ -1,4 +1,5 @@
-"""Images of 16 bits a channel: read with all their bits, scaled by one range, or refused; never cut to eight bits in silence."""
+"""Images of 16 bits a channel: read with all their bits, scaled by one range, or refused; never cut
+to eight bits in silence."""
 
 from __future__ import annotations
 
@@ -47,7 +48,13 @@ def tiff(values: np.ndarray, order: str) -> bytes:
     data = values.astype(order + "u2").tobytes()
     bits = 8 + len(data)
     fields = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, bits if channels > 1 else 16), (259, 3, 1, 1)]
-    fields += [(262, 3, 1, 2 if channels == 3 else 1), (273, 4, 1, 8), (277, 3, 1, channels), (278, 3, 1, height), (279, 4, 1, len(data))]
+    fields += [
+        (262, 3, 1, 2 if channels == 3 else 1),
+        (273, 4, 1, 8),
+        (277, 3, 1, channels),
+        (278, 3, 1, height),
+        (279, 4, 1, len(data)),
+    ]
     body = data + struct.pack(f"{order}{channels}H", *[16] * channels)
     entries = b"".join(
         struct.pack(order + "HHI", tag, kind, count)
@@ -135,7 +142,11 @@ def test_a_folder_is_scaled_by_the_range_of_its_training_images(tmp_path: Path, 
     config = {"name": "pets", "kind": "folder", "depth": 16}
     found = loaded(tmp_path, config)
     low, high = json.loads((tmp_path / "manifest.json").read_text())["range"]
-    assert found.train_images.shape == (8, channels, 8, 8) and found.train_images.max() == 255 and found.train_images.min() == 0
+    assert (
+        found.train_images.shape == (8, channels, 8, 8)
+        and found.train_images.max() == 255
+        and found.train_images.min() == 0
+    )
     assert 50 <= low < 150 and 3950 < high < 4050 and len(found.train_images.unique()) > 200
     dark, bright = (found.train_images[found.train_labels == label].float().mean() for label in (1, 0))
     assert bright > dark + 80  # one range for all: brightness still tells the classes
@@ -159,7 +170,9 @@ def test_npz(tmp_path: Path):
     found = loaded(tmp_path, {"name": "mine", "kind": "npz", "depth": 16})
     span = (int(train.min()), int(train.max()))
     assert np.array_equal(found.test_images.numpy(), scaled(test, span).transpose(0, 3, 1, 2))
-    assert json.loads(manifest_of(tmp_path, {"name": "mine", "kind": "npz", "depth": 16}).read_text())["range"] == list(span)
+    assert json.loads(manifest_of(tmp_path, {"name": "mine", "kind": "npz", "depth": 16}).read_text())["range"] == list(
+        span
+    )
     fakes.write_npz(tmp_path / "mine.npz")
     with pytest.raises(UserError, match="train_images is uint8; expected uint16, as `depth: 16` says"):
         prepare({"name": "mine", "kind": "npz", "depth": 16}, tmp_path)

@@ -1,4 +1,5 @@
-"""Folders of images, and ImageNet's: which files count, which classes, grey or colour; one line for whatever is wrong."""
+"""Folders of images, and ImageNet's: which files count, which classes, grey or colour; one line for whatever is
+wrong."""
 
 from __future__ import annotations
 

@@ -47,14 +47,17 @@ def test_harmed_image_is_named_or_read_whole(suffix, position, truncate):
     content = io.BytesIO()
     fakes.image(size=(16, 12)).save(content, "PNG" if suffix == ".png" else "JPEG")
     try:
-        pixels, _ = decode(Path("pets/1" + suffix), fakes.harmed(content.getvalue(), position, truncate), Look(False, 6))
+        pixels, _ = decode(
+            Path("pets/1" + suffix), fakes.harmed(content.getvalue(), position, truncate), Look(False, 6)
+        )
         assert pixels.shape == (3, 6, 6)
     except UserError as error:
         assert str(error).startswith("pets/1" + suffix)
 
 
 def cut_out(mode: str, **options) -> bytes:
-    """A PNG, 8 x 8, whose left half is transparent; what lies under it is black above and white below. Its right half is 100."""
+    """A PNG, 8 x 8, whose left half is transparent; what lies under it is black above and white
+    below. Its right half is 100."""
     pixels = np.full((8, 8, 4), 100, np.uint8)
     pixels[..., 3] = 255
     pixels[:, :4] = 0
@@ -92,7 +95,9 @@ def test_an_opaque_alpha_changes_nothing(mode: str):
     content = io.BytesIO()
     fakes.image().convert(mode).save(content, "PNG")
     pixels, found = decode(Path("x"), content.getvalue(), Look(False))
-    assert found["transparent"] == 0 and np.array_equal(pixels, np.asarray(fakes.image().convert(mode).convert("RGB")).transpose(2, 0, 1))
+    assert found["transparent"] == 0 and np.array_equal(
+        pixels, np.asarray(fakes.image().convert(mode).convert("RGB")).transpose(2, 0, 1)
+    )
 
 
 def test_the_manifest_names_the_background_where_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -1,4 +1,5 @@
-"""Which files of a tree are read: any depth, any format of Pillow, any class name; what is left out is counted and said."""
+"""Which files of a tree are read: any depth, any format of Pillow, any class name; what
+is left out is counted and said."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ from udd.data.packing import prepare
 from udd.errors import UserError
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
-SUFFIXES = ".png .apng .bmp .dib .webp .tif .tiff .gif .jfif .jpe .jpg .jpeg .JPG .ppm .pgm .pnm .tga .pcx .ico .jp2 .j2k .qoi .sgi .avif"
+SUFFIXES = (
+    ".png .apng .bmp .dib .webp .tif .tiff .gif .jfif .jpe .jpg .jpeg .JPG .ppm .pgm .pnm .tga .pcx .ico .jp2 .j2k "
+    ".qoi .sgi .avif"
+)
 
 
 def manifest(tmp_path: Path, config: dict) -> dict:
@@ -35,7 +39,8 @@ def test_every_format_of_pillow(tmp_path: Path):
 
 @pytest.mark.parametrize("kind, test", [("folder", "test"), ("imagenet10", "val")])
 def test_a_folder_a_patient(tmp_path: Path, kind: str, test: str):
-    """Images any number of folders below their class; a link to a folder is one, a link back to the class is not followed."""
+    """Images any number of folders below their class; a link to a folder is one, a link
+    back to the class is not followed."""
     base = fakes.write_tree(tmp_path / "pets", splits=("train", test))
     for patient in ("p1", "p2/left"):
         shutil.copytree(base / test / "cat", base / "train/cat" / patient)
@@ -43,18 +48,29 @@ def test_a_folder_a_patient(tmp_path: Path, kind: str, test: str):
     (base / "train/cat/link").symlink_to(tmp_path / "elsewhere")
     (base / "train/cat/loop").symlink_to(base / "train")
     found = manifest(tmp_path, PETS | {"kind": kind, "classes": ["cat", "dog"]})
-    assert found["counts"]["train"] == [12, 3] and "train/cat/p2/left/0.png" in [file["name"] for file in found["files"]]
+    assert found["counts"]["train"] == [12, 3] and "train/cat/p2/left/0.png" in [
+        file["name"] for file in found["files"]
+    ]
 
 
 def test_a_class_is_any_folder_but_hidden_ones_and_litter(tmp_path: Path):
-    base = fakes.write_tree(tmp_path / "pets", ("__background__", "_", "$5_to_$10", "猫", "with space", ".hidden", "__MACOSX"))
+    base = fakes.write_tree(
+        tmp_path / "pets", ("__background__", "_", "$5_to_$10", "猫", "with space", ".hidden", "__MACOSX")
+    )
     assert class_folders(base, ("train", "test")) == ["$5_to_$10", "_", "__background__", "with space", "猫"]
     assert len(loaded(tmp_path, PETS).classes) == 5
 
 
 def test_what_is_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.CaptureFixture):
     base = fakes.write_tree(tmp_path / "pets")
-    for name in ("train/cat/a.txt", "test/dog/b.TXT", "train/cat/.DS_Store", "train/cat/._0.png", "test/cat/scan.heic", "test/cat/Makefile"):
+    for name in (
+        "train/cat/a.txt",
+        "test/dog/b.TXT",
+        "train/cat/.DS_Store",
+        "train/cat/._0.png",
+        "test/cat/scan.heic",
+        "test/cat/Makefile",
+    ):
         (base / name).write_text("")
     for name in ("train/loose.png", "loose.png", "val/cat/0.png", "val/cat/1.png", "train/cat/.kept.png"):
         (base / name).parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,9 @@ def test_official_colour_sets_are_what_torchvision_reads(official_fakes, kind, n
         assert labels.tolist() == list(theirs.labels if kind == "svhn" else theirs.targets)
 
 
-@pytest.mark.parametrize("kind, name, train, test", [("mnist", "MNIST", 40, 20), ("fashionmnist", "FashionMNIST", 30, 10)])
+@pytest.mark.parametrize(
+    "kind, name, train, test", [("mnist", "MNIST", 40, 20), ("fashionmnist", "FashionMNIST", 30, 10)]
+)
 def test_idx_sets(official_fakes, kind, name, train, test):
     found = loaded(official_fakes, {"name": kind, "kind": kind})
     assert np.array_equal(found.train_images.numpy()[:, 0], fakes.noise(train, 28, 28, seed=train))

@@ -101,5 +101,7 @@ def test_a_root_that_cannot_be_written_is_said_before_anything_is_read(tmp_path,
     if packed:
         (tmp_path / "packed").mkdir()
     monkeypatch.setattr("udd.data.packing.os.access", lambda *_: False)
-    with pytest.raises(UserError, match="cannot be written.* link what is in it into a folder of your own and name that: UDD_DATA="):
+    with pytest.raises(
+        UserError, match="cannot be written.* link what is in it into a folder of your own and name that: UDD_DATA="
+    ):
         prepare({"name": "mine", "kind": "npz"}, tmp_path)

@@ -1,4 +1,5 @@
-"""Folders of parquet files, as data sets of the Hugging Face Hub are: what is read, and one line for whatever is wrong."""
+"""Folders of parquet files, as data sets of the Hugging Face Hub are: what is read, and one line for whatever is
+wrong."""
 
 from __future__ import annotations
 
@@ -38,14 +39,21 @@ def deep(top: int) -> bytes:
 
 
 def write(
-    path: Path, images: list[Any] | None = None, labels: Any = None, names: list[str] | None = None, columns: tuple[str, str] = ("image", "label")
+    path: Path,
+    images: list[Any] | None = None,
+    labels: Any = None,
+    names: list[str] | None = None,
+    columns: tuple[str, str] = ("image", "label"),
 ) -> Path:
-    """A parquet file as the Hub's library writes it: structs of bytes and path, labels, the classes' names in its metadata."""
+    """A parquet file as the Hub's library writes it: structs of bytes and path, labels, the
+    classes' names in its metadata."""
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     images = images if images is not None else [encoded(seed=seed) for seed in range(6)]
     if images and isinstance(images[0], bytes):
         images = [{"bytes": data, "path": f"{number}.png"} for number, data in enumerate(images)]
-    table = arrow.table({columns[0]: images, columns[1]: labels if labels is not None else fakes.labels(len(images), 2)})
+    table = arrow.table(
+        {columns[0]: images, columns[1]: labels if labels is not None else fakes.labels(len(images), 2)}
+    )
     if names:
         features = {columns[1]: {"names": names, "_type": "ClassLabel"}, columns[0]: {"_type": "Image"}}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
@@ -64,7 +72,11 @@ def folder(root: Path, **more: Any) -> Path:
 def test_images_and_names_are_those_of_the_files(tmp_path: Path):
     folder(tmp_path, names=["cat", "dog"])
     found = loaded(tmp_path, CONFIG)
-    assert found.classes == ["cat", "dog"] and found.train_images.shape == (12, 3, 8, 8) and found.test_images.shape == (6, 3, 8, 8)
+    assert (
+        found.classes == ["cat", "dog"]
+        and found.train_images.shape == (12, 3, 8, 8)
+        and found.test_images.shape == (6, 3, 8, 8)
+    )
     assert found.train_labels.tolist() == [0, 1] * 6
     assert np.array_equal(found.train_images[8].numpy(), np.asarray(fakes.image("RGB", (8, 8), 12)).transpose(2, 0, 1))
 
@@ -109,7 +121,9 @@ def test_images_of_16_bits_are_scaled_by_the_range_of_the_training_images(tmp_pa
         prepare(CONFIG, tmp_path)
     made = prepare(CONFIG | {"depth": 16}, tmp_path)
     found = loaded(tmp_path, CONFIG | {"depth": 16})
-    assert made["range"] == [0, 4000] and found.train_images[0].max() == 255 and 126 <= found.train_images[1].max() <= 128
+    assert (
+        made["range"] == [0, 4000] and found.train_images[0].max() == 255 and 126 <= found.train_images[1].max() <= 128
+    )
 
 
 def test_the_workflow_sees_when_a_file_changes(tmp_path: Path):
@@ -130,8 +144,16 @@ HARMS: list[tuple[str, Any, str]] = [
     ("text for labels", {"labels": ["cat", "dog"] * 3}, "column label is string; expected integers"),
     ("a missing label", {"labels": [0, None] * 3}, "column label has 6 rows, 3 of them without a label"),
     ("hidden labels", {"labels": [-1] * 6}, "holds -1, which is no class"),
-    ("an immense label", {"labels": [0, 3000000000] * 3}, "found the label 3000000000, but there are 6 training images"),
-    ("a label without a name", {"labels": [0, 2] * 3, "names": ["a", "b"]}, "found the label 2, but 2 classes have names"),
+    (
+        "an immense label",
+        {"labels": [0, 3000000000] * 3},
+        "found the label 3000000000, but there are 6 training images",
+    ),
+    (
+        "a label without a name",
+        {"labels": [0, 2] * 3, "names": ["a", "b"]},
+        "found the label 2, but 2 classes have names",
+    ),
     ("another data set", {"names": ["a", "b", "c"]}, "are not those of the other files"),
     ("no rows", {"images": [], "labels": []}, "column image is null"),
 ]
@@ -143,7 +165,11 @@ def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path: Path, harm: str
     write(tmp_path / "pets" / "test-0.parquet", names=["x", "y"] if harm == "another data set" else None)
     with pytest.raises(UserError, match=said) as error:
         prepare(CONFIG, tmp_path)
-    assert str(error.value).startswith(str(tmp_path)) and "\n" not in str(error.value) and not (tmp_path / "packed").exists()
+    assert (
+        str(error.value).startswith(str(tmp_path))
+        and "\n" not in str(error.value)
+        and not (tmp_path / "packed").exists()
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -178,7 +204,10 @@ def test_data_check_looks_through_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(UserError, match="1 images cannot be read: test-00000-of-00001.parquet, row 1"):
         checking.run([str(base), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["counts"] == {"train": {"cat": 6, "dog": 6}, "test": {"cat": 1, "dog": 1}} and found["modes"] == {"RGB": 13, "L": 1}
+    assert found["counts"] == {"train": {"cat": 6, "dog": 6}, "test": {"cat": 1, "dog": 1}} and found["modes"] == {
+        "RGB": 13,
+        "L": 1,
+    }
     assert found["in_train_and_test"] == [["train-00000-of-00002.parquet, row 0", "test-00000-of-00001.parquet, row 0"]]
 
 

@@ -38,7 +38,13 @@ def test_a_home_that_is_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch, writ
 def test_depth_and_background_are_part_of_a_data_set_where_given():
     declared = params()["datasets"] | {"deep": {"kind": "folder", "size": 32, "depth": 16, "background": "black"}}
     checked = check(params() | {"datasets": declared})
-    assert plan.dataset_config(checked, "deep") == {"name": "deep", "kind": "folder", "size": 32, "depth": 16, "background": "black"}
+    assert plan.dataset_config(checked, "deep") == {
+        "name": "deep",
+        "kind": "folder",
+        "size": 32,
+        "depth": 16,
+        "background": "black",
+    }
     assert plan.dataset_config(checked, "mnist") == {"name": "mnist", "kind": "mnist"}
     for key, value in (("depth", 8), ("background", "pink")):
         with pytest.raises(UserError, match=f"datasets.deep.{key}: found {value!r}"):
@@ -48,5 +54,7 @@ def test_depth_and_background_are_part_of_a_data_set_where_given():
 def test_an_ipc_above_a_class_names_the_class():
     config = {"dataset": {"name": "pets"}, "ipc": 5}
     manifest = {"config": {"name": "pets"}, "counts": {"train": [9, 4, 7]}, "classes": ["ant", "bee", "cat"]}
-    with pytest.raises(UserError, match="ipc 5: the smallest class of pets has 4 training images; lower ipc, or give class bee more"):
+    with pytest.raises(
+        UserError, match="ipc 5: the smallest class of pets has 4 training images; lower ipc, or give class bee more"
+    ):
         check_data(config, manifest, Path("pets.json"))

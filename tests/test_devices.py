@@ -1,6 +1,7 @@
 """What would stop a GPU, seen without one: tensors that carry no values, on a device that is not the CPU.
 
-On them an operation that mixes devices fails, and so does asking for a value, for which a GPU would have to finish all its work first.
+On them an operation that mixes devices fails, and so does asking for a value, for which a GPU would have to
+finish all its work first.
 """
 
 from contextlib import nullcontext
@@ -47,7 +48,8 @@ def elsewhere(monkeypatch) -> FakeTensorMode:
     monkeypatch.setattr(distill, "corner_windows", distill.corner_windows)  # what `steps` puts there is taken back
     monkeypatch.setattr(idc, "grid_windows", idc.grid_windows)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows real devices alone
-    monkeypatch.setattr(torch, "_standard_gamma", lambda shape, generator: torch.rand_like(shape))  # torch 2.11's gives values or nothing
+    # Torch 2.11's gives values or nothing
+    monkeypatch.setattr(torch, "_standard_gamma", lambda shape, generator: torch.rand_like(shape))
     return FakeTensorMode(allow_non_fake_inputs=True)  # torch.tensor(numbers) does not know of it
 
 
@@ -58,14 +60,22 @@ def data_elsewhere():
 
 
 def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
-    """A whole network of a distillation, one step of it logged. `begin` looks for real images of every class and so at values: not called."""
+    """A whole network of a distillation, one step of it logged. `begin` looks for real images of every class and
+    so at values: not called."""
     own = made.get("udd", {})
-    among = corner_windows(SIDE, own["scales"], own["decode"] == "regions", torch.zeros(())) if own else grid_windows(SIDE, 2, torch.zeros(()))
+    among = (
+        corner_windows(SIDE, own["scales"], own["decode"] == "regions", torch.zeros(()))
+        if own
+        else grid_windows(SIDE, 2, torch.zeros(()))
+    )
     with mode:
         boxes, rows, columns = (mode.from_tensor(each).to(ELSEWHERE) for each in among[:3])
         distill.corner_windows = idc.grid_windows = lambda *_: Windows(boxes, rows, columns, among.whole)
         data, images = data_elsewhere(), torch.empty(CLASSES, made["ipc"], 3, SIDE, SIDE, device=ELSEWHERE)
-        index = torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE), torch.full((CLASSES,), 7, device=ELSEWHERE)
+        index = (
+            torch.zeros(CLASSES, 7, dtype=torch.int64, device=ELSEWHERE),
+            torch.full((CLASSES,), 7, device=ELSEWHERE),
+        )
         at = trajectory.start(data, made["distill"], 0, chunk)
         run = object.__new__(loop.Distillation)
         run.method, run.config, run.data, run.options, run.trajectory, run.index = (
@@ -78,14 +88,18 @@ def steps(mode: FakeTensorMode, made: dict, chunk: int | None) -> distill.State:
         )
         run.cache, run.trains = None, True
         run.state = distill.State(images, torch.zeros_like(images), images.new_zeros(CLASSES, 0))
-        run.generator, run.broken = stream(ELSEWHERE, "images"), torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE)
+        run.generator, run.broken = (
+            stream(ELSEWHERE, "images"),
+            torch.zeros(CLASSES, dtype=torch.int64, device=ELSEWHERE),
+        )
         run.mean, run.std = torch.zeros(3, device=ELSEWHERE), torch.ones(3, device=ELSEWHERE)
         for logged in (False, True):
             run.advance(logged)
         return run.state
 
 
-@pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "jitter_map", "gradient", "activation", "vote", "random", "all")] + [
+@pytest.mark.parametrize("changes", [{"policy": name} for name in ("jitter", "jitter_map", "gradient", "activation",
+"vote", "random", "all")] + [
     {"jitter": "uniform"}, {"jitter": "salt_and_pepper"}, {"method": "idc"}, {"decode": "windows", "cfc": False},
     {"max_pairs": 5}, {"distance": "l1", "precision": "bfloat16"},
 ])  # fmt: skip

@@ -1,4 +1,5 @@
-"""Algorithm 1 on a tiny problem: its start, its updates, that it learns, what is stored. The networks' side is in test_trajectory."""
+"""Algorithm 1 on a tiny problem: its start, its updates, that it learns, what is stored. The
+networks' side is in test_trajectory."""
 
 import pytest
 import torch
@@ -55,16 +56,23 @@ def test_a_mixed_start_is_a_grid_of_down_sized_images_of_the_class(side, factor)
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_a_start_from_clusters_is_a_grid_of_images_that_stand_for_their_class(factor):
-    """As many clusters as images take all of them; of fewer, each is the nearest to the mean of those that are nearer to it than to another."""
+    """As many clusters as images take all of them; of fewer, each is the nearest to the mean of those that are
+    nearer to it than to another."""
     data, ipc = dataset(count=24), 8 // factor**2
     made = config(ipc=ipc, init="mix_clusters", factor=factor)
     images = initial.start(made, data, generator())
     assert images.shape == (3, ipc, 3, 8, 8) and images.dtype == torch.float32
     for label in range(3):
-        cells = [image[:, t : t + h, left : left + w] for image in images[label] for t, left, h, w in grid_boxes(8, factor).tolist()]
+        cells = [
+            image[:, t : t + h, left : left + w]
+            for image in images[label]
+            for t, left, h, w in grid_boxes(8, factor).tolist()
+        ]
         small = F.interpolate(data.train_images[label::3] / 255, cells[0].shape[1:], mode="area")
         found = [int((small - cell).abs().amax((1, 2, 3)).argmin()) for cell in cells]
-        assert sorted(found) == list(range(8)) and all((small[i] - cell).abs().max() < 1e-6 for i, cell in zip(found, cells, strict=True))
+        assert sorted(found) == list(range(8)) and all(
+            (small[i] - cell).abs().max() < 1e-6 for i, cell in zip(found, cells, strict=True)
+        )
 
 
 def test_images_that_stand_for_a_class_are_those_of_its_clusters():
@@ -86,7 +94,9 @@ def test_a_start_from_noise_is_normal_for_the_network():
     assert images.shape == (3, 30, 3, 32, 32) and images.dtype == torch.float32
     normal = (images - torch.tensor(data.mean).view(-1, 1, 1)) / torch.tensor(data.std).view(-1, 1, 1)
     assert (normal.mean((0, 1, 3, 4)).abs() < 0.01).all() and (normal.std((0, 1, 3, 4)) - 1).abs().max() < 0.01
-    assert torch.equal(images, initial.start(made, data, generator())) and not torch.equal(images, initial.start(made, data, generator(1)))
+    assert torch.equal(images, initial.start(made, data, generator())) and not torch.equal(
+        images, initial.start(made, data, generator(1))
+    )
 
 
 def test_a_class_with_too_few_images_for_a_mix_gives_them_again():
@@ -107,7 +117,9 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
 # --- the images' side ---
 
 
-@pytest.mark.parametrize(("outer", "factor"), [(0, 1), (1199, 1), (1200, 0.5), (1599, 0.5), (1600, 0.25), (1800, 0.125), (1999, 0.125)])
+@pytest.mark.parametrize(
+    ("outer", "factor"), [(0, 1), (1199, 1), (1200, 0.5), (1599, 0.5), (1600, 0.25), (1800, 0.125), (1999, 0.125)]
+)
 @pytest.mark.parametrize("ipc", [1, 10, 50])
 def test_the_rate_is_halved_thrice_and_scaled_by_ipc(outer, factor, ipc):
     schedule = options(image_lr_decay_at=[0.6, 0.8, 0.9], outer=2000)
@@ -162,7 +174,16 @@ LEARNING = [{"image_lr": 0.5}, {"distance": "l1", "image_lr": 0.02, "selected": 
 @pytest.mark.parametrize("changes", LEARNING, ids=str)
 def test_distillation_lowers_the_gradient_distance(changes):
     data = dataset(side=12, count=3)  # one real image a class: the same target at every step
-    quiet = {"net_images": 0, "matching_augment": [], "batch_real": 2, "cfc": False, "policy": "all", "inner": 30, "outer": 1, "ipc": 1}
+    quiet = {
+        "net_images": 0,
+        "matching_augment": [],
+        "batch_real": 2,
+        "cfc": False,
+        "policy": "all",
+        "inner": 30,
+        "outer": 1,
+        "ipc": 1,
+    }
     run = Run(config(**(quiet | changes)), data)
     losses = [run.advance(False)["loss_gradient"].mean().item() for _ in range(30)]
     assert max(losses[-3:]) < (0.95 if "distance" in changes else 0.8) * losses[0]
@@ -198,7 +219,8 @@ def test_the_end_of_a_network_moves_on_to_the_next():
 
 
 @pytest.mark.parametrize(
-    ("changes", "images"), [({}, 13), ({"policy": "all"}, 13), ({"method": "idc"}, 4), ({"decode": "windows"}, 12), ({"scales": ["half"]}, 5)]
+    ("changes", "images"),
+    [({}, 13), ({"policy": "all"}, 13), ({"method": "idc"}, 4), ({"decode": "windows"}, 12), ({"scales": ["half"]}, 5)],
 )
 def test_a_finished_set_decodes_to_its_training_images(changes, images):
     data = dataset()
@@ -211,7 +233,11 @@ def test_a_finished_set_decodes_to_its_training_images(changes, images):
     boxes = corner_boxes(8, run.config["udd"]["scales"]) if "udd" in run.config else grid_boxes(8, 2)
     assert torch.equal(made.windows, boxes)
     assert made.metadata["config"] == run.config and made.metadata["provenance"] == {"code": "abc"}
-    assert (made.metadata["dataset"], made.metadata["classes"], made.metadata["mean"]) == ("tiny", data.classes, data.mean)
+    assert (made.metadata["dataset"], made.metadata["classes"], made.metadata["mean"]) == (
+        "tiny",
+        data.classes,
+        data.mean,
+    )
     decoded, labels = every(made)
     assert len(decoded) == 6 * images
     assert labels.bincount().tolist() == [2 * images] * 3

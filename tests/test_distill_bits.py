@@ -15,7 +15,8 @@ def with_clusters(made: dict[str, Any]) -> dict[str, Any]:
     return made | {"distill": made["distill"] | {"real_batch": "clusters", "cluster_every": 2}}
 
 
-CAFE = params()["cafe"] | {"watched": 4, "net_epochs": 12, "net_batch": 4, "moved": 0.0, "settled": 2.0}  # as quick as may be
+# As quick as may be
+CAFE = params()["cafe"] | {"watched": 4, "net_epochs": 12, "net_batch": 4, "moved": 0.0, "settled": 2.0}
 KIP = params()["kip"] | {"kernel": "convolutional", "learn_labels": True}
 MTT = params()["mtt"] | {"steps": 3, "batch": 4, "rate_lr": 1e-9}
 CASES: dict[str, dict[str, Any]] = {
@@ -42,7 +43,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def test_every_method_is_here():
-    assert {made["method"] for made in CASES.values()} == {plan.method(params(), name) for name in plan.distilled(params())}
+    assert {made["method"] for made in CASES.values()} == {
+        plan.method(params(), name) for name in plan.distilled(params())
+    }
 
 
 @pytest.mark.parametrize("case", CASES)

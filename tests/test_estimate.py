@@ -32,7 +32,8 @@ PAPER = Model("convnet3", 128, 3, 32, 10)
 
 
 def convolutions(width: int, side: int) -> tuple[int, int, int]:
-    """The FLOP of ConvNet-3's convolutions for one image of three channels: 2 x 9 x channels in x channels out x pixels."""
+    """The FLOP of ConvNet-3's convolutions for one image of three channels: 2 x 9 x
+    channels in x channels out x pixels."""
     return tuple(2 * 9 * given * width * (side // halved) ** 2 for given, halved in ((3, 1), (width, 2), (width, 4)))  # type: ignore[return-value]
 
 
@@ -42,13 +43,17 @@ def test_operations_are_those_counted_by_hand(images):
     others, linear, enlarging = second + third, 2 * 4 * 5, 2 * 2 * 3 * 8**3
     expected = {
         "forward": first + others + linear,
-        "real": 2 * first + 3 * others + 2 * linear,  # no gradient on the pixels, and none on the linear layer's weights
+        # No gradient on the pixels, and none on the linear layer's weights
+        "real": 2 * first + 3 * others + 2 * linear,
         "train": 2 * first + 3 * others + 3 * linear,
         "saliency": 2 * (first + others + linear),
-        # Forward, gradients of weights and activations; their own gradients, twice (torch: thrice) as many; the forward's, on to the pixels.
+        # Forward, gradients of weights and activations; their own gradients, twice (torch: thrice) as many; the
+        # forward's, on to the pixels.
         "synthetic": 5 * first + 8 * others + 5 * linear + 2 * enlarging,
     }
-    assert {kind: flop(Step(kind, TINY, images)) for kind in KINDS} == {kind: images * value for kind, value in expected.items()}
+    assert {kind: flop(Step(kind, TINY, images)) for kind in KINDS} == {
+        kind: images * value for kind, value in expected.items()
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +64,11 @@ def test_each_image_adds_as_many_operations(kind):
 
 def test_the_papers_sizes_are_those_of_the_analysis():
     assert flop(Step("forward", PAPER, 1)) == pytest.approx(0.10e9, rel=0.02)
-    assert flop(Step("real", PAPER, 64)) == flop(Step("train", PAPER, 64)) - 64 * 2 * 2048 * 10 == pytest.approx(19e9, rel=0.01)
+    assert (
+        flop(Step("real", PAPER, 64))
+        == flop(Step("train", PAPER, 64)) - 64 * 2 * 2048 * 10
+        == pytest.approx(19e9, rel=0.01)
+    )
     assert flop(Step("synthetic", PAPER, 90)) / 90 == pytest.approx(0.8e9, rel=0.02)
     cifar10 = sizes(params(), "cifar10", "nowhere")
     job = workload.distillation(params(), Cell("cifar10", 10, "udd"), 0, cifar10, CPU)
@@ -127,7 +136,8 @@ def test_a_distillation_takes_the_operations_that_are_foretold(changes):
             run.advance(False)
     small = Sizes(3, 8, 3, 21, 6)
     steps = schedule.together(schedule.own_steps(config, small, False), schedule.shared_steps(options, small, False))
-    assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
+    # Beside it, a network this small sees its own building
+    assert total(steps) == pytest.approx(counter.get_total_flops(), rel=0.04)
 
 
 def total(steps: schedule.Steps) -> int:
@@ -148,13 +158,21 @@ def test_an_evaluation_takes_the_operations_that_are_foretold():
     with FlopCounterMode(display=False) as counter:
         evaluate(config | {"network": 0}, data, TrainingSet(data.train_images[:6], data.train_labels[:6], None, 6), CPU)
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
-    assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)  # beside it, a network this small sees its own building
+    # Beside it, a network this small sees its own building
+    assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)
     assert {step.images for step in job.own} == {4, 2, 6} and {step.precision for step in job.own} == {"bfloat16"}
 
 
 @pytest.mark.parametrize(
     ("variant", "regions", "images"),
-    [("udd", "searched", 54), ("udd", "all", 78), ("udd", "none", 6), ("idc", "all", 24), ("herding", "all", 6), ("random-x4", "all", 24)],
+    [
+        ("udd", "searched", 54),
+        ("udd", "all", 78),
+        ("udd", "none", 6),
+        ("idc", "all", 24),
+        ("herding", "all", 6),
+        ("random-x4", "all", 24),
+    ],
 )
 def test_an_evaluation_trains_on_the_windows_too(variant, regions, images):
     config = workload.plan.set_config(params(), Cell("mnist", 2, variant), 0)
@@ -176,12 +194,20 @@ def test_a_cache_and_what_meets_it_take_the_operations_that_are_foretold(tmp_pat
 
 
 def test_a_caches_networks_are_jobs_of_their_own_for_all_seeds():
-    found = overlay(params(), {"distill": {"networks": "cached", "cache_networks": 7}, "tables": {"policy": {"datasets": ["mnist"], "ipc": [1, 10]}}})
+    found = overlay(
+        params(),
+        {
+            "distill": {"networks": "cached", "cache_networks": 7},
+            "tables": {"policy": {"datasets": ["mnist"], "ipc": [1, 10]}},
+        },
+    )
     found |= {"tables": {"policy": found["tables"]["policy"]}, "figures": {}}
     made = workload.workloads(found, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
     assert [job.kind for job in made].count("cache") == 7
     assert {tuple(job.shared) for job in made if job.kind == "distil"} == {()}
-    fresh = workload.workloads(found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU)
+    fresh = workload.workloads(
+        found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU
+    )
     assert not [job for job in fresh if job.kind == "cache"]
 
 

@@ -50,14 +50,19 @@ def test_a_spoilt_or_missing_cache_is_no_hindrance(cache, monkeypatch, capsys):
     assert "not kept" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("one", "many", "expected"), [(1.0, 64.0, (0, 1)), (10.0, 73.0, (9, 1)), (1.0, 128.0, (0, 2)), (3.0, 2.0, (3, 0))])
+@pytest.mark.parametrize(
+    ("one", "many", "expected"), [(1.0, 64.0, (0, 1)), (10.0, 73.0, (9, 1)), (1.0, 128.0, (0, 2)), (3.0, 2.0, (3, 0))]
+)
 def test_a_pace_is_a_line_that_never_falls_below_nought(one, many, expected, monkeypatch):
     monkeypatch.setattr(calibration, "timed", lambda step, *_: {1: one, 64: many}[step.images])
     monkeypatch.setattr(calibration, "MANY", 64)
     assert calibration.measured(Step("train", TINY, 0), CPU, 1e9) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(12.34, "12.3 s"), (300, "5 min"), (36_000, "10 h"), (864_000, "10 days"), (8.64e8, "10,000 days")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(12.34, "12.3 s"), (300, "5 min"), (36_000, "10 h"), (864_000, "10 days"), (8.64e8, "10,000 days")],
+)
 def test_times_are_said_in_units_that_suit_them(seconds, said):
     assert duration(seconds) == said
 
@@ -102,7 +107,11 @@ def test_bad_input_is_one_line(argv, message, quick, capsys):
 
 def test_what_a_set_cannot_meet_is_refused_before_anything_is_counted(tmp_path):
     (tmp_path / "over.yaml").write_text(
-        "distill: {networks: cached, image_move: 0.01}\nvariants: {far: {method: dm}}\ntables: {main: {variants: [far]}}\n"
+        "distill: {networks: cached, image_move: 0.01}\nvariants: {far: {method: dm}}\ntables: {main: {variants: "
+        "[far]}}\n"
     )
-    with pytest.raises(UserError, match=r"params.yaml \+ over.yaml: far: found image_move: 0.01 for dm and networks: cached; it asks for"):
+    with pytest.raises(
+        UserError,
+        match=r"params.yaml \+ over.yaml: far: found image_move: 0.01 for dm and networks: cached; it asks for",
+    ):
         run(["--params", str(ROOT / "params.yaml"), str(tmp_path / "over.yaml"), "--table", "main", "--device", "cpu"])

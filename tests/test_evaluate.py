@@ -13,11 +13,20 @@ from udd.evaluation.views import every
 from udd.synthetic.sets import SyntheticSet, save
 
 OWN = {
-    "policy": "activation", "decode": "regions", "selected": 2, "search_layer": "last", "ranking": "plain", "jitter": "gaussian",
+    "policy": "activation", "decode": "regions", "selected": 2, "search_layer": "last", "ranking": "plain",
+    "jitter": "gaussian",
     "jitter_sigma": 0.05, "jitter_copies": 2,
 }  # fmt: skip
 TINY = {"name": "tiny", "kind": "npz"}
-SET = {"dataset": TINY, "ipc": 2, "variant": "udd", "seed": 0, "method": "udd", "distill": {"network": "convnet3"}, "udd": OWN}
+SET = {
+    "dataset": TINY,
+    "ipc": 2,
+    "variant": "udd",
+    "seed": 0,
+    "method": "udd",
+    "distill": {"network": "convnet3"},
+    "udd": OWN,
+}
 RECIPE = {
     "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
     "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
@@ -36,13 +45,22 @@ def images(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def dataset() -> Dataset:
     train, test = images(30, 0), images(21, 1)
-    return Dataset("tiny", ["across", "down"], [0.5], [0.4], (train[0] * 255).byte(), train[1], (test[0] * 255).byte(), test[1])
+    return Dataset(
+        "tiny", ["across", "down"], [0.5], [0.4], (train[0] * 255).byte(), train[1], (test[0] * 255).byte(), test[1]
+    )
 
 
 def a_set(**changes) -> SyntheticSet:
     pixels, labels = images(4, 2)
     boxes = torch.tensor([[0, 0, 4, 4], [4, 4, 4, 4], [0, 4, 4, 4]])
-    metadata = {"dataset": "tiny", "classes": ["across", "down"], "mean": [0.5], "std": [0.4], "whole": True, "config": SET}
+    metadata = {
+        "dataset": "tiny",
+        "classes": ["across", "down"],
+        "mean": [0.5],
+        "std": [0.4],
+        "whole": True,
+        "config": SET,
+    }
     return SyntheticSet(pixels, labels, boxes, metadata)._replace(**changes)
 
 
@@ -52,7 +70,19 @@ def with_metadata(**changes) -> SyntheticSet:
 
 def command(config: dict, path, out) -> list[str]:
     given = ["--set", str(path)] if path else []
-    return ["--config", json.dumps(config), "--manifest", str(out.parent / "m"), "--root", "r", "--out", str(out), "--device", "cpu", *given]
+    return [
+        "--config",
+        json.dumps(config),
+        "--manifest",
+        str(out.parent / "m"),
+        "--root",
+        "r",
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        *given,
+    ]
 
 
 @pytest.fixture
@@ -87,7 +117,9 @@ def test_a_record_says_what_was_measured_and_how(run):
 def test_each_line_of_the_log_names_its_record_and_network(run, capsys):
     run(RECORD, a_set(), networks=(3,))
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [f"tiny/ipc2/udd/seed0/idc/convnet3 network 3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)]
+    assert [line.partition(":")[0] for line in lines] == [
+        f"tiny/ipc2/udd/seed0/idc/convnet3 network 3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)
+    ]
 
 
 def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
@@ -95,7 +127,10 @@ def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
     capsys.readouterr()
     both = run(RECORD, a_set(), networks=(0, 1, 5))
     assert "network 5" in (said := capsys.readouterr().err) and "network 0" not in said and "network 1" not in said
-    assert both["networks"].keys() == {"0", "1", "5"} and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
+    assert (
+        both["networks"].keys() == {"0", "1", "5"}
+        and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
+    )
 
 
 def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp_path, monkeypatch):
@@ -115,7 +150,10 @@ def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depe
     together = sum(value * count for value, count in zip(found["by_class"], counts, strict=True)) / sum(counts)
     assert together == pytest.approx(found["accuracy"])
     work, _ = evaluate.training_set(SHORT, dataset(), tmp_path / "set.safetensors")
-    assert found["checkups"] == [list(each) for each in evaluate.evaluate(SHORT | {"network": 0}, dataset(), work, torch.device("cpu"))["checkups"]]
+    assert found["checkups"] == [
+        list(each)
+        for each in evaluate.evaluate(SHORT | {"network": 0}, dataset(), work, torch.device("cpu"))["checkups"]
+    ]
 
 
 def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
@@ -133,9 +171,15 @@ def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(
     assert list(json.loads(out.read_text())["networks"]) == ["0"]
     done = json.loads(part.read_text())["networks"]
     out.unlink()  # as Snakemake does
-    monkeypatch.setattr(evaluation_records, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0)
+    monkeypatch.setattr(
+        evaluation_records, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0
+    )
     networks = run(SHORT, a_set(), (0, 1, 2))["networks"]
-    assert list(done) == ["0", "2"] and {seed: networks[seed] for seed in done} == done and networks.keys() == {"0", "1", "2"}
+    assert (
+        list(done) == ["0", "2"]
+        and {seed: networks[seed] for seed in done} == done
+        and networks.keys() == {"0", "1", "2"}
+    )
     assert not part.exists()
 
 
@@ -170,7 +214,9 @@ def test_the_protocol_says_which_views_are_trained_on(run, reading, decoded):
 
 
 def test_a_protocol_of_equal_steps_gives_each_set_its_epochs(run):
-    found = [run(RECORD | {"evaluate": RECIPE | {"steps": 12, "views": reading}}, a_set()) for reading in ("none", "all")]
+    found = [
+        run(RECORD | {"evaluate": RECIPE | {"steps": 12, "views": reading}}, a_set()) for reading in ("none", "all")
+    ]
     assert [(each["epochs"], each["steps"]) for each in found] == [(12, 12), (3, 12)]
 
 
@@ -188,7 +234,9 @@ def test_the_same_configuration_gives_the_same_record(run, tmp_path):
     assert first == again  # the second takes the first one's networks
     (tmp_path / "record.json").unlink()
     anew = run(short, a_set())
-    assert {name: anew[name] for name in ("accuracy", "checkups")} == {name: first[name] for name in ("accuracy", "checkups")}
+    assert {name: anew[name] for name in ("accuracy", "checkups")} == {
+        name: first[name] for name in ("accuracy", "checkups")
+    }
 
 
 def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(monkeypatch):
@@ -205,7 +253,9 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
         CONFIG | {"network": 1},
         CONFIG | {"set": SET | {"seed": 1}},
     ):
-        evaluate.evaluate(config, data, evaluate.TrainingSet(data.train_images, data.train_labels, None, 30), torch.device("cpu"))
+        evaluate.evaluate(
+            config, data, evaluate.TrainingSet(data.train_images, data.train_labels, None, 30), torch.device("cpu")
+        )
     assert seen[0] == seen[1] and len(set(seen)) == 3
 
 
@@ -245,7 +295,9 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
         run(RECORD)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(RECORD, path, out)
-    with pytest.raises(UserError, match="--config: found no architecture, evaluate, protocol, set; expected an evaluation's"):
+    with pytest.raises(
+        UserError, match="--config: found no architecture, evaluate, protocol, set; expected an evaluation's"
+    ):
         evaluation_records.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):
         evaluation_records.run(argv)
@@ -272,7 +324,12 @@ def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
     out = ["--manifest", str(tmp_path / "m"), "--root", "r", "--out", str(tmp_path / "r.json"), "--device", "cpu"]
     cell = ["--dataset", "mnist", "--ipc", "10", "--variant", "udd", "--seed", "2"]
     evaluation_records.run([*cell, "--architecture", "vgg11", "--protocol", "epochs300", "--networks", "3", *out])
-    assert (seen["architecture"], seen["protocol"], seen["networks"], seen["set"]["seed"]) == ("vgg11", "epochs300", [3], 2)
+    assert (seen["architecture"], seen["protocol"], seen["networks"], seen["set"]["seed"]) == (
+        "vgg11",
+        "epochs300",
+        [3],
+        2,
+    )
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
         evaluation_records.run([*cell, "--protocol", "best", *out])
@@ -289,7 +346,9 @@ def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, cap
         return network, generator
 
     monkeypatch.setattr(evaluate, "begin", begin)
-    monkeypatch.setattr(evaluation_records, "training_set", lambda *_: (evaluate.TrainingSet(images, labels, None, len(images)), {}))
+    monkeypatch.setattr(
+        evaluation_records, "training_set", lambda *_: (evaluate.TrainingSet(images, labels, None, len(images)), {})
+    )
     with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
         evaluation_records.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
     assert kept[-1]["networks"].keys() == {"7"}

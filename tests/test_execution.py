@@ -1,4 +1,5 @@
-"""How a distillation executes its heavy functions: decided by its schedule alone; compiled, it gives what it gives as it is."""
+"""How a distillation executes its heavy functions: decided by its schedule alone; compiled, it
+gives what it gives as it is."""
 
 import shutil
 from typing import Any
@@ -40,7 +41,9 @@ def functions(how: Execution) -> list[Any]:
 
 def compiles(distill: dict[str, Any]) -> bool:
     """Whether its two functions are compiled."""
-    found = {function.func is not plain for function, plain in zip(functions(chosen(distill)), functions(EAGER), strict=True)}
+    found = {
+        function.func is not plain for function, plain in zip(functions(chosen(distill)), functions(EAGER), strict=True)
+    }
     assert len(found) == 1
     return found.pop()
 
@@ -80,13 +83,18 @@ def test_the_planned_work_is_that_on_real_images():
 
 def test_the_decision_rests_on_the_schedule_alone(compiler):
     long = options(compile="auto", outer=10**9)
-    shared = {key: long[key] for key in ("network", "width", "outer", "inner", "batch_real", "net_images", "precision", "compile")}
+    shared = {
+        key: long[key]
+        for key in ("network", "width", "outer", "inner", "batch_real", "net_images", "precision", "compile")
+    }
     assert compiles(shared)  # nothing else is read
     assert chosen(shared).loss.keywords == chosen(long).loss.keywords  # type: ignore[attr-defined]
 
 
 def test_a_trajectory_executes_as_its_configuration_says():
-    plain, rounded = (start(dataset(), options(precision=precision), 0).execution for precision in ("float32", "bfloat16"))
+    plain, rounded = (
+        start(dataset(), options(precision=precision), 0).execution for precision in ("float32", "bfloat16")
+    )
     assert [function.keywords["precision"] for function in functions(plain)] == [None, None]
     assert [function.keywords["precision"] for function in functions(rounded)] == [torch.bfloat16, torch.bfloat16]
     assert plain.loss.func is batch_loss
@@ -99,7 +107,9 @@ def test_the_schema_knows_the_precisions_that_there_are():
     assert section("distill")["properties"]["precision"]["enum"] == list(PRECISIONS)
 
 
-@pytest.mark.parametrize(("key", "found", "meant"), [("precision", "float23", "float32"), ("compile", "alwais", "always")])
+@pytest.mark.parametrize(
+    ("key", "found", "meant"), [("precision", "float23", "float32"), ("compile", "alwais", "always")]
+)
 def test_an_unknown_word_is_refused(key, found, meant):
     with pytest.raises(UserError, match=f"distill.{key}: found '{found}'; did you mean '{meant}'?"):
         check(overlay(params(), {"distill": {key: found}}))
@@ -109,8 +119,11 @@ def test_an_unknown_word_is_refused(key, found, meant):
 
 
 def one_block() -> Network:
-    """The smallest network with everything that the method needs: a convolution, a norm, an activation, a pool, a classifier."""
-    made = Network([nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm(4), nn.ReLU())], nn.AvgPool2d(2), (1, SIDE, SIDE), CLASSES)
+    """The smallest network with everything that the method needs: a convolution, a norm, an
+    activation, a pool, a classifier."""
+    made = Network(
+        [nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm(4), nn.ReLU())], nn.AvgPool2d(2), (1, SIDE, SIDE), CLASSES
+    )
     with torch.no_grad():
         for weight in made.parameters():
             weight.uniform_(-0.5, 0.5, generator=stream("cpu", "block"))
@@ -122,7 +135,11 @@ class Problem:
 
     def __init__(self):
         self.network, self.distill = one_block(), options(compile="always", matching_augment=["color", "crop"])
-        self.real, self.mean, self.std = noise(CLASSES, 4, 1, SIDE, SIDE).float(), torch.tensor([0.4]), torch.tensor([0.3])
+        self.real, self.mean, self.std = (
+            noise(CLASSES, 4, 1, SIDE, SIDE).float(),
+            torch.tensor([0.4]),
+            torch.tensor([0.3]),
+        )
         self.draws = augment.draw(self.distill["matching_augment"], CLASSES, SIDE, stream("cpu", "draws"))
 
     def work(self, pairs: int, seed: int) -> Work:
@@ -150,7 +167,10 @@ def same(a: Matched, b: Matched) -> bool:
     return all(map(torch.equal, tensors(a), tensors(b)))
 
 
-@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler (c++, g++, clang++): nothing can be compiled for the CPU")
+@pytest.mark.skipif(
+    not any(map(shutil.which, COMPILERS)),
+    reason="no C++ compiler (c++, g++, clang++): nothing can be compiled for the CPU",
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch deprecates
 def test_a_compiled_step_is_the_eager_one_up_to_rounding_whatever_was_compiled_before():
     """Slow, and the only test that compiles: half a minute with cold caches, a few seconds with warm ones."""

@@ -25,19 +25,27 @@ from udd.synthetic.regions import all_windows, decode, grid_windows, training_pa
 def test_the_mean_distance_is_the_sum_of_squares_of_the_differences_of_means():
     embeddings, means = noise(2, 3, 4), noise(2, 4, seed=1)
     for c in range(2):
-        expected = sum((sum(embeddings[c, q, d].item() for q in range(3)) / 3 - means[c, d].item()) ** 2 for d in range(4))
+        expected = sum(
+            (sum(embeddings[c, q, d].item() for q in range(3)) / 3 - means[c, d].item()) ** 2 for d in range(4)
+        )
         assert features.mean_distance(embeddings, means)[c].item() == pytest.approx(expected, rel=1e-12)
 
 
 def function_at(frequency: torch.Tensor, points: torch.Tensor) -> complex:
     """The empirical characteristic function of points [Q, D] at one frequency [D], the definition."""
-    return sum(cmath.exp(1j * sum(t * x for t, x in zip(frequency.tolist(), point.tolist(), strict=True))) for point in points) / len(points)
+    return sum(
+        cmath.exp(1j * sum(t * x for t, x in zip(frequency.tolist(), point.tolist(), strict=True))) for point in points
+    ) / len(points)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 5))
 def test_the_characteristic_distance_is_that_of_its_definition(seed, ours_count, real_count):
-    ours, real, frequencies = noise(1, ours_count, 3, seed=seed) - 0.5, noise(1, real_count, 3, seed=seed + 1) - 0.5, 3 * noise(5, 3, seed=seed + 2)
+    ours, real, frequencies = (
+        noise(1, ours_count, 3, seed=seed) - 0.5,
+        noise(1, real_count, 3, seed=seed + 1) - 0.5,
+        3 * noise(5, 3, seed=seed + 2),
+    )
     target = [*features.characteristic(F.normalize(real, dim=2), frequencies), frequencies.unsqueeze(0)]
     found = features.characteristic_distance(ours, *target).item()
     expected = 0.0
@@ -68,7 +76,10 @@ def test_the_alignment_is_that_of_one_class_after_the_other(kind, shares):
     if kind == "means":
         target, distance = [noise(3, model.classifier.in_features, seed=3)], features.mean_distance
     else:
-        target, distance = ncfm.real_functions(met, noise(7, model.classifier.in_features, seed=3)), features.characteristic_distance
+        target, distance = (
+            ncfm.real_functions(met, noise(7, model.classifier.in_features, seed=3)),
+            features.characteristic_distance,
+        )
     found = alignment.alignment(model, images, pairs, among, target, shares, distance, met)
     for c in range(3):
         pixels = images[c].clone().requires_grad_()
@@ -89,7 +100,10 @@ def test_the_alignment_is_that_of_one_class_after_the_other(kind, shares):
 def test_classes_in_groups_give_what_they_give_together(monkeypatch):
     model, images = network(), noise(3, 2, 3, 8, 8)
     met, among = meeting(model), grid_windows(8, 2, images)
-    pairs, target = training_pairs(all_windows(images, among), among, 128, met.generator), [noise(3, model.classifier.in_features)]
+    pairs, target = (
+        training_pairs(all_windows(images, among), among, 128, met.generator),
+        [noise(3, model.classifier.in_features)],
+    )
     given = (pairs, among, target, (1.0, 1.0), features.mean_distance, met)
     whole, real = alignment.alignment(model, images, *given), alignment.real_embeddings(model, met)
     monkeypatch.setattr(alignment, "images_at_once", lambda side: 9)
@@ -142,14 +156,19 @@ def test_the_distance_stays_in_float32_where_networks_are_rounded():
     embeddings = F.normalize(features.embedded(model, weights, inputs, torch.bfloat16), dim=2)
     target = [*features.characteristic(embeddings, frequencies), frequencies.expand(2, -1, -1)]
     ones = (torch.ones(()), torch.zeros(()))
-    _, (apart, _) = features.image_gradient(model, weights, inputs, torch.arange(2), target, ones, features.characteristic_distance, torch.bfloat16)
+    _, (apart, _) = features.image_gradient(
+        model, weights, inputs, torch.arange(2), target, ones, features.characteristic_distance, torch.bfloat16
+    )
     assert apart.max() < 0.01
 
 
 def test_the_weight_of_calibration_is_that_of_the_cross_entropys_gradient():
     model, images = network(), noise(3, 2, 3, 8, 8)
     met, among = meeting(model), grid_windows(8, 2, images)
-    pairs, target = training_pairs(all_windows(images, among), among, 128, met.generator), [noise(3, model.classifier.in_features)]
+    pairs, target = (
+        training_pairs(all_windows(images, among), among, 128, met.generator),
+        [noise(3, model.classifier.in_features)],
+    )
 
     def gradient(*shares: float) -> torch.Tensor:
         return alignment.alignment(model, images, pairs, among, target, shares, features.mean_distance, met).gradient  # type: ignore[arg-type]
@@ -166,6 +185,10 @@ def test_the_gradient_runs_captured_whole():
     inputs, labels = noise(3, 2, 3, 8, 8).float(), torch.arange(3)
     target, shares = [torch.zeros(3, model.network.classifier.in_features)], (torch.ones(()), torch.ones(()))
     for precision in (None, torch.bfloat16):
-        expected = features.image_gradient(model, weights, inputs, labels, target, shares, features.mean_distance, precision)
-        found = captured(features.image_gradient)(model, weights, inputs, labels, target, shares, features.mean_distance, precision)
+        expected = features.image_gradient(
+            model, weights, inputs, labels, target, shares, features.mean_distance, precision
+        )
+        found = captured(features.image_gradient)(
+            model, weights, inputs, labels, target, shares, features.mean_distance, precision
+        )
         torch.testing.assert_close(found, expected, rtol=1e-2 if precision else 1e-4, atol=1e-2 if precision else 1e-5)

@@ -42,8 +42,15 @@ def params():
     request = {"datasets": ["digits"], "ipc": [2], "variants": ["idc", "udd"]}
     figures: dict = dict.fromkeys(("utilization", "maps", "features", "gallery", "curves"), request)
     figures["schedule"] = request | {"variants": ["random", "idc", "udd-short", "udd"]}
-    variants = found["variants"] | {"udd-short": {"distill": found["variants"]["udd"].get("distill", {}) | {"outer": 1}}}
-    return found | {"tables": {}, "figures": figures, "variants": variants, "utilization": found["utilization"] | LOOKING}
+    variants = found["variants"] | {
+        "udd-short": {"distill": found["variants"]["udd"].get("distill", {}) | {"outer": 1}}
+    }
+    return found | {
+        "tables": {},
+        "figures": figures,
+        "variants": variants,
+        "utilization": found["utilization"] | LOOKING,
+    }
 
 
 def digits() -> Dataset:
@@ -60,11 +67,24 @@ def sources(params, tmp_path_factory) -> Sources:
     for name in ("idc", "udd", "udd-short"):
         made = set_config(params, Cell("digits", 2, name), 0)
         boxes = grid_boxes(12, 2) if name == "idc" else corner_boxes(12, ["third", "half", "two_thirds"])
-        metadata = {"dataset": "digits", "classes": ["a", "b", "c"], "mean": [0.5], "std": [0.3], "whole": name == "udd", "config": made}
+        metadata = {
+            "dataset": "digits",
+            "classes": ["a", "b", "c"],
+            "mean": [0.5],
+            "std": [0.3],
+            "whole": name == "udd",
+            "config": made,
+        }
         images = digits().train_images[:6].float() / 255
-        save_set(set_path(Sources(results, results, results), made), SyntheticSet(images, torch.arange(6) % 3, boxes, metadata))
+        save_set(
+            set_path(Sources(results, results, results), made),
+            SyntheticSet(images, torch.arange(6) % 3, boxes, metadata),
+        )
         write_curve(set_path(Sources(results, results, results), made, "curves", "csv"), name)
-    save_reference(results / "proxies/digits.safetensors", train_reference(digits(), reference_config(params, "digits"), torch.device("cpu")))
+    save_reference(
+        results / "proxies/digits.safetensors",
+        train_reference(digits(), reference_config(params, "digits"), torch.device("cpu")),
+    )
     records.write_all(params, results)
     collect.collect(params, results, results)
     return Sources(results, results, results)
@@ -72,7 +92,10 @@ def sources(params, tmp_path_factory) -> Sources:
 
 def write_curve(path: Path, name: str) -> None:
     path.parent.mkdir(parents=True)
-    lines = [f"{i},{i // 10},{3 / i},{2 / i},{0 if name == 'idc' else 1 / i},{1 / i},{0 if name == 'idc' else 1 / i},100,{i}" for i in range(1, 40)]
+    lines = [
+        f"{i},{i // 10},{3 / i},{2 / i},{0 if name == 'idc' else 1 / i},{1 / i},{0 if name == 'idc' else 1 / i},100,{i}"
+        for i in range(1, 40)
+    ]
     path.write_text("\n".join([COLUMNS, *lines]))
 
 
@@ -82,7 +105,9 @@ def made_up_data(monkeypatch):
         monkeypatch.setattr(module, "dataset_of", lambda *_: digits())
 
 
-@pytest.mark.parametrize("module", [gallery, maps, features, curves, schedule, utilization, spread], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [gallery, maps, features, curves, schedule, utilization, spread], ids=lambda module: module.__name__
+)
 def test_a_figure_has_the_same_bytes_each_time(module, params, sources, tmp_path):
     name = module.__name__.split(".")[-1]
     config = figure_config(params, next(drawing for drawing in drawings(params) if drawing.name == name))
@@ -102,16 +127,22 @@ def test_features_show_at_most_so_many_of_each_class():
 
 def test_points_are_in_the_order_of_what_is_varied(params, sources):
     config = figure_config(params, Drawing("utilization", "digits", 2))
-    mues, groups = utilization.read_mues(sources.results / "utilization.csv"), utilization.read(sources.results / "accuracy.csv")
+    mues, groups = (
+        utilization.read_mues(sources.results / "utilization.csv"),
+        utilization.read(sources.results / "accuracy.csv"),
+    )
     families = utilization.families(config, mues, groups)
-    assert [family.decode for family in families] == ["grid", "regions"] and families[1].points[0].value == params["udd"]["selected"]
+    assert [family.decode for family in families] == ["grid", "regions"] and families[1].points[0].value == params[
+        "udd"
+    ]["selected"]
 
 
 def a_set(params: dict[str, Any], name: str, changes: dict[str, Any]) -> dict[str, Any]:
     """A set's configuration, by IDC where `changes` say so; each change in the section that has the key."""
     method = changes.get("method", "udd")
     sections = {
-        section: params[section] | {key: value for key, value in changes.items() if key in params[section]} for section in ("distill", method)
+        section: params[section] | {key: value for key, value in changes.items() if key in params[section]}
+        for section in ("distill", method)
     }
     return {"variant": name, "method": method} | sections
 
@@ -133,42 +164,83 @@ def test_only_variants_that_differ_in_p_alone_are_joined(params):
     }
     config = sets_of(params, **made)
     mues = {("digits", "1", name): [0.5] for name in made}
-    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made}
+    groups = {
+        utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made
+    }
     found = utilization.families(config, mues, groups)
-    assert [[point.variant for point in family.points] for family in found] == [["udd-p2", "udd"], ["udd-mix"], ["udd-plus"]]
-    assert [utilization.label({}, family) for family in found] == ["UDD, over P", "udd-mix", variant_name({}, "udd-plus")]
+    assert [[point.variant for point in family.points] for family in found] == [
+        ["udd-p2", "udd"],
+        ["udd-mix"],
+        ["udd-plus"],
+    ]
+    assert [utilization.label({}, family) for family in found] == [
+        "UDD, over P",
+        "udd-mix",
+        variant_name({}, "udd-plus"),
+    ]
 
 
 def test_every_method_is_a_point(params):
-    """Those whose images train whole, and coresets, too: nothing that the figure asks for is missing from it without a word."""
+    """Those whose images train whole, and coresets, too: nothing that the figure asks for is
+    missing from it without a word."""
     names = [name for name in params["variants"] if name != "full"]
     sets = [set_config(params, Cell("digits", 1, name), 0) for name in names]
     config = {"dataset": "digits", "ipc": 1, "protocol": "idc", "architecture": "convnet3", "sets": sets}
     mues = {("digits", "1", name): [0.5] for name in names}
-    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in names}
+    groups = {
+        utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in names
+    }
     found = utilization.families(config, mues, groups)
     assert sorted(point.variant for family in found for point in family.points) == sorted(names)
-    alone = [(family.decode, point.variant) for family in found for point in family.points if family.decode not in utilization.VARIED]
-    assert sorted(name for decode, name in alone if decode == utilization.WHOLE) == ["cafe", "dc", "dd", "dm", "dsa", "kip", "mtt"]
-    assert {name.split("-")[0] for decode, name in alone if decode == utilization.REAL} == {"random", "herding", "forgetting"}
+    alone = [
+        (family.decode, point.variant)
+        for family in found
+        for point in family.points
+        if family.decode not in utilization.VARIED
+    ]
+    assert sorted(name for decode, name in alone if decode == utilization.WHOLE) == [
+        "cafe",
+        "dc",
+        "dd",
+        "dm",
+        "dsa",
+        "kip",
+        "mtt",
+    ]
+    assert {name.split("-")[0] for decode, name in alone if decode == utilization.REAL} == {
+        "random",
+        "herding",
+        "forgetting",
+    }
     assert all(len(family.points) == 1 for family in found if family.decode not in utilization.VARIED)
 
 
 def test_sets_of_any_grid_are_shown_and_joined_over_the_factor_of_one_method(params):
-    made = {"idc": {"method": "idc"}, "dance": {"method": "dance"}, "dance3": {"method": "dance", "factor": 3}, "ncfm": {"method": "ncfm"}}
+    made = {
+        "idc": {"method": "idc"},
+        "dance": {"method": "dance"},
+        "dance3": {"method": "dance", "factor": 3},
+        "ncfm": {"method": "ncfm"},
+    }
     mues = {("digits", "1", name): [0.5] for name in made}
-    groups = {utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made}
+    groups = {
+        utilization.Key("digits", "1", name, "idc", "convnet3"): [SimpleNamespace(accuracy=50.0)] for name in made
+    }
     found = utilization.families(sets_of(params, **made), mues, groups)
     points = [[(point.variant, point.value) for point in family.points] for family in found]
     assert points == [[("idc", 2)], [("dance", 2), ("dance3", 3)], [("ncfm", 2)]]
-    assert {name for name in METHODS if distils(name) and import_module(f"udd.methods.{name}").finish is idc.finish} == set(GRIDS)
+    assert {
+        name for name in METHODS if distils(name) and import_module(f"udd.methods.{name}").finish is idc.finish
+    } == set(GRIDS)
 
 
 @pytest.mark.parametrize("name", ["gallery", "maps", "features"])
 def test_a_set_of_another_configuration_is_not_drawn(params, sources, name):
     config = figure_config(params, Drawing(name, "digits", 2))
     planned = [made | {"distill": made["distill"] | {"image_lr": 9.0}} for made in config["sets"]]
-    with pytest.raises(UserError, match=r"idc/seed0.safetensors: made with another configuration: distill.image_lr is .*, planned 9.0"):
+    with pytest.raises(
+        UserError, match=r"idc/seed0.safetensors: made with another configuration: distill.image_lr is .*, planned 9.0"
+    ):
         {"gallery": gallery, "maps": maps, "features": features}[name].draw(config | {"sets": planned}, sources)
 
 
@@ -179,14 +251,21 @@ def test_a_figure_without_points_is_one_line(params, sources):
 
 
 def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minutes(params, sources):
-    config, groups = figure_config(params, Drawing("schedule", "digits", 2)), schedule.read(sources.results / "accuracy.csv")
+    config, groups = (
+        figure_config(params, Drawing("schedule", "digits", 2)),
+        schedule.read(sources.results / "accuracy.csv"),
+    )
     coreset, idc, udd = schedule.lines(config, groups, sources)
     whole = params["distill"]["outer"] * params["distill"]["inner"]
-    assert [point.iterations for point in udd] == [params["distill"]["inner"], whole] and [point.name for point in udd] == ["udd-short", "UDD"]
+    assert [point.iterations for point in udd] == [params["distill"]["inner"], whole] and [
+        point.name for point in udd
+    ] == ["udd-short", "UDD"]
     assert [point.minutes for point in udd] == [39 / 60, 39 / 60]  # the last row of the curve
     assert [(point.iterations, point.minutes, point.name) for point in coreset] == [(0, 0, "Random")] and len(idc) == 1
     runs = [run.accuracy for run in groups[schedule.Key("digits", "2", "udd", "idc", "convnet3")]]
-    assert (udd[1].mean, udd[1].n) == (pytest.approx(np.mean(runs)), len(runs)) and udd[1].std == pytest.approx(np.std(runs, ddof=1))
+    assert (udd[1].mean, udd[1].n) == (pytest.approx(np.mean(runs)), len(runs)) and udd[1].std == pytest.approx(
+        np.std(runs, ddof=1)
+    )
     with pytest.raises(UserError, match="no evaluation of MNIST, 2 images per class that the figure asks for"):
         schedule.draw(config | {"dataset": "mnist"}, sources)
 
@@ -196,7 +275,9 @@ def test_curves_are_averaged_over_spans():
     assert curves.averaged(np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize(("text", "message"), [(None, "no such curve"), ("iteration,outer\n1,2\n", "column loss_gradient is missing")])
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "no such curve"), ("iteration,outer\n1,2\n", "column loss_gradient is missing")]
+)
 def test_a_curve_that_is_not_there_or_not_whole_is_one_line(text, message, tmp_path):
     if text:
         (tmp_path / "curve.csv").write_text(text)
@@ -205,14 +286,26 @@ def test_a_curve_that_is_not_there_or_not_whole_is_one_line(text, message, tmp_p
 
 
 def test_a_panel_shows_what_a_method_logs_by_its_own_name(tmp_path):
-    (tmp_path / "curve.csv").write_text("iteration,outer,loss,cross_entropy,grad_norm,seconds\n1,0,3.0,1.0,2.0,1\n2,0,2.0,0.5,1.0,2\n")
+    (tmp_path / "curve.csv").write_text(
+        "iteration,outer,loss,cross_entropy,grad_norm,seconds\n1,0,3.0,1.0,2.0,1\n2,0,2.0,0.5,1.0,2\n"
+    )
     found = curves.read_curve(tmp_path / "curve.csv")
     assert [curves.column_of(found, names) for names in curves.PANELS] == ["loss", "cross_entropy", "grad_norm", ""]
 
 
 def test_the_command_draws_one_configuration(params, sources, tmp_path):
     config = figure_config(params, Drawing("curves", "digits", 2))
-    run(["--config", json.dumps(config), "--results", str(sources.results), "--out", str(tmp_path / "x.png"), str(tmp_path / "x.pdf")])
+    run(
+        [
+            "--config",
+            json.dumps(config),
+            "--results",
+            str(sources.results),
+            "--out",
+            str(tmp_path / "x.png"),
+            str(tmp_path / "x.pdf"),
+        ]
+    )
     assert (tmp_path / "x.png").exists() and (tmp_path / "x.pdf").exists()
     with pytest.raises(UserError, match="end in .png or .pdf"):
         run(["--config", json.dumps(config), "--results", str(sources.results), "--out", str(tmp_path / "x.gif")])
@@ -235,34 +328,50 @@ def test_every_drawing_of_the_parameters_has_its_inputs_named():
 
 def test_variants_have_names_for_people():
     assert variant_name({}, "udd") == "UDD" and variant_name({}, "udd-p5") == "UDD, P = 5"
-    assert variant_name({}, "udd-random") == "UDD, windows at random (control)" and variant_name({}, "my-own") == "my-own"
+    assert (
+        variant_name({}, "udd-random") == "UDD, windows at random (control)" and variant_name({}, "my-own") == "my-own"
+    )
     assert variant_name({"labels": {"my-own": "Mine"}}, "my-own") == "Mine"
 
 
 def test_two_variants_that_one_figure_would_call_alike_are_refused(params):
     named = params["variants"] | {"udd-short": params["variants"]["udd-short"] | {"label": "IDC"}}
     with pytest.raises(
-        UserError, match=r"figures.schedule.variants: found idc and udd-short, which are both called 'IDC' there; give one of them a `l"
+        UserError,
+        match=r"figures.schedule.variants: found idc and udd-short, which are both called 'IDC' there; give one of "
+        r"them a `l",
     ):
         check_told_apart(params | {"variants": named})
-    alone = {name: request | {"variants": ["random", "udd-short", "udd"]} for name, request in params["figures"].items()}
+    alone = {
+        name: request | {"variants": ["random", "udd-short", "udd"]} for name, request in params["figures"].items()
+    }
     check_told_apart(params | {"variants": named, "figures": alone})  # each is told from all that stand beside it
 
 
 def test_two_data_sets_that_one_table_would_call_alike_are_refused(params):
     first, second, *_ = params["datasets"]
     table = {"datasets": [first, second], "ipc": [1], "variants": ["udd"]}
-    named = params["datasets"] | {first: params["datasets"][first] | {"label": "Ours"}, second: params["datasets"][second] | {"label": "Ours"}}
+    named = params["datasets"] | {
+        first: params["datasets"][first] | {"label": "Ours"},
+        second: params["datasets"][second] | {"label": "Ours"},
+    }
     check_told_apart(params | {"tables": {"main": table}})
-    with pytest.raises(UserError, match=f"tables.main.datasets: found {first} and {second}, which are both called 'Ours' there; give one of"):
+    with pytest.raises(
+        UserError,
+        match=f"tables.main.datasets: found {first} and {second}, which are both called 'Ours' there; give one of",
+    ):
         check_told_apart(params | {"datasets": named, "tables": {"main": table}})
 
 
 def test_windows_of_one_side_have_one_colour_in_a_figure(params, sources):
     """IDC's are of a half, the middle one of UDD's three sides."""
     drawn = maps.draw(figure_config(params, Drawing("maps", "digits", 2)), sources)
-    idc, udd = ([patch for axis in drawn.axes[row : row + 3] for patch in axis.patches] for row in (6, 12))  # of three classes, below real images
-    said = {text.get_text(): to_hex(line.get_color()) for text, line in zip(drawn.legends[0].get_texts(), drawn.legends[0].get_lines(), strict=True)}
+    # Of three classes, below real images
+    idc, udd = ([patch for axis in drawn.axes[row : row + 3] for patch in axis.patches] for row in (6, 12))
+    said = {
+        text.get_text(): to_hex(line.get_color())
+        for text, line in zip(drawn.legends[0].get_texts(), drawn.legends[0].get_lines(), strict=True)
+    }
     assert [*said] == ["4 pixels", "6 pixels", "8 pixels"] and len(set(said.values())) == 3
     assert {to_hex(patch.get_edgecolor()) for patch in idc} == {said["6 pixels"]}
     assert {to_hex(patch.get_edgecolor()) for patch in udd} <= {*said.values()} and len(udd) == 3 * 8

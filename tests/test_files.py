@@ -44,7 +44,9 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch, when
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(when, full)
-    with pytest.raises(UserError, match="file: could not be written .No space left on device.; free some space") as error:
+    with pytest.raises(
+        UserError, match="file: could not be written .No space left on device.; free some space"
+    ) as error:
         write_atomic(path, "new")
     assert "\n" not in str(error.value)
     assert path.read_text() == "old"
@@ -78,7 +80,10 @@ def test_a_device_without_memory_ends_in_one_line_and_another_error_does_not(cap
     with pytest.raises(SystemExit) as ended:
         main(lambda: fail(OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")))
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "error: the device has too little free memory: CUDA out of memory. Tried to allocate 2 GiB\n"
+    assert (
+        capsys.readouterr().err
+        == "error: the device has too little free memory: CUDA out of memory. Tried to allocate 2 GiB\n"
+    )
     with pytest.raises(RuntimeError, match="a bug"):
         main(lambda: fail(RuntimeError("a bug")))
 
@@ -98,7 +103,8 @@ def test_json_has_one_spelling(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "no such file"), (b'{"a": 1', "not a whole JSON file"), (b"\xff\xfe\x00", "not a whole JSON file")]
+    ("content", "words"),
+    [(None, "no such file"), (b'{"a": 1', "not a whole JSON file"), (b"\xff\xfe\x00", "not a whole JSON file")],
 )
 def test_a_missing_or_broken_json_is_one_line(tmp_path, content, words):
     path = tmp_path / "x.json"
@@ -118,7 +124,10 @@ def test_the_checksum_is_sha256(tmp_path):
 def test_a_lock_is_held_by_one_and_free_again_after_a_failure(tmp_path):
     path = tmp_path / "deep" / "out"
     with pytest.raises(ZeroDivisionError), lock(path):
-        with pytest.raises(UserError, match="out: another run is writing this output; wait for it or stop it first"), lock(path):
+        with (
+            pytest.raises(UserError, match="out: another run is writing this output; wait for it or stop it first"),
+            lock(path),
+        ):
             pass
         raise ZeroDivisionError
     with lock(path), lock(tmp_path / "other"):

@@ -1,4 +1,5 @@
-"""First-order methods (DANCE, NCFM, UDD-features): a step of each by its definition, in float64 where it can be, and what they lower."""
+"""First-order methods (DANCE, NCFM, UDD-features): a step of each by its definition, in float64 where it
+can be, and what they lower."""
 
 from __future__ import annotations
 
@@ -46,9 +47,20 @@ def test_a_cache_of_weights_alone_holds_them_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("scalar", ["loss", "cross_entropy"])
 def test_a_method_lowers_what_it_descends_on(name, scalar):
     """On one network, of one age, without augmentation."""
-    quiet = {"matching_augment": [], "outer": 1, "inner": 60, "cache_networks": 1, "cache_ages": 1, "image_lr_decay_at": [], "batch_real": 21}
+    quiet = {
+        "matching_augment": [],
+        "outer": 1,
+        "inner": 60,
+        "cache_networks": 1,
+        "cache_ages": 1,
+        "image_lr_decay_at": [],
+        "batch_real": 21,
+    }
     made = small(name, ipc=1, **(quiet | {"image_lr": {"dance": 50.0, "ncfm": 0.02, "udd-features": 0.02}[name]}))
-    section, calibration = name.replace("-", "_"), {"dance": 5.0, "ncfm": 1e5, "udd-features": 100.0}[name] * (scalar == "cross_entropy")
+    section, calibration = (
+        name.replace("-", "_"),
+        {"dance": 5.0, "ncfm": 1e5, "udd-features": 100.0}[name] * (scalar == "cross_entropy"),
+    )
     run = Run(made | {section: made[section] | {"calibration": calibration}}, dataset(side=8, count=3))
     values = [run.advance(False)[scalar].mean().item() for _ in range(60)]
     assert sum(values[-3:]) < {"loss": 0.7, "cross_entropy": 0.97}[scalar] * sum(values[:3])
@@ -56,7 +68,8 @@ def test_a_method_lowers_what_it_descends_on(name, scalar):
 
 @pytest.mark.parametrize("name", ["dance", "ncfm"])
 def test_a_step_is_that_of_the_two_views_on_two_networks(name, monkeypatch):
-    """The distance by the network between two ages, the cross-entropy by the last one; images clamped before, and followed at the method's rate."""
+    """The distance by the network between two ages, the cross-entropy by the last one; images clamped before, and
+    followed at the method's rate."""
     run, seen = Run(small(name, image_lr=0.3, image_momentum=0.5, image_lr_decay_at=[0.5]), dataset()), []
     module, original = run.method, alignment.alignment
 
@@ -80,20 +93,25 @@ def test_a_step_is_that_of_the_two_views_on_two_networks(name, monkeypatch):
         torch.testing.assert_close(moved, -0.3 * 2 / 10 / 2 * after.velocity, rtol=1e-4, atol=1e-6)
         assert not torch.equal(after.velocity, before.velocity)
     else:
-        mean, square = (each / (1 - beta**4) for each, beta in zip(after.moments, (0.9, 0.999), strict=True))  # the fourth step
+        # The fourth step
+        mean, square = (each / (1 - beta**4) for each, beta in zip(after.moments, (0.9, 0.999), strict=True))
         torch.testing.assert_close(moved, -0.15 * mean / (square.sqrt() + 1e-8), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_step_of_udd_features_follows_its_windows_towards_real_means(stored, monkeypatch):
-    """One step, by the definition in float64: UDD's training set of images clamped before, the distance of means and calibration times the
-    cross-entropy, Adam's second step."""
+    """One step, by the definition in float64: UDD's training set of images clamped before, the distance of means and
+    calibration times the cross-entropy, Adam's second step."""
     made, model = small("udd-features", inner=2, image_lr=0.3, image_lr_decay_at=[]), network()
     real, seen = noise(3, model.classifier.in_features, seed=4), []
     met = meeting(model)._replace(inner=1, target=Target((), real) if stored else None)
     search = udd_features.training_set
-    monkeypatch.setattr(udd_features, "training_set", lambda *given: seen.append((given[0].clone(), search(*given))) or seen[-1][1])
-    before = udd_features.State(3 * noise(3, 2, 3, 8, 8) - 1, (noise(3, 2, 3, 8, 8, seed=5), noise(3, 2, 3, 8, 8, seed=6)))
+    monkeypatch.setattr(
+        udd_features, "training_set", lambda *given: seen.append((given[0].clone(), search(*given))) or seen[-1][1]
+    )
+    before = udd_features.State(
+        3 * noise(3, 2, 3, 8, 8) - 1, (noise(3, 2, 3, 8, 8, seed=5), noise(3, 2, 3, 8, 8, seed=6))
+    )
     after, scalars = udd_features.step(before, met, made)
     images, (pairs, among) = seen[0]
     torch.testing.assert_close(images, before.images.clamp(0, 1))
@@ -101,7 +119,11 @@ def test_a_step_of_udd_features_follows_its_windows_towards_real_means(stored, m
     for c in range(3):
         pixels, draw = images[c].clone().requires_grad_(), augment.pick(met.draws, c)
         views = augment.apply(augment.normalise(decode(pixels, pairs[c], among), met.mean, met.std), draw)
-        means = real[c] if stored else model.features(augment.apply(augment.normalise(met.real[c], met.mean, met.std), draw))[1].mean(0)
+        means = (
+            real[c]
+            if stored
+            else model.features(augment.apply(augment.normalise(met.real[c], met.mean, met.std), draw))[1].mean(0)
+        )
         embeddings = model.features(views)[1]
         apart = ((embeddings.mean(0) - means.detach()) ** 2).sum()
         entropy = F.cross_entropy(model.classifier(embeddings), torch.full((len(views),), c))
@@ -109,7 +131,9 @@ def test_a_step_of_udd_features_follows_its_windows_towards_real_means(stored, m
         first, second = 0.9 * before.moments[0][c] + 0.1 * gradient, 0.999 * before.moments[1][c] + 0.001 * gradient**2
         expected = images[c] - 0.3 * (first / (1 - 0.9**2)) / ((second / (1 - 0.999**2)).sqrt() + 1e-8)
         torch.testing.assert_close(after.images[c], expected)
-        torch.testing.assert_close((scalars["loss"][c], scalars["cross_entropy"][c]), (apart.detach(), entropy.detach()))
+        torch.testing.assert_close(
+            (scalars["loss"][c], scalars["cross_entropy"][c]), (apart.detach(), entropy.detach())
+        )
 
 
 def test_udd_features_meets_the_stored_means_of_a_cache():

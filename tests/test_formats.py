@@ -1,4 +1,5 @@
-"""Sets in other people's files: what is written is read again; what is not what it was said to be is refused in one line."""
+"""Sets in other people's files: what is written is read again; what is not what it was
+said to be is refused in one line."""
 
 import pickle
 from pathlib import Path
@@ -23,15 +24,31 @@ CLASSES = ["cat", "dog", "ant"]
 RGB = Wanted("cifar10", CLASSES, (3, 8, 8), [0.5] * 3, [0.29] * 3)
 GREY = Wanted("mnist", CLASSES, (1, 8, 8), [0.5], [0.29])
 HALF = 0.5 / 255 + 1e-6  # what rounding to a byte changes
-PLACE = {"idc": "data.pt", "dc": "res_DM_X_ConvNet_1ipc.pt", "mtt": "images_best.pt", "frepo": "a.npz", "kip": "b.npz", "npz": "c.npz"}
+PLACE = {
+    "idc": "data.pt",
+    "dc": "res_DM_X_ConvNet_1ipc.pt",
+    "mtt": "images_best.pt",
+    "frepo": "a.npz",
+    "kip": "b.npz",
+    "npz": "c.npz",
+}
 PLACE |= {"ddranking": "images.pt", "folder": "images", "parquet": "train-00000-of-00001.parquet"}
 BYTES = ("folder", "npz", "parquet")
 TOLD = {"frepo": ([0.0], [1.0]), "kip": ([0.3], [0.2])}  # what no such file says of itself
 
 
-def a_set(want: Wanted, labels: torch.Tensor, boxes: torch.Tensor, whole: bool, seed: int = 0, **more: object) -> SyntheticSet:
+def a_set(
+    want: Wanted, labels: torch.Tensor, boxes: torch.Tensor, whole: bool, seed: int = 0, **more: object
+) -> SyntheticSet:
     images = torch.rand(len(labels), *want.shape, generator=torch.Generator().manual_seed(seed))
-    metadata = {"dataset": want.dataset, "classes": want.classes, "mean": want.mean, "std": want.std, "whole": whole, "config": {"ipc": 2}} | more
+    metadata = {
+        "dataset": want.dataset,
+        "classes": want.classes,
+        "mean": want.mean,
+        "std": want.std,
+        "whole": whole,
+        "config": {"ipc": 2},
+    } | more
     return SyntheticSet(images, labels, boxes, metadata)
 
 
@@ -74,8 +91,12 @@ def test_windows_go_out_decoded_unless_the_format_has_grids(name: str, tmp_path:
         images, of = every(found)
         expected, classes = every(made)
         order = classes.argsort(stable=True)
-        torch.testing.assert_close(images[of.argsort(stable=True)], expected[order], rtol=0, atol=HALF if name in BYTES else 1e-6)
-        assert ("written decoded" in capsys.readouterr().err) != grid and len(found.images) == (4 if grid else len(expected))
+        torch.testing.assert_close(
+            images[of.argsort(stable=True)], expected[order], rtol=0, atol=HALF if name in BYTES else 1e-6
+        )
+        assert ("written decoded" in capsys.readouterr().err) != grid and len(found.images) == (
+            4 if grid else len(expected)
+        )
 
 
 @pytest.mark.parametrize("name", ["idc", "dc", "mtt", "ddranking", "frepo"])
@@ -107,7 +128,10 @@ def test_bytes_are_read_as_bytes_and_a_step_beyond_is_kept(tmp_path: Path, capsy
     images = torch.rand(3, 3, 8, 8)
     images[0, 0, 0, 0] = 1.01
     torch.save([images, torch.arange(3)], tmp_path / "data.pt")
-    assert torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, images) and "0.17 % of the pixels lie outside" in capsys.readouterr().err
+    assert (
+        torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, images)
+        and "0.17 % of the pixels lie outside" in capsys.readouterr().err
+    )
 
 
 def test_a_normalisation_that_is_said_is_undone_or_refused_never_left_unread(tmp_path: Path) -> None:
@@ -124,8 +148,10 @@ def test_a_normalisation_that_is_said_is_undone_or_refused_never_left_unread(tmp
 
 
 def test_pixels_far_beyond_as_dm_leaves_them_are_kept_and_go_out_as_bytes_at_the_bounds(tmp_path: Path, capsys) -> None:
-    """What VICO-UoE/DatasetCondensation writes after 200 iterations of DM, or 100 of DC from noise, runs from -1.04 to 2.04."""
-    made = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)).clamp(-2.4, 2.4) * 3  # in units of a deviation
+    """What VICO-UoE/DatasetCondensation writes after 200 iterations of DM, or 100 of DC from noise,
+    runs from -1.04 to 2.04."""
+    # In units of a deviation
+    made = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)).clamp(-2.4, 2.4) * 3
     torch.save({"data": [[made, torch.arange(3)]], "accs_all_exps": {}}, tmp_path / "res.pt")
     want = RGB._replace(mean=DC["cifar10"][0], std=[0.247, 0.244, 0.262])  # CIFAR-10's own
     found = imported(tmp_path / "res.pt", "dc", want)
@@ -136,7 +162,9 @@ def test_pixels_far_beyond_as_dm_leaves_them_are_kept_and_go_out_as_bytes_at_the
         path = tmp_path / PLACE[name]
         exported(found, path, name, want)
         assert "a byte cannot hold" in capsys.readouterr().err
-        torch.testing.assert_close(imported(path, name, want, anyway=True).images, found.images.clamp(0, 1), rtol=0, atol=HALF)
+        torch.testing.assert_close(
+            imported(path, name, want, anyway=True).images, found.images.clamp(0, 1), rtol=0, atol=HALF
+        )
 
 
 def test_normalised_pixels_that_lie_near_are_told_by_their_channels(tmp_path: Path) -> None:
@@ -156,7 +184,10 @@ def test_the_last_experiment_counts(tmp_path: Path) -> None:
 
 
 def test_a_parquet_file_is_of_the_same_classes_and_of_the_hubs_kind(tmp_path: Path) -> None:
-    made, path = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True), tmp_path / "train-00000-of-00001.parquet"
+    made, path = (
+        a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True),
+        tmp_path / "train-00000-of-00001.parquet",
+    )
     exported(made, path, "parquet", RGB)
     assert class_names({}, tmp_path, [[shard(path)]]) == CLASSES  # as one's own data set of the Hub's is read
     with pytest.raises(UserError, match="its classes are cat, dog, ant"):
@@ -190,7 +221,9 @@ def test_whitened_images_come_back_by_the_statistics_of_the_whitening(name: str,
     """As kornia whitens: by U (S + eps)^-1/2 U'; without the statistics, or by others, the images are refused."""
     pixels = torch.rand(400, 192, generator=torch.Generator().manual_seed(0))
     u, s, _ = torch.linalg.svd((pixels - pixels.mean(0)).T.cov())
-    torch.save({"mean": pixels.mean(0, keepdim=True), "inverse": u @ torch.diag((s + 0.1).sqrt()) @ u.T}, tmp_path / "zca.pt")
+    torch.save(
+        {"mean": pixels.mean(0, keepdim=True), "inverse": u @ torch.diag((s + 0.1).sqrt()) @ u.T}, tmp_path / "zca.pt"
+    )
     made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
     want = RGB._replace(normalised=whitening.read(tmp_path / "zca.pt", 192))
     exported(made, path := tmp_path / PLACE[name], name, want)

@@ -28,7 +28,11 @@ def test_a_gallery_of_a_set_shows_names_as_they_are_and_leaves_out_classes_witho
     with warnings.catch_warnings(action="error"):
         figure = gallery.of_set(made, 10)
         figure.savefig(BytesIO(), format="png")
-    shown = figure.axes[0].get_title() if ipc == 1 else " ".join(each.get_text() for each in figure.axes[0].get_yticklabels())
+    shown = (
+        figure.axes[0].get_title()
+        if ipc == 1
+        else " ".join(each.get_text() for each in figure.axes[0].get_yticklabels())
+    )
     assert r"\$5_to_\$10" in shown and "empty" not in shown and len(shown) < 60
     plt.close(figure)
     if ipc > 1:
@@ -40,7 +44,12 @@ def test_a_gallery_of_a_set_shows_names_as_they_are_and_leaves_out_classes_witho
 def test_a_mosaic_keeps_every_pixel_apart():
     sheet = mosaic([[torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5)], [torch.zeros(1, 2, 2)]])
     assert sheet.shape == (5, 5, 3)
-    assert (sheet[:2, :2] == 0).all() and (sheet[:2, 3:] == 0.5).all() and (sheet[2] == 1).all() and (sheet[3:, 3:] == 1).all()
+    assert (
+        (sheet[:2, :2] == 0).all()
+        and (sheet[:2, 3:] == 0.5).all()
+        and (sheet[2] == 1).all()
+        and (sheet[3:, 3:] == 1).all()
+    )
 
 
 def test_soft_labels_are_shown_by_their_largest():

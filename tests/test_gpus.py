@@ -55,14 +55,18 @@ def test_a_gpu_is_free_again_when_its_run_ends(locks):
 def test_a_killed_run_gives_its_gpu_back(tmp_path):
     code = f"from udd.device import reserve; print(reserve({TWO}), flush=True); input()"
     options = {"cwd": ROOT, "env": os.environ | {"TMPDIR": str(tmp_path)}, "text": True}
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options
+    ) as other:
         assert other.stdout and other.stdout.readline() == "0\n"
         assert gpus.reserve(TWO) == 1
         other.kill()
     assert gpus.reserve(TWO) == 0
 
 
-@pytest.mark.parametrize(("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])])
+@pytest.mark.parametrize(
+    ("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])]
+)
 def test_the_device_option_takes_a_free_gpu_or_the_named_one(current, names, numbers):
     found = [gpus.setup(name) for name in names]
     assert found == [torch.device("cuda", number) for number in numbers] and current == numbers

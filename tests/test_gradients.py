@@ -1,4 +1,5 @@
-"""The gradient of Eq. 10 on the training images of one class against plain automatic differentiation in float64, and in bfloat16."""
+"""The gradient of Eq. 10 on the training images of one class against plain automatic differentiation in
+float64, and in bfloat16."""
 
 from typing import Any
 
@@ -20,22 +21,59 @@ Found = tuple[Tensor, tuple[Tensor, Tensor, Tensor]]
 class Problem:
     """A random network and training images of one class, with a random real gradient and averages to come near to."""
 
-    def __init__(self, name: str, width: int, side: int = 8, count: int = 3, classes: int = 3, label: int = 0, seed: int = 0, **changes: Any):
+    def __init__(
+        self,
+        name: str,
+        width: int,
+        side: int = 8,
+        count: int = 3,
+        classes: int = 3,
+        label: int = 0,
+        seed: int = 0,
+        **changes: Any,
+    ):
         self.distill, self.label = windowed(**changes), label
         self.network: Network = network(3, side, classes, width, name, seed)
         self.inputs = 2 * noise(count, 3, side, side, seed=seed) - 1
-        self.target = [0.02 * noise(*weight.shape, seed=seed + i) - 0.01 for i, weight in enumerate(matched(self.network, self.distill))]
+        self.target = [
+            0.02 * noise(*weight.shape, seed=seed + i) - 0.01
+            for i, weight in enumerate(matched(self.network, self.distill))
+        ]
         self.averages = noise(classes, self.network.classifier.in_features, seed=seed)
 
-    def found(self, dtype: torch.dtype = torch.float64, precision: torch.dtype | None = None, way: Any = image_gradient, **changes: Any) -> Found:
+    def found(
+        self,
+        dtype: torch.dtype = torch.float64,
+        precision: torch.dtype | None = None,
+        way: Any = image_gradient,
+        **changes: Any,
+    ) -> Found:
         """What the code gives with everything in `dtype`."""
         model = Embedding(self.network)
         weights = {name: weight.detach().to(dtype) for name, weight in model.named_parameters()}
         brought = {"inputs": self.inputs, "averages": self.averages} | changes
-        inputs, averages, target = brought["inputs"].to(dtype), brought["averages"].to(dtype), [weight.to(dtype) for weight in self.target]
-        weight, temperature = (torch.tensor(self.distill[key], dtype=dtype) for key in ("cfc_weight", "cfc_temperature"))
+        inputs, averages, target = (
+            brought["inputs"].to(dtype),
+            brought["averages"].to(dtype),
+            [weight.to(dtype) for weight in self.target],
+        )
+        weight, temperature = (
+            torch.tensor(self.distill[key], dtype=dtype) for key in ("cfc_weight", "cfc_temperature")
+        )
         distance, which = self.distill["distance"], self.distill["matched"]
-        return way(model, weights, inputs, torch.tensor(self.label), target, averages, weight, temperature, distance, which, precision)
+        return way(
+            model,
+            weights,
+            inputs,
+            torch.tensor(self.label),
+            target,
+            averages,
+            weight,
+            temperature,
+            distance,
+            which,
+            precision,
+        )
 
     def expected(self) -> Found:
         """The same by plain automatic differentiation."""
@@ -67,7 +105,14 @@ def test_it_is_the_gradient_of_both_losses(name, data):
     }
     classes = data.draw(st.integers(2, 4))
     sizes = {"side": data.draw(st.sampled_from([8, 9, 12])), "count": data.draw(st.integers(1, 5)), "classes": classes}
-    problem = Problem(name, WIDTHS[name], **sizes, label=data.draw(st.integers(0, classes - 1)), seed=data.draw(st.integers(0, 99)), **changes)
+    problem = Problem(
+        name,
+        WIDTHS[name],
+        **sizes,
+        label=data.draw(st.integers(0, classes - 1)),
+        seed=data.draw(st.integers(0, 99)),
+        **changes,
+    )
     close(problem.found(), problem.expected())
 
 
@@ -95,7 +140,9 @@ def test_it_leaves_the_network_without_gradients_and_keeps_no_graph():
     assert all(weight.grad is None for weight in problem.network.parameters())
 
 
-@pytest.mark.parametrize(("name", "side", "cosine"), [("convnet3", 16, 0.98), ("alexnet", 16, 0.95), ("resnetap10", 32, 0.9)])
+@pytest.mark.parametrize(
+    ("name", "side", "cosine"), [("convnet3", 16, 0.98), ("alexnet", 16, 0.95), ("resnetap10", 32, 0.9)]
+)
 @pytest.mark.parametrize("distance", ["mse", "l1"])
 def test_in_bfloat16_it_is_nearly_that_in_float32_and_still_of_its_type(name, side, cosine, distance):
     problem = Problem(name, 32, side, count=8, distance=distance)

@@ -1,4 +1,5 @@
-"""The house: imports go down the order of the rooms and never in a circle, and the one entry point is udd/__main__.py."""
+"""The house: imports go down the order of the rooms and never in a circle, and the one entry point is
+udd/__main__.py."""
 
 import ast
 from collections import Counter
@@ -12,11 +13,28 @@ from udd.__main__ import VERBS
 
 PACKAGE = ROOT / "udd"
 ORDER = [
-    *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data", "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "schedules", "own", "splitting"),
-    *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__", "completion"),
+    *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data",
+    "networks", "synthetic"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "schedules", "own",
+    "splitting"),
+    *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
+    "completion"),
 ]  # fmt: skip
-VAGUE = {"companies", "company", "engine", "job", "jobs", "places", "portion", "request", "running", "share", "shelf", "take"}  # of anything
+# Of anything
+VAGUE = {
+    "companies",
+    "company",
+    "engine",
+    "job",
+    "jobs",
+    "places",
+    "portion",
+    "request",
+    "running",
+    "share",
+    "shelf",
+    "take",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -26,7 +44,12 @@ def name_of(path: Path) -> str:
 
 
 MODULES = {name_of(path): ast.parse(path.read_text()) for path in FILES}
-NAMES = [(module, node) for module, tree in MODULES.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+NAMES = [
+    (module, node)
+    for module, tree in MODULES.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ClassDef | ast.FunctionDef)
+]
 
 
 def room(module: str) -> int:
@@ -35,7 +58,8 @@ def room(module: str) -> int:
 
 
 def imported(tree: ast.Module) -> set[str]:
-    """The modules of `udd` that a module imports, anywhere in it; of `from udd.x import y` the module y if it is one, else x."""
+    """The modules of `udd` that a module imports, anywhere in it; of `from udd.x import y` the
+    module y if it is one, else x."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -44,7 +68,8 @@ def imported(tree: ast.Module) -> set[str]:
             assert not node.level, f"line {node.lineno}: name the module in full"
             names = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
             found |= {full if full in MODULES else str(node.module) for full in names.values()}
-    return {name for name in found if name in MODULES and name != "udd"}  # udd itself imports nothing, but for its lazy interface
+    # udd itself imports nothing, but for its lazy interface
+    return {name for name in found if name in MODULES and name != "udd"}
 
 
 IMPORTS = {name: imported(tree) for name, tree in MODULES.items() if name != "udd"}
@@ -64,7 +89,9 @@ def test_what_lies_at_the_bottom_and_the_top_is_all_there_is():
     assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES} == {*ORDER, "__init__"}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path != PACKAGE / "__main__.py"], ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path != PACKAGE / "__main__.py"], ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_there_is_one_entry_point(path):
     tests = [node.test for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.If)]
     assert path.name != "__main__.py" and not any("__main__" in ast.unparse(test) for test in tests)
@@ -72,7 +99,11 @@ def test_there_is_one_entry_point(path):
 
 def test_no_name_says_nothing():
     every = {f"{module}.{node.name}" for module, node in NAMES if node.name.lower() in {*VAGUE, "proxies"}}
-    classes = {f"{module}.{node.name}" for module, node in NAMES if isinstance(node, ast.ClassDef) and node.name.lower() in {"run", "place"}}
+    classes = {
+        f"{module}.{node.name}"
+        for module, node in NAMES
+        if isinstance(node, ast.ClassDef) and node.name.lower() in {"run", "place"}
+    }
     modules = {module for module in MODULES if module.split(".")[-1] in VAGUE}
     assert not every | classes | modules
 
@@ -90,5 +121,7 @@ def test_a_verb_is_a_module_that_runs(verb):
 @pytest.mark.parametrize("module", MODULES)
 def test_no_function_takes_a_parsed_command_line(module):
     functions = [node for node in ast.walk(MODULES[module]) if isinstance(node, ast.FunctionDef)]
-    taken = [(arg.arg, ast.unparse(arg.annotation) if arg.annotation else "") for each in functions for arg in each.args.args]
+    taken = [
+        (arg.arg, ast.unparse(arg.annotation) if arg.annotation else "") for each in functions for arg in each.args.args
+    ]
     assert not [name for name, kind in taken if "Namespace" in kind or (name, kind) in {("args", "Any"), ("args", "")}]

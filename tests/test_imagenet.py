@@ -17,16 +17,24 @@ from udd.networks.training import epochs
 
 def recipe(variant: str, ipc: int) -> dict:
     """How a network is trained on a set of ImageNet-10."""
-    return plan.evaluation_config(load([ROOT / "params.yaml"]), Record(Cell("imagenet10", ipc, variant), 0, "idc", "resnetap10"))["evaluate"]
+    return plan.evaluation_config(
+        load([ROOT / "params.yaml"]), Record(Cell("imagenet10", ipc, variant), 0, "idc", "resnetap10")
+    )["evaluate"]
 
 
 def test_idc_starts_from_grids_of_factor_3():
-    assert plan.set_config(load([ROOT / "params.yaml"]), Cell("imagenet10", 10, "idc"), 0)["distill"].items() >= {"factor": 3, "init": "mix"}.items()
+    assert (
+        plan.set_config(load([ROOT / "params.yaml"]), Cell("imagenet10", 10, "idc"), 0)["distill"].items()
+        >= {"factor": 3, "init": "mix"}.items()
+    )
 
 
 def test_the_networks_that_are_matched_always_take_cutmix():
     for variant in ("idc", "udd"):
-        assert plan.set_config(load([ROOT / "params.yaml"]), Cell("imagenet10", 20, variant), 0)["distill"]["cutmix_p"] == 1
+        assert (
+            plan.set_config(load([ROOT / "params.yaml"]), Cell("imagenet10", 20, variant), 0)["distill"]["cutmix_p"]
+            == 1
+        )
 
 
 def test_evaluation_crops_flips_jitters_lights_and_always_takes_cutmix():

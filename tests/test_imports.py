@@ -25,6 +25,9 @@ def test_every_module_is_imported_without_snakemake_dvc_and_network():
 
 def test_distilling_and_evaluating_load_nothing_that_draws():
     """A machine with a GPU may have torch and little else."""
-    script = "import sys, udd.own, udd.judge, udd.runs.distilling; print({'matplotlib', 'seaborn'} & {name.split('.')[0] for name in sys.modules})"
+    script = (
+        "import sys, udd.own, udd.judge, udd.runs.distilling; print({'matplotlib', 'seaborn'} & {name.split('.')[0] "
+        "for name in sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr

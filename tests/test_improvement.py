@@ -1,4 +1,5 @@
-"""Every method makes of its start a set on which networks learn better: scikit-learn's digits, one image a class, seconds of one core."""
+"""Every method makes of its start a set on which networks learn better: scikit-learn's digits, one image a
+class, seconds of one core."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ from tiny import params
 import udd
 from udd.config.plan import distilled, method
 
-CACHE: dict[str, Any] = {"networks": "cached", "cache_networks": 3, "cache_ages": 6, "cache_spacing": 1, "net_images": 64}
+CACHE: dict[str, Any] = {
+    "networks": "cached",
+    "cache_networks": 3,
+    "cache_ages": 6,
+    "cache_spacing": 1,
+    "net_images": 64,
+}
 GRADIENTS = CACHE | {"outer": 40, "inner": 1, "image_lr": 0.5, "init": "mix"}
 SHORT: dict[str, dict[str, Any]] = {
     "udd": GRADIENTS | {"max_pairs": 32},
@@ -23,7 +30,8 @@ SHORT: dict[str, dict[str, Any]] = {
     "dd": {"outer": 40, "batch_real": 100, "image_lr": 0.02, "image_lr_decay_at": []},
     "cafe": {"outer": 6, "inner": 10, "watched": 16, "net_epochs": 2},
     "kip": {"outer": 60, "batch_real": 200},
-    "mtt": CACHE | {"cache_draws": 0, "net_batch": 16, "net_images": 320, "outer": 20, "steps": 20, "rate": 0.02, "image_lr": 100.0},
+    "mtt": CACHE
+    | {"cache_draws": 0, "net_batch": 16, "net_images": 320, "outer": 20, "steps": 20, "rate": 0.02, "image_lr": 100.0},
     "dance": CACHE | {"cache_draws": 0, "outer": 60, "init": "mix"},
     "ncfm": CACHE | {"cache_draws": 0, "outer": 60, "init": "mix", "frequencies": 256, "image_lr": 0.02},
     "udd-features": CACHE | {"outer": 40, "init": "mix", "image_lr": 0.02},

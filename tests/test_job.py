@@ -23,13 +23,19 @@ def test_a_job_writes_set_and_curve_and_removes_its_checkpoint(argv, tmp_path, c
     assert in_order(tmp_path) == ["checkpoints", "set.cost.json", "set.csv", "set.safetensors"]
     assert in_order(tmp_path / "checkpoints" / "set") == []
     lines = (tmp_path / "set.csv").read_text().splitlines()
-    assert lines[0].startswith("iteration,outer,loss,loss_gradient,loss_cfc,grad_norm_gradient,grad_norm_cfc,steps_per_second,seconds")
+    assert lines[0].startswith(
+        "iteration,outer,loss,loss_gradient,loss_cfc,grad_norm_gradient,grad_norm_cfc,steps_per_second,seconds"
+    )
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3", "4"]
     for line in lines[1:]:
         _, _, loss, gradient, cfc, *norms = map(float, line.split(","))
         assert loss == pytest.approx(gradient + cfc) and min(norms) > 0
     took = json.loads((tmp_path / "set.cost.json").read_text())
-    assert took["seconds"] >= float(lines[-1].split(",")[-1]) > 0 and took["peak_bytes"] > 50_000_000 and took["of"] == sha256(tmp_path / "set.csv")
+    assert (
+        took["seconds"] >= float(lines[-1].split(",")[-1]) > 0
+        and took["peak_bytes"] > 50_000_000
+        and took["of"] == sha256(tmp_path / "set.csv")
+    )
     stored = synthetic.load(tmp_path / "set.safetensors")
     assert stored.metadata["config"] == CONFIG
     assert stored.metadata["provenance"].keys() == {"module", "code", "git", "versions", "device", "threads", "inputs"}
@@ -84,7 +90,9 @@ def test_by_hand_the_cell_is_named_and_paths_follow(made, tmp_path, monkeypatch,
     Path("small.yaml").write_text(json.dumps(small))
     Path("results/data").mkdir(parents=True)
     Path("results/data/tiny.json").write_text(made[0].read_text())
-    distilling.run(["--params", str(ROOT / "params.yaml"), "small.yaml", "--dataset", "tiny", "--ipc", "2", "--device", "cpu"])
+    distilling.run(
+        ["--params", str(ROOT / "params.yaml"), "small.yaml", "--dataset", "tiny", "--ipc", "2", "--device", "cpu"]
+    )
     stored = synthetic.load("results/synthetic/tiny/ipc2/udd/seed0.safetensors")
     assert stored.metadata["config"] == CONFIG
     assert Path("results/curves/tiny/ipc2/udd/seed0.csv").exists()

@@ -38,7 +38,11 @@ def test_a_run_stopped_after_every_step_ends_with_the_same_bits(argv, tmp_path):
 def interrupted(arguments: list[str], folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """Run in a process of its own and send it a signal once its first checkpoint is there."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "udd", "distill", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-m", "udd", "distill", *arguments],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     until = time.monotonic() + 60
     while not list(folder.glob("*.safetensors")):
@@ -65,7 +69,8 @@ def test_a_run_ended_by_a_signal_goes_on_to_the_same_bits(argv, tmp_path, capsys
 
 
 def killed(arguments: list[str], checkpoint: Path, source: random.Random) -> None:
-    """Go on with the run in a process of its own and kill it at a random moment of one of the next few steps, its writing included."""
+    """Go on with the run in a process of its own and kill it at a random moment of one of the next few
+    steps, its writing included."""
     process = multiprocessing.get_context("forkserver").Process(target=distilling.run, args=(arguments,))
     process.start()
     seen, steps, delay = set[int](), source.randint(1, 3), source.uniform(0, 0.05)
@@ -80,9 +85,15 @@ def killed(arguments: list[str], checkpoint: Path, source: random.Random) -> Non
 
 def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, made, tmp_path, capsys):
     long = config(outer=8, inner=10, ipc=1, policy="vote", max_pairs=5)
-    arguments, source = argv(long, "cut", "--checkpoint-seconds", "0", "--log-every", "20", "--threads", "1"), random.Random()
+    arguments, source = (
+        argv(long, "cut", "--checkpoint-seconds", "0", "--log-every", "20", "--threads", "1"),
+        random.Random(),
+    )
     checkpoint = task.checkpoint_path(tmp_path / "checkpoints" / "cut", long, made[0])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["udd.runs.distilling", "torch.utils.flop_counter"])  # imported once
+    # Imported once
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["udd.runs.distilling", "torch.utils.flop_counter"]
+    )
     for _ in range(10):
         killed(arguments, checkpoint, source)
         assert checkpoint.exists() and not (tmp_path / "cut.safetensors").exists()
@@ -127,7 +138,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_can_go_on(argv, made
 
 def test_a_loss_that_is_not_finite_names_iteration_class_and_last_good_checkpoint(argv, tmp_path):
     wild = config(image_lr=1e30, outer=3)
-    with pytest.raises(UserError, match=r"udd: the loss is not finite at iteration [1-4], class \d; there is no checkpoint yet; lower image_lr"):
+    with pytest.raises(
+        UserError,
+        match=r"udd: the loss is not finite at iteration [1-4], class \d; there is no checkpoint yet; lower image_lr",
+    ):
         distilling.run(argv(wild, "wild"))
     assert not (tmp_path / "wild.safetensors").exists()
 
@@ -143,7 +157,9 @@ def test_the_first_class_that_broke_is_named_and_the_last_good_checkpoint_kept(a
         return advance(run, logged)
 
     monkeypatch.setattr(loop.Distillation, "advance", breaking)
-    with pytest.raises(UserError, match=r"not finite at iteration 2, class 1; the last good checkpoint is .*; lower image_lr") as error:
+    with pytest.raises(
+        UserError, match=r"not finite at iteration 2, class 1; the last good checkpoint is .*; lower image_lr"
+    ) as error:
         distilling.run(arguments)
     assert str(path) in str(error.value)
     assert path.read_bytes() == before

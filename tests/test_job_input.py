@@ -15,8 +15,14 @@ CONFIG = config()
 
 BAD: list[tuple[Any, str]] = [
     (config(ipc=5), "ipc 5: the smallest class of tiny has 4 training images; lower ipc"),
-    (CONFIG | {"dataset": {"name": "other", "kind": "npz"}}, 'expected {"kind":"npz","name":"other"}; run udd data again'),
-    (CONFIG | {"method": "herding", "variant": "herding"}, "variant herding: its method is herding, which distils nothing; use udd coresets"),
+    (
+        CONFIG | {"dataset": {"name": "other", "kind": "npz"}},
+        'expected {"kind":"npz","name":"other"}; run udd data again',
+    ),
+    (
+        CONFIG | {"method": "herding", "variant": "herding"},
+        "variant herding: its method is herding, which distils nothing; use udd coresets",
+    ),
     ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a set's configuration"),
 ]
 

@@ -34,7 +34,13 @@ def distil_without_locks(folder: Path, options: list[str]) -> None:
 def test_two_at_once_without_locks_make_the_set_that_one_makes(bench):
     made = config(outer=3)
     bench.distil(made, "alone")
-    options = [*bench.options(made), "--out", str(bench.folder / "both.safetensors"), "--checkpoints", str(bench.folder / "checkpoints" / "both")]
+    options = [
+        *bench.options(made),
+        "--out",
+        str(bench.folder / "both.safetensors"),
+        "--checkpoints",
+        str(bench.folder / "checkpoints" / "both"),
+    ]
     context = multiprocessing.get_context("spawn")
     call = (bench.folder, [*options, "--checkpoint-seconds", "0", "--threads", "1"])
     two = [context.Process(target=distil_without_locks, args=call) for _ in range(2)]
@@ -61,7 +67,8 @@ def test_where_locks_hold_the_second_is_told_that_the_first_is_at_it(bench):
 
 
 def test_a_job_that_follows_a_finished_one_ends_at_once(bench, monkeypatch, capsys):
-    """On Slurm the last checkpoint stays, since the second job's Snakemake removes the set that the first one made before it begins."""
+    """On Slurm the last checkpoint stays, since the second job's Snakemake removes the set that the first
+    one made before it begins."""
     bench.distil(config(), "alone")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("UDD_REQUEUE", "1")

@@ -28,9 +28,19 @@ def place(tmp_path_factory) -> Path:
     }
     np.savez(folder / "data.npz", **parts)  # type: ignore[arg-type]
     data = udd.dataset(folder / "data.npz")
-    udd.distill(data, "udd", 1, checkpoint=folder / "run", outer=1, inner=1, width=4, net_images=4, batch_real=4, scales=["half"], selected=2).save(
-        folder / "ours.safetensors"
-    )
+    udd.distill(
+        data,
+        "udd",
+        1,
+        checkpoint=folder / "run",
+        outer=1,
+        inner=1,
+        width=4,
+        net_images=4,
+        batch_real=4,
+        scales=["half"],
+        selected=2,
+    ).save(folder / "ours.safetensors")
     return folder
 
 
@@ -43,7 +53,9 @@ def test_a_set_stands_beside_random_images(place, capsys, tmp_path):
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "a.json").read_text())
     assert [row["set"] for row in found["rows"]] == ["ours.safetensors", "random, 1 a class", "random, 5 a class"]
-    assert [row["training images"] for row in found["rows"]] == [15, 3, 15] and all(row["n"] == 2 for row in found["rows"])
+    assert [row["training images"] for row in found["rows"]] == [15, 3, 15] and all(
+        row["n"] == 2 for row in found["rows"]
+    )
     assert [row["steps"] for row in found["rows"]] == [2, 2, 2]
 
 
@@ -58,7 +70,20 @@ def test_what_is_exported_and_judged_is_what_is_judged_here(place, tmp_path, cap
     out = tmp_path / {"idc": "data.pt", "folder": "images", "npz": "a.npz"}.get(name, "images_best.pt")
     by = ["--normalised", ".5,.5,.5", ".3,.3,.3"] if name in ("mtt", "ddranking") else []
     exporting.run([str(place / "ours.safetensors"), "--as", name, "--out", str(out), *by])
-    importing.run([str(out), "--as", name, "--dataset", str(place / "data.npz"), "--factor", "1", *by, "--out", str(tmp_path / "again.safetensors")])
+    importing.run(
+        [
+            str(out),
+            "--as",
+            name,
+            "--dataset",
+            str(place / "data.npz"),
+            "--factor",
+            "1",
+            *by,
+            "--out",
+            str(tmp_path / "again.safetensors"),
+        ]
+    )
     capsys.readouterr()
     judge.run([*asked(place, str(out)), "--as", name, "--factor", "1", "--alone", "--json", *by])
     (row,) = json.loads(capsys.readouterr().out)["rows"]
@@ -97,14 +122,19 @@ def test_one_network_has_no_deviation(place, capsys):
     judge.run([*asked(place, one), "--alone", "--json", *alone])
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["std"] is None and row["n"] == 1
-    assert "±" not in str(Accuracy([50.0], "convnet3", 1, [50.0])) and "50.0 ± 1.4 %" in str(Accuracy([49.0, 51.0], "convnet3", 1, []))
+    assert "±" not in str(Accuracy([50.0], "convnet3", 1, [50.0])) and "50.0 ± 1.4 %" in str(
+        Accuracy([49.0, 51.0], "convnet3", 1, [])
+    )
 
 
 def test_an_import_replaces_no_set_of_ours(place, tmp_path):
     ours, other = tmp_path / "ours.safetensors", tmp_path / "ours.pt"
     udd.load(place / "ours.safetensors").save(ours)
     exporting.run([str(ours), "--as", "idc", "--out", str(other)])
-    words, before = [str(other), "--as", "idc", "--factor", "1", "--dataset", str(place / "data.npz")], ours.read_bytes()
+    words, before = (
+        [str(other), "--as", "idc", "--factor", "1", "--dataset", str(place / "data.npz")],
+        ours.read_bytes(),
+    )
     with pytest.raises(UserError, match="another set, which this one would replace.*--out"):
         importing.run(words)
     assert ours.read_bytes() == before
@@ -129,4 +159,8 @@ def test_what_is_missing_is_said_in_one_line(place, words, said):
 def test_a_whitening_is_refused(place, capsys):
     with pytest.raises(SystemExit) as error:
         judge.run([*asked(place, "images_best.pt"), "--as", "mtt", "--normalised", "zca"])
-    assert error.value.code == 2 and "whitening needs statistics" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    assert (
+        error.value.code == 2
+        and "whitening needs statistics" in (said := capsys.readouterr().err)
+        and said.count("\n") == 1
+    )

@@ -72,7 +72,8 @@ def test_one_hidden_layer_is_the_closed_form():
         x, y = one[i].flatten().tolist(), other[j].flatten().tolist()
         a, b, c = (2 * sum(p * q for p, q in zip(s, t, strict=True)) / 32 + 0.01 for s, t in ((x, x), (y, y), (x, y)))
         hidden, both = slow_relu(c, a, b)
-        assert found[i, j].item() == pytest.approx(2 * hidden + 0.01 + 2 * both * c, rel=1e-9)  # the last layer's parameters, then the first's
+        # The last layer's parameters, then the first's
+        assert found[i, j].item() == pytest.approx(2 * hidden + 0.01 + 2 * both * c, rel=1e-9)
 
 
 Table = dict[tuple[int, ...], float]  # (image, image, y, x, y', x') -> number
@@ -94,7 +95,9 @@ def slow_pool(table: Table, side: int, count: int) -> Table:
     for i, j in itertools.product(range(count), repeat=2):
         for y, x, v, u in itertools.product(range(side // 2), repeat=4):
             cells = itertools.product((0, 1), repeat=4)
-            found[i, j, y, x, v, u] = sum(table[i, j, 2 * y + a, 2 * x + b, 2 * v + c, 2 * u + d] for a, b, c, d in cells) / 16
+            found[i, j, y, x, v, u] = (
+                sum(table[i, j, 2 * y + a, 2 * x + b, 2 * v + c, 2 * u + d] for a, b, c, d in cells) / 16
+            )
     return found
 
 
@@ -103,7 +106,11 @@ def slow_convolutional(given: Tensor, depth: int) -> Tensor:
     count, channels, side, _ = given.shape
     both = list(itertools.product(range(count), repeat=2))
     pixels = itertools.product(range(side), repeat=4)
-    table: Table = {(i, j, *at): (given[i, :, at[0], at[1]] @ given[j, :, at[2], at[3]]).item() / channels for at in pixels for i, j in both}
+    table: Table = {
+        (i, j, *at): (given[i, :, at[0], at[1]] @ given[j, :, at[2], at[3]]).item() / channels
+        for at in pixels
+        for i, j in both
+    }
     tangent: Table = dict.fromkeys(table, 0.0)
     for _ in range(depth):
         table = {at: 2 * value + 0.01 for at, value in slow_convolution(table, side, count).items()}
@@ -132,7 +139,8 @@ def test_the_convolutional_kernel_is_that_of_loops_over_pixels(side, depth):
 
 
 def forward(weights: list[Tensor], image: Tensor) -> Tensor:
-    """One output of a network in the NTK parameterisation. Weights of four axes: a convolution, ReLU and average; of two: dense, a ReLU between."""
+    """One output of a network in the NTK parameterisation. Weights of four axes: a convolution, ReLU and average; of
+    two: dense, a ReLU between."""
     x = image.unsqueeze(0)
     for number in range(0, len(weights), 2):
         weight, bias = weights[number] * math.sqrt(2 / weights[number][0].numel()), 0.1 * weights[number + 1]
@@ -145,12 +153,16 @@ def forward(weights: list[Tensor], image: Tensor) -> Tensor:
 
 
 def empirical(shapes: list[tuple[int, ...]], given: Tensor, networks: int) -> tuple[Tensor, Tensor]:
-    """The products of the output's gradients by all parameters, over random networks: the mean and its standard error. [N, N]."""
+    """The products of the output's gradients by all parameters, over random networks: the mean and
+    its standard error. [N, N]."""
     random, found = torch.Generator().manual_seed(0), []
     for _ in range(networks):
         drawn = [torch.randn(size, generator=random) for shape in shapes for size in (shape, shape[:1])]
         weights = [each.requires_grad_() for each in drawn]
-        rows = [torch.cat([g.flatten() for g in torch.autograd.grad(forward(weights, image), weights)]) for image in given.float()]
+        rows = [
+            torch.cat([g.flatten() for g in torch.autograd.grad(forward(weights, image), weights)])
+            for image in given.float()
+        ]
         found.append(torch.stack(rows).double() @ torch.stack(rows).double().T)
     each = torch.stack(found)
     return each.mean(0), each.std(0) / math.sqrt(networks)
@@ -211,7 +223,9 @@ def test_the_regression_is_numpys(seed, support, target, ridge):
     own, between = kernel[:support, :support], kernel[support:, :support]
     system = own + ridge * np.trace(own) / support * np.eye(support)
     expected = between @ np.linalg.solve(system, labels.numpy())
-    torch.testing.assert_close(predicted(torch.from_numpy(between), torch.from_numpy(own), labels, ridge), torch.from_numpy(expected))
+    torch.testing.assert_close(
+        predicted(torch.from_numpy(between), torch.from_numpy(own), labels, ridge), torch.from_numpy(expected)
+    )
 
 
 # --- the method ---
@@ -265,7 +279,12 @@ def test_labels_that_were_learned_are_stored_as_soft_ones():
     assert torch.allclose(first.labels, torch.eye(3).repeat_interleave(2, 0) * 0.85 + 0.05)
     run.advance(False)
     labels = run.finished().labels
-    assert labels.shape == (6, 3) and not torch.equal(labels, first.labels) and torch.allclose(labels.sum(1), torch.ones(6)) and (labels > 0).all()
+    assert (
+        labels.shape == (6, 3)
+        and not torch.equal(labels, first.labels)
+        and torch.allclose(labels.sum(1), torch.ones(6))
+        and (labels > 0).all()
+    )
     assert Run(small(), dataset()).finished().labels.tolist() == [0, 0, 1, 1, 2, 2]
 
 

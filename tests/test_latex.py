@@ -47,5 +47,10 @@ def test_latex_sets_all_of_them(tmp_path):
     letters = escape("".join(chr(code) for code in range(0xA1, 0x250) if chr(code).isprintable()))
     body = rf"\begin{{tabular}}{{lr}}{rows}\end{{tabular}}\par {letters}\end{{document}}"
     (tmp_path / "names.tex").write_text(PREAMBLE + body)
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "names.tex"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "names.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "Missing character" not in done.stdout, done.stdout[-2000:]

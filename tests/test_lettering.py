@@ -12,7 +12,20 @@ from udd.reports.figures import lettering
 from udd.reports.figures.lettering import families, font_of, lend_fonts, plain
 from udd.reports.figures.style import save, start
 
-NAMES = ["$5_to_$10", "under $5 or $3", "$x^2$", "x^2 & y_1%", "a\\$b", "\\frac", "猫", "한국어", "Ünïcode", "😀 cat", "a\nb\tc", "{}"]
+NAMES = [
+    "$5_to_$10",
+    "under $5 or $3",
+    "$x^2$",
+    "x^2 & y_1%",
+    "a\\$b",
+    "\\frac",
+    "猫",
+    "한국어",
+    "Ünïcode",
+    "😀 cat",
+    "a\nb\tc",
+    "{}",
+]
 
 
 def forget() -> None:
@@ -25,7 +38,11 @@ def forget() -> None:
 def no_other_font(monkeypatch):
     """A machine with the default font alone."""
     default = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [font for font in font_manager.fontManager.ttflist if font.fname == default])
+    monkeypatch.setattr(
+        font_manager.fontManager,
+        "ttflist",
+        [font for font in font_manager.fontManager.ttflist if font.fname == default],
+    )
     lettering.other_font.cache_clear()
     yield
     forget()
@@ -38,7 +55,9 @@ def drawn(name: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("name", ["$5_to_$10", "under $5 or $3", "$x^2$", "x^2 & y_1%", "a\\$b", "\\frac", "Ünïcode", "$", "$$", "\\\\$"])
+@pytest.mark.parametrize(
+    "name", ["$5_to_$10", "under $5 or $3", "$x^2$", "x^2 & y_1%", "a\\$b", "\\frac", "Ünïcode", "$", "$$", "\\\\$"]
+)
 def test_a_name_is_shown_as_it_is_written(name):
     assert drawn(name) == name
 
@@ -50,7 +69,9 @@ def test_what_no_font_has_is_transliterated(no_other_font):
 
 def test_what_another_font_has_stays_and_is_drawn_from_it(no_other_font, monkeypatch):
     default = font_manager.fontManager.ttflist
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*default, font_manager.FontEntry(fname="x.ttf", name="Cats")])
+    monkeypatch.setattr(
+        font_manager.fontManager, "ttflist", [*default, font_manager.FontEntry(fname="x.ttf", name="Cats")]
+    )
     monkeypatch.setattr(lettering, "letters", lambda path: {ord("猫")} if path == "x.ttf" else {ord("a")})
     assert plain("猫") == "猫" and font_of("猫") == "Cats" and families(["猫a"]) == ["Cats"]
     figure, axes = start(3, 3)
@@ -60,7 +81,9 @@ def test_what_another_font_has_stays_and_is_drawn_from_it(no_other_font, monkeyp
 
 
 def test_a_font_that_draws_boxes_does_not_count(no_other_font, monkeypatch):
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [font_manager.FontEntry(fname="x.ttf", name="Last Resort High-Efficiency")])
+    monkeypatch.setattr(
+        font_manager.fontManager, "ttflist", [font_manager.FontEntry(fname="x.ttf", name="Last Resort High-Efficiency")]
+    )
     monkeypatch.setattr(lettering, "letters", lambda path: {ord("猫")} if path == "x.ttf" else set())
     assert font_of("猫") is None
 

@@ -57,7 +57,9 @@ def test_cfc_is_equation_7(classes, label, temperature, seed):
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(2, 6), st.integers(0, 5), st.floats(0.05, 5), st.integers(0, 99))
-def test_cfc_and_its_gradient_are_those_of_the_others_in_a_row_for_a_number_and_a_tensor(classes, label, temperature, seed):
+def test_cfc_and_its_gradient_are_those_of_the_others_in_a_row_for_a_number_and_a_tensor(
+    classes, label, temperature, seed
+):
     label %= classes
     feature, averages = (noise(7, seed=seed) - 0.3).requires_grad_(), noise(classes, 7, seed=seed + 1) - 0.3
     similarity = torch.cosine_similarity(feature, averages, dim=-1) / temperature

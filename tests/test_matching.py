@@ -22,14 +22,20 @@ CLASSES, REAL = 3, 4
 class Problem:
     """A random matching problem: network, images, pairs, real batch, augmentation, averages."""
 
-    def __init__(self, channels: int = 3, side: int = 12, ipc: int = 2, seed: int = 0, grid: bool = False, **changes: Any):
+    def __init__(
+        self, channels: int = 3, side: int = 12, ipc: int = 2, seed: int = 0, grid: bool = False, **changes: Any
+    ):
         self.options, source = options() | windowed(**changes), torch.Generator().manual_seed(seed)
         self.network = network(channels, side, CLASSES, seed=seed)
         self.mean, self.std = noise(channels, seed=1) * 0.2 + 0.4, noise(channels, seed=2) * 0.2 + 0.2
         self.images = noise(CLASSES, ipc, channels, side, side, seed=seed + 3)
         self.real = noise(CLASSES, REAL, channels, side, side, seed=4)
-        self.draws = augment.draw(self.options["matching_augment"], CLASSES, side, torch.Generator().manual_seed(5), torch.float64)
-        self.among = grid_windows(side, self.options["factor"], self.images) if grid else candidates(self.images, self.options)
+        self.draws = augment.draw(
+            self.options["matching_augment"], CLASSES, side, torch.Generator().manual_seed(5), torch.float64
+        )
+        self.among = (
+            grid_windows(side, self.options["factor"], self.images) if grid else candidates(self.images, self.options)
+        )
         places = policies.search(self.network, self.images, self.among.boxes, self.mean, self.std, self.options, source)
         chosen = all_windows(self.images, self.among) if grid else policies.lowest(places, self.options)
         self.pairs = training_pairs(chosen, self.among, self.options["max_pairs"], source)
@@ -95,7 +101,9 @@ def test_grey_and_colour_28_and_32_pixels_one_and_three_images(channels, side, i
     agrees(Problem(channels, side, ipc, policy="random", selected=3))
 
 
-SETTINGS: list[dict[str, Any]] = [{"distance": distance, "matched": matched} for distance in ("mse", "l1") for matched in ("convolutions", "all")]
+SETTINGS: list[dict[str, Any]] = [
+    {"distance": distance, "matched": matched} for distance in ("mse", "l1") for matched in ("convolutions", "all")
+]
 SETTINGS += [{"grid": True, "cfc": cfc, "factor": factor} for cfc, factor in ((True, 2), (False, 3))]
 SETTINGS += [{"cfc_weight": 0.3, "cfc_temperature": 0.2}, {"matching_augment": []}]
 SETTINGS += [{"matching_augment": ["crop"], "scales": ["third"], "selected": 2}]
@@ -168,7 +176,13 @@ def test_in_chunks_the_step_is_the_same():
     for a, b in zip(parted, whole, strict=True):
         assert a is not None and b is not None
         close(a, b)
-    roomy = execution_of(problem.options | {"compile": "never"}, problem.network, problem.images[0, :1], CLASSES, chunk=problem.pairs.shape[1])
+    roomy = execution_of(
+        problem.options | {"compile": "never"},
+        problem.network,
+        problem.images[0, :1],
+        CLASSES,
+        chunk=problem.pairs.shape[1],
+    )
     assert same_bits(problem.step(), matching_step(problem.network, problem.work, *problem.rest, execution=roomy))
 
 
@@ -197,6 +211,9 @@ def test_averages_start_from_the_mean_features_of_the_training_images(grid, monk
     found = mean_features(problem.network, problem.images, problem.pairs, problem.among, problem.mean, problem.std)
     assert not found.requires_grad
     for label in range(CLASSES):
-        train = [standardised(enlarged(problem.images[label, i], box), problem.mean, problem.std) for i, box in problem.chosen(label)]
+        train = [
+            standardised(enlarged(problem.images[label, i], box), problem.mean, problem.std)
+            for i, box in problem.chosen(label)
+        ]
         features = [problem.network.features(image.unsqueeze(0))[1][0] for image in train]
         close(found[label], torch.stack(features).mean(0))

@@ -71,7 +71,12 @@ def test_a_run_that_does_not_fit_goes_in_chunks_and_says_so(tmp_path, monkeypatc
         return run.state.images
 
     whole, said = first_step(), capsys.readouterr().err
-    assert said.startswith("memory: about ") and "GB beside the data; " in said and "GB are free" in said and "at a time" not in said
+    assert (
+        said.startswith("memory: about ")
+        and "GB beside the data; " in said
+        and "GB are free" in said
+        and "at a time" not in said
+    )
     monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
     chunked, said = first_step(), capsys.readouterr().err
     assert "a class's 27 training images go 1 at a time, twice, which may still be too much" in said
@@ -105,7 +110,9 @@ def test_a_resumed_run_goes_on_as_it_began_whatever_is_free_by_then(tmp_path, mo
     assert not torch.equal(found[None, 0], found[0, 0])
 
 
-@pytest.mark.parametrize(("policy", "searched"), [("jitter", {"forward": 27}), ("gradient", {"forward": 27, "saliency": 9})])
+@pytest.mark.parametrize(
+    ("policy", "searched"), [("jitter", {"forward": 27}), ("gradient", {"forward": 27, "saliency": 9})]
+)
 def test_the_largest_step_of_each_kind_is_counted(policy, searched):
     found = {step.kind: step.images for step in memory.steps(config(ipc=3, policy=policy), dataset())}
     assert found == {"real": 5, "synthetic": 27, "train": 4} | searched

@@ -1,4 +1,5 @@
-"""Methods beside UDD: each loss against an obvious float64 reference, each better than its start; a new one changes nothing of the others."""
+"""Methods beside UDD: each loss against an obvious float64 reference, each better than its start; a new one
+changes nothing of the others."""
 
 import shutil
 
@@ -33,21 +34,31 @@ def draws() -> augment.Draws:
 
 def feature_of(model, image: torch.Tensor) -> torch.Tensor:
     """The embedding of one augmented image."""
-    return model.features(slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(0))[1][0]
+    return model.features(
+        slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(0)
+    )[1][0]
 
 
 def test_dm_is_the_squared_distance_of_mean_features():
     model, ours, real = network(), batch(3, 1), batch(5, 2)
-    ours_mean, real_mean = (torch.stack([feature_of(model, image) for image in images]).mean(0) for images in (ours, real))
+    ours_mean, real_mean = (
+        torch.stack([feature_of(model, image) for image in images]).mean(0) for images in (ours, real)
+    )
     expected = ours_mean - real_mean
-    assert dm.distance(model, ours, real_mean, draws(), MEAN, STD).item() == pytest.approx(expected.square().sum().item(), rel=1e-9)
+    assert dm.distance(model, ours, real_mean, draws(), MEAN, STD).item() == pytest.approx(
+        expected.square().sum().item(), rel=1e-9
+    )
 
 
 def gradients_of(model, images: torch.Tensor, label: int) -> list[torch.Tensor]:
     """The mean over images of each one's gradient."""
     found = []
     for image in images:
-        logits = model(slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(0))
+        logits = model(
+            slow_augment(standardised(image, MEAN, STD), {name: value[0] for name, value in draws().items()}).unsqueeze(
+                0
+            )
+        )
         found.append(torch.autograd.grad(F.cross_entropy(logits, torch.tensor([label])), list(model.parameters())))
     return [torch.stack(of_weight).mean(0) for of_weight in zip(*found, strict=True)]
 
@@ -75,16 +86,31 @@ def test_the_cosine_distance_is_blind_to_length_and_knows_opposites(seed, factor
 def test_every_method_lets_its_rate_decay(name):
     """Twice a rate that is halved from the first step on is that rate, to the bit."""
     made, last = of_method(name, outer=2, inner=1), []
-    for keys in ({"image_lr_decay_at": []}, {"image_lr_decay_at": [0.0], "image_lr_decay": 0.5, "image_lr": 2 * made["distill"]["image_lr"]}):
+    for keys in (
+        {"image_lr_decay_at": []},
+        {"image_lr_decay_at": [0.0], "image_lr_decay": 0.5, "image_lr": 2 * made["distill"]["image_lr"]},
+    ):
         last.append(states(made | {"distill": made["distill"] | keys}, dataset())[-1]["state/images"])
     assert torch.equal(*last)
-    unchanged = states(made | {"distill": made["distill"] | {"image_lr_decay_at": [0.5], "image_lr_decay": 0.5}}, dataset())[-1]["state/images"]
+    unchanged = states(
+        made | {"distill": made["distill"] | {"image_lr_decay_at": [0.5], "image_lr_decay": 0.5}}, dataset()
+    )[-1]["state/images"]
     assert not torch.equal(unchanged, last[0])
 
 
-@pytest.mark.parametrize(("name", "changes"), [("dm", {"image_lr": 5.0}), ("dsa", {"image_lr": 10.0}), ("dc", {"image_lr": 10.0})])
+@pytest.mark.parametrize(
+    ("name", "changes"), [("dm", {"image_lr": 5.0}), ("dsa", {"image_lr": 10.0}), ("dc", {"image_lr": 10.0})]
+)
 def test_a_method_lowers_its_own_distance(name, changes):
-    quiet = {"matching_augment": [], "outer": 1, "inner": 40, "net_images": 0, "batch_real": 21, "image_lr_decay_at": [], "init": "mix"}
+    quiet = {
+        "matching_augment": [],
+        "outer": 1,
+        "inner": 40,
+        "net_images": 0,
+        "batch_real": 21,
+        "image_lr_decay_at": [],
+        "init": "mix",
+    }
     made = of_method(name, ipc=1, **(quiet | changes))
     made = made | ({"dsa": made["dsa"] | {"net_epochs": 0}} if "dsa" in made else {})
     run = Run(made, dataset(side=8, count=3))
@@ -133,11 +159,18 @@ def test_a_new_method_with_a_section_of_its_own_changes_no_other_cell(monkeypatc
     (folder / "mine.yaml").write_text(yaml.safe_dump(whole))
     monkeypatch.setattr(sections, "FOLDER", folder)
     monkeypatch.setitem(sections.METHODS, "mine", ("distill", "mine"))
-    variants = params()["variants"] | {"mine": {"method": "mine"}, "mine-weak": {"method": "mine", "mine": {"strength": 1.0}}}
+    variants = params()["variants"] | {
+        "mine": {"method": "mine"},
+        "mine-weak": {"method": "mine", "mine": {"strength": 1.0}},
+    }
     more = parameters.check(params() | {"variants": variants})
     assert {cell: canonical(set_config(more, cell, 0)) for cell in before} == before
     found = set_config(more, Cell("cifar10", 10, "mine"), 0)
-    assert found["mine"] == {"strength": 2.0} and found["distill"].items() <= params()["distill"].items() and not {"udd", "idc"} & found.keys()
+    assert (
+        found["mine"] == {"strength": 2.0}
+        and found["distill"].items() <= params()["distill"].items()
+        and not {"udd", "idc"} & found.keys()
+    )
     assert set_config(more, Cell("cifar10", 10, "mine-weak"), 0)["mine"] == {"strength": 1.0}
 
 

@@ -1,4 +1,5 @@
-"""What a step of any method costs, counted on tensors without memory: against the counter on a real run, and the counter against hand."""
+"""What a step of any method costs, counted on tensors without memory: against the counter on a real run,
+and the counter against hand."""
 
 import pytest
 import tiny
@@ -17,7 +18,8 @@ from udd.costs.sizes import Sizes
 
 @pytest.mark.parametrize("name", ["dm", "dsa", "dc", "dd", "cafe", "kip", "mtt", "dance", "ncfm", "udd-features"])
 def test_the_cost_of_any_method_is_that_of_its_own_steps(name):
-    config = tiny.of_method(name, inner=1, **({"batch_real": 200} if name == "kip" else {}))  # a small kernel is less than one step of training
+    # A small kernel is less than one step of training
+    config = tiny.of_method(name, inner=1, **({"batch_real": 200} if name == "kip" else {}))
     run = Run(config, tiny.dataset())
     with own.counter() as counter:
         for _ in range(config["distill"]["outer"]):
@@ -28,14 +30,17 @@ def test_the_cost_of_any_method_is_that_of_its_own_steps(name):
 
 
 def test_the_counter_counts_what_a_hand_counts():
-    """A convolution of 2 images, 3 to 4 channels, 3 x 3, at 8 x 8 places; its two derivatives cost as much each; inside torch.func too."""
+    """A convolution of 2 images, 3 to 4 channels, 3 x 3, at 8 x 8 places; its two derivatives cost as much
+    each; inside torch.func too."""
     images, weight = torch.rand(2, 3, 8, 8), torch.rand(4, 3, 3, 3)
     forward = 2 * (2 * 4 * 8 * 8) * (3 * 3 * 3)
     with own.counter() as counter:
         F.conv2d(images, weight, padding=1)
     assert counter.get_total_flops() == forward
     with own.counter() as counter:
-        torch.func.vjp(lambda images, weight: F.conv2d(images, weight, padding=1), images, weight)[1](torch.ones(2, 4, 8, 8))
+        torch.func.vjp(lambda images, weight: F.conv2d(images, weight, padding=1), images, weight)[1](
+            torch.ones(2, 4, 8, 8)
+        )
     assert counter.get_total_flops() == 3 * forward
 
 
@@ -56,7 +61,8 @@ def test_a_jobs_memory_is_its_methods_step_and_what_lasts():
     cifar10 = Sizes(3, 32, 10, 50_000, 10_000)
     job = workload.distillation(found, Cell("cifar10", 1, "dm"), 0, cifar10, torch.device("cpu"))
     config = workload.plan.set_config(found, Cell("cifar10", 1, "dm"), 0)
-    assert job.step == own.peak(config, cifar10) > 2 * 256 * 128 * 32 * 32 * 4  # the two largest maps of a class's real batch
+    # The two largest maps of a class's real batch
+    assert job.step == own.peak(config, cifar10) > 2 * 256 * 128 * 32 * 32 * 4
     assert largest(job, torch.device("cuda")) == job.step and largest(job, torch.device("cpu")) == round(1.7 * job.step)
     assert workload.distillation(found, Cell("cifar10", 1, "idc"), 0, cifar10, torch.device("cpu")).step == 0
 
@@ -80,7 +86,11 @@ def nothing_known(tmp_path, monkeypatch):
 
 def test_a_step_is_counted_once_for_all_seeds_and_data_sets_of_one_shape(nothing_known):
     made, shape = tiny.of_method("dm"), Sizes(3, 8, 3, 21, 6)
-    found = [own.step_cost(made | change, sizes) for change in ({}, {"seed": 1}, {"variant": "other"}) for sizes in (shape, shape._replace(train=9))]
+    found = [
+        own.step_cost(made | change, sizes)
+        for change in ({}, {"seed": 1}, {"variant": "other"})
+        for sizes in (shape, shape._replace(train=9))
+    ]
     assert own.known.cache_info().misses == 1 and len(set(found)) == 1
     assert own.step_cost(made | {"ipc": 3}, shape) != found[0]
 

@@ -1,4 +1,5 @@
-"""The pixels' rate by how far they move (`image_move`): that they do, that nothing else changes, and who may ask for it."""
+"""The pixels' rate by how far they move (`image_move`): that they do, that nothing else
+changes, and who may ask for it."""
 
 from __future__ import annotations
 
@@ -74,14 +75,27 @@ def test_a_run_that_goes_on_takes_the_rate_of_its_checkpoint(tmp_path: Path, mon
 
 
 def test_a_set_keeps_the_rate_that_was_found(tmp_path: Path):
-    keys = {"width": 4, "outer": 1, "inner": 2, "networks": "cached", "cache_networks": 1, "cache_ages": 2, "net_images": 6, "batch_real": 5}
-    made = udd.distill(dataset(side=16), "idc", 1, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", image_move=0.01, **keys)
+    keys = {
+        "width": 4,
+        "outer": 1,
+        "inner": 2,
+        "networks": "cached",
+        "cache_networks": 1,
+        "cache_ages": 2,
+        "net_images": 6,
+        "batch_real": 5,
+    }
+    made = udd.distill(
+        dataset(side=16), "idc", 1, cache=tmp_path, checkpoint=tmp_path / "run", device="cpu", image_move=0.01, **keys
+    )
     assert made.metadata["provenance"]["image_lr"] > 0 and "image_lr" not in made.metadata["config"]["distill"]
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-5, 1.0), st.integers(1, 50), st.integers(0, 2**32))
 def test_the_rate_is_the_move_over_the_mean_length_of_the_gradient(scale: float, move: float, ipc: int, seed: int):
-    gradients = scale * torch.randn(LOOKS, 2, ipc, 1, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    gradients = scale * torch.randn(
+        LOOKS, 2, ipc, 1, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     rate = by_move({"ipc": ipc, "distill": {"image_move": move}}, gradients.__getitem__)
     lengths = [np.linalg.norm(each.numpy()) / np.sqrt(each.numel()) for each in gradients]
     assert rate * ipc / 10 * np.mean(lengths) == pytest.approx(move, rel=6e-3)
@@ -89,16 +103,30 @@ def test_the_rate_is_the_move_over_the_mean_length_of_the_gradient(scale: float,
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_a_gradient_that_tells_nothing_is_refused(value: float):
-    with pytest.raises(UserError, match=rf"idc: image_move: found a gradient of {value} .* write image_lr in place of image_move"):
-        by_move({"variant": "idc", "ipc": 1, "distill": {"image_move": 0.1}}, lambda _: torch.full((1, 1, 1, 2, 2), value))
+    with pytest.raises(
+        UserError, match=rf"idc: image_move: found a gradient of {value} .* write image_lr in place of image_move"
+    ):
+        by_move(
+            {"variant": "idc", "ipc": 1, "distill": {"image_move": 0.1}}, lambda _: torch.full((1, 1, 1, 2, 2), value)
+        )
 
 
 @pytest.mark.parametrize(
     ("method", "keys"),
-    [("idc", {}), ("udd", {"networks": "fresh"}), ("dm", {"networks": "cached"}), ("udd-features", {}), ("dsa", {}), ("dance", {})],
+    [
+        ("idc", {}),
+        ("udd", {"networks": "fresh"}),
+        ("dm", {"networks": "cached"}),
+        ("udd-features", {}),
+        ("dsa", {}),
+        ("dance", {}),
+    ],
 )
 def test_who_does_not_match_gradients_of_cached_networks_is_refused(method: str, keys: dict[str, Any]):
-    with pytest.raises(UserError, match=r"found image_move: 0.01 .*; it asks for a method of gradients \(udd, idc\) and networks: cached"):
+    with pytest.raises(
+        UserError,
+        match=r"found image_move: 0.01 .*; it asks for a method of gradients \(udd, idc\) and networks: cached",
+    ):
         udd.distill(dataset(side=16), method, 1, device="cpu", image_move=0.01, **keys)
 
 
@@ -111,7 +139,10 @@ def test_of_the_two_rules_one_is_in_force():
 
 def test_the_published_configurations_know_nothing_of_it():
     params = load([Path(__file__).parent.parent / "params.yaml"])
-    assert all("image_move" not in set_config(params, Cell("cifar10", 10, name), 0).get("distill", {}) for name in params["variants"])
+    assert all(
+        "image_move" not in set_config(params, Cell("cifar10", 10, name), 0).get("distill", {})
+        for name in params["variants"]
+    )
 
 
 def test_a_longer_schedule_moves_less_as_its_steps_add_up():
@@ -143,8 +174,18 @@ def test_the_rate_that_is_written_last_is_in_force():
 def test_what_was_asked_for_stays():
     short = {"image_move": 1.0, "networks": "cached", "outer": 1, "inner": 1}
     assert moving(short | {"image_move": 0.5}, {"image_move": 0.5})["image_move"] == 0.5
-    assert moving(short | {"image_lr": 0.5}, {"image_lr": 0.5}) == {"networks": "cached", "outer": 1, "inner": 1, "image_lr": 0.5}
-    assert moving(short | {"networks": "fresh"}, {"networks": "fresh"}) == {"networks": "fresh", "outer": 1, "inner": 1, "image_lr": FRESH}
+    assert moving(short | {"image_lr": 0.5}, {"image_lr": 0.5}) == {
+        "networks": "cached",
+        "outer": 1,
+        "inner": 1,
+        "image_lr": 0.5,
+    }
+    assert moving(short | {"networks": "fresh"}, {"networks": "fresh"}) == {
+        "networks": "fresh",
+        "outer": 1,
+        "inner": 1,
+        "image_lr": FRESH,
+    }
     none = moving(short | {"image_move": 0, "outer": 40, "inner": 100}, {"image_move": 0})
     assert none == {"networks": "cached", "outer": 40, "inner": 100, "image_lr": FRESH / 2}
     assert moving({"outer": 1}, {}) == {"outer": 1}

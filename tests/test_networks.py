@@ -1,4 +1,5 @@
-"""Networks: sizes against the published implementations, shapes at every side, initialisation from the generator alone."""
+"""Networks: sizes against the published implementations, shapes at every side, initialisation from the generator
+alone."""
 
 import math
 
@@ -119,7 +120,9 @@ def test_matching_can_differentiate_twice(architecture):
 
     def matching(x):
         loss = nn.functional.cross_entropy(network(x), torch.tensor([0, 3]))
-        return torch.stack([(gradient**2).sum() for gradient in torch.autograd.grad(loss, weights, create_graph=True)]).sum()
+        return torch.stack(
+            [(gradient**2).sum() for gradient in torch.autograd.grad(loss, weights, create_graph=True)]
+        ).sum()
 
     (slope,) = torch.autograd.grad(matching(x), x)
     direction = torch.randn(x.shape, generator=generator(1), dtype=torch.float64)

@@ -1,4 +1,5 @@
-"""`udd distill SOURCE` by its own short schedule: the cached networks that it meets, where they lie, and the rate that it finds."""
+"""`udd distill SOURCE` by its own short schedule: the cached networks that it meets, where they
+lie, and the rate that it finds."""
 
 from __future__ import annotations
 
@@ -15,7 +16,21 @@ from udd.errors import Busy, UserError
 from udd.files import lock
 from udd.synthetic import sets
 
-WORDS = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", "width=4", "outer=1", "inner=2", "net_images=6", "batch_real=5"]
+WORDS = [
+    "digits",
+    "--method",
+    "idc",
+    "--networks",
+    "0",
+    "--device",
+    "cpu",
+    "--set",
+    "width=4",
+    "outer=1",
+    "inner=2",
+    "net_images=6",
+    "batch_real=5",
+]
 WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
 
 
@@ -27,7 +42,9 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sides
 
 
-def test_networks_lie_beside_the_set_and_serve_the_next(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_networks_lie_beside_the_set_and_serve_the_next(
+    digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture
+):
     own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
     said = capsys.readouterr()
     (folder,) = tmp_path.glob(".tiny-*-cache")
@@ -51,7 +68,9 @@ def test_other_images_of_the_same_name_have_networks_of_their_own(digits: list[i
 def test_the_networks_folder_can_be_given(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
     own.run([*WORDS, "--json", "--cache", str(tmp_path / "kept"), "--out", str(tmp_path / "a.safetensors")])
     found = json.loads(capsys.readouterr().out)
-    assert found["cache"] == str(tmp_path / "kept") and found["cache_bytes"] > 1000 and not list(tmp_path.glob(".tiny-*"))
+    assert (
+        found["cache"] == str(tmp_path / "kept") and found["cache_bytes"] > 1000 and not list(tmp_path.glob(".tiny-*"))
+    )
 
 
 def test_a_rate_of_ones_own_or_fresh_networks_are_as_asked(digits: list[int], tmp_path: Path):
@@ -60,8 +79,12 @@ def test_a_rate_of_ones_own_or_fresh_networks_are_as_asked(digits: list[int], tm
         assert udd.load(tmp_path / "a.safetensors").metadata["config"]["distill"]["image_lr"] == image_lr
 
 
-def test_a_method_without_cached_networks_has_no_folder(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
-    own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
+def test_a_method_without_cached_networks_has_no_folder(
+    digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    own.run(
+        ["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")]
+    )
     assert "networks:" not in capsys.readouterr().out and not list(tmp_path.glob(".*-cache"))
 
 
@@ -89,7 +112,19 @@ def test_what_is_a_key_of_one_method_is_an_option_to_another(method: str, key: s
 
 
 def test_keys_add_up_and_none_is_given_twice(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
-    own.run([*WORDS, "--set", "selected=2", "--method", "udd", "--set", "factor=3", "--out", str(tmp_path / "a.safetensors")])
+    own.run(
+        [
+            *WORDS,
+            "--set",
+            "selected=2",
+            "--method",
+            "udd",
+            "--set",
+            "factor=3",
+            "--out",
+            str(tmp_path / "a.safetensors"),
+        ]
+    )
     config = udd.load(tmp_path / "a.safetensors").metadata["config"]
     assert (config["udd"]["selected"], config["distill"]["factor"], config["distill"]["width"]) == (2, 3, 4)
     with pytest.raises(SystemExit, match="2"):
@@ -98,7 +133,8 @@ def test_keys_add_up_and_none_is_given_twice(digits: list[int], tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("a.png", "expected a name that ends in .safetensors"), ("b.safetensors", "is a folder; name a file in it")]
+    ("name", "said"),
+    [("a.png", "expected a name that ends in .safetensors"), ("b.safetensors", "is a folder; name a file in it")],
 )
 def test_a_set_is_written_to_a_file_of_its_kind(name: str, said: str, digits: list[int], tmp_path: Path):
     (tmp_path / "b.safetensors").mkdir()
@@ -112,7 +148,9 @@ def test_two_runs_do_not_write_one_set(digits: list[int], tmp_path: Path):
         own.run([*WORDS, "--out", str(tmp_path / "a.safetensors")])
 
 
-def test_a_set_that_cannot_be_written_leaves_its_checkpoint(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_set_that_cannot_be_written_leaves_its_checkpoint(
+    digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def full(*_: object) -> None:
         raise UserError("no space")
 
@@ -131,15 +169,24 @@ def kept(complete: Callable[..., None]) -> Callable[..., None]:
     return lambda run, **keys: complete(run, **keys | {"checkpoint_seconds": 0})
 
 
-def test_a_finished_set_is_measured_and_not_made_again(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_a_finished_set_is_measured_and_not_made_again(
+    digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
     """By the same request; another makes another set."""
     out = tmp_path / "a.safetensors"
     own.run([*WORDS, "--out", str(out)])
     before, distill, made = out.read_bytes(), udd.distill, []
-    monkeypatch.setattr(udd, "distill", lambda *given, **keys: made.append(given) or distill(*given, **keys), raising=False)
+    monkeypatch.setattr(
+        udd, "distill", lambda *given, **keys: made.append(given) or distill(*given, **keys), raising=False
+    )
     own.run([*WORDS, "--out", str(out), "--networks", "1", "--epochs", "1", "--json"])
     said = capsys.readouterr()
-    assert not made and out.read_bytes() == before and "made before by the same request" in said.err and '"n": 1' in said.out
+    assert (
+        not made
+        and out.read_bytes() == before
+        and "made before by the same request" in said.err
+        and '"n": 1' in said.out
+    )
     for words in (["--seed", "1"], ["--set", "factor=3"]):
         own.run([*WORDS, *words, "--out", str(out)])
     digits.append(16)
@@ -150,27 +197,48 @@ def test_a_finished_set_is_measured_and_not_made_again(digits: list[int], tmp_pa
 def test_other_code_and_other_names_of_classes_are_another_request(monkeypatch: pytest.MonkeyPatch):
     """Of all code that takes part: a method's, its networks'."""
     data, config = dataset(), of_method("idc")
-    found = [interface.made_of(config, data, "images"), interface.made_of(config, data._replace(classes=["a", "b", "c"]), "images")]
+    found = [
+        interface.made_of(config, data, "images"),
+        interface.made_of(config, data._replace(classes=["a", "b", "c"]), "images"),
+    ]
     digest = interface.code_digest
     for module in ("udd.methods.idc", "udd.proxies.fresh"):
-        monkeypatch.setattr(interface, "code_digest", lambda name, edited=module: "edited" if name == edited else digest(name))
+        monkeypatch.setattr(
+            interface, "code_digest", lambda name, edited=module: "edited" if name == edited else digest(name)
+        )
         found.append(interface.made_of(config, data, "images"))
     assert len(set(found)) == 4
 
 
 def test_a_coreset_is_not_chosen_again(digits: list[int], tmp_path: Path, capsys: pytest.CaptureFixture):
     for again in (False, True):
-        own.run(["digits", "--method", "random", "--networks", "0", "--device", "cpu", "--out", str(tmp_path / "a.safetensors")])
+        own.run(
+            [
+                "digits",
+                "--method",
+                "random",
+                "--networks",
+                "0",
+                "--device",
+                "cpu",
+                "--out",
+                str(tmp_path / "a.safetensors"),
+            ]
+        )
         assert ("made before by the same request" in capsys.readouterr().err) == again
 
 
-def test_a_set_of_other_images_is_not_replaced_unless_its_name_was_given(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_set_of_other_images_is_not_replaced_unless_its_name_was_given(
+    digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     words = ["digits", "--method", "random", "--networks", "0", "--device", "cpu"]
     own.run(words)
     before = Path("tiny-random-ipc1.safetensors").read_bytes()
     digits.append(16)
-    with pytest.raises(UserError, match="a set of other images, which this one would replace; give this one another name: --out"):
+    with pytest.raises(
+        UserError, match="a set of other images, which this one would replace; give this one another name: --out"
+    ):
         own.run(words)
     assert Path("tiny-random-ipc1.safetensors").read_bytes() == before
     own.run([*words, "--out", "tiny-random-ipc1.safetensors"])

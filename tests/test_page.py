@@ -77,23 +77,45 @@ def checked(text: str) -> Balance:
 
 def a_set(channels: int = 3, per_class: int = 2, **more: Any) -> SyntheticSet:
     images, classes = noise(3 * per_class, channels, 9, 9).float(), [EVIL, "rose", "a\udcff\nb"]
-    config = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": per_class, "variant": "udd<i>", "seed": 0, "method": "udd", "distill": {"outer": 7}}
+    config = {
+        "dataset": {"name": "tiny", "kind": "npz"},
+        "ipc": per_class,
+        "variant": "udd<i>",
+        "seed": 0,
+        "method": "udd",
+        "distill": {"outer": 7},
+    }
     metadata = {"dataset": "tiny", "classes": classes, "mean": [0.5], "std": [0.2], "whole": True, "config": config}
     metadata["provenance"] = {"git": "abc123", "inputs": "d1g", "versions": {"torch": "2.0"}, "device": "a <CPU>"}
-    return SyntheticSet(images, torch.arange(3).repeat_interleave(per_class), corner_boxes(9, ["third", "half"]), metadata | more)
+    return SyntheticSet(
+        images, torch.arange(3).repeat_interleave(per_class), corner_boxes(9, ["third", "half"]), metadata | more
+    )
 
 
 def test_a_class_of_any_name_is_text():
     text = page(a_set(), 'a"set.safetensors', Judged([50.0, 60.0], "a <net>", [1.0, 2.0, 3.0], [("random <1>", [9.0])]))
     found = checked(text)
-    assert "<b>&" not in text and "<i>" not in text and "<CPU>" not in text and EVIL in found.shown and "udd<i>" in "".join(found.shown)
+    assert (
+        "<b>&" not in text
+        and "<i>" not in text
+        and "<CPU>" not in text
+        and EVIL in found.shown
+        and "udd<i>" in "".join(found.shown)
+    )
     assert "a\ufffd\ufffdb" in text and text.encode()
 
 
 def test_the_page_says_where_a_set_comes_from_and_how_it_was_made():
     text = "".join(checked(page(a_set(), "x.safetensors")).shown)
-    assert all(word in text for word in ("abc123", "d1g", "versions.torch", "distill.outer", 'udd.load("x.safetensors")', "As your images"))
-    assert "6 images, 2 a class, 3 classes, 9 x 9 pixels, colour." in text and "8, the same on every image" in text and "54 images in all" in text
+    assert all(
+        word in text
+        for word in ("abc123", "d1g", "versions.torch", "distill.outer", 'udd.load("x.safetensors")', "As your images")
+    )
+    assert (
+        "6 images, 2 a class, 3 classes, 9 x 9 pixels, colour." in text
+        and "8, the same on every image" in text
+        and "54 images in all" in text
+    )
     assert "Accuracy" not in text and "Loss" not in text
 
 
@@ -102,24 +124,35 @@ def test_the_licence_of_known_data_is_named():
     config = made.metadata["config"] | {"dataset": {"name": "svhn", "kind": "svhn"}}
     assert "non-commercial" in page(made._replace(metadata=made.metadata | {"config": config}), "x")
     assert "As your images" in page(made._replace(metadata=made.metadata | {"config": {"variant": "x"}}), "x")
-    assert "Krizhevsky" in licence({"config": {"dataset": {"name": "cifar10"}}}) and "As your" in licence({"config": {"dataset": {"name": "pets"}}})
+    assert "Krizhevsky" in licence({"config": {"dataset": {"name": "cifar10"}}}) and "As your" in licence(
+        {"config": {"dataset": {"name": "pets"}}}
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("per_class", [1, 3])
 def test_soft_labels_grey_images_and_sets_without_windows(channels: int, per_class: int, tmp_path: Path):
     made = a_set(channels, per_class, rate=0.25)
-    soft = made._replace(labels=torch.full((len(made.images), 3), 0.1) + 0.7 * torch.eye(3)[made.labels], windows=made.windows[:0])
+    soft = made._replace(
+        labels=torch.full((len(made.images), 3), 0.1) + 0.7 * torch.eye(3)[made.labels], windows=made.windows[:0]
+    )
     shown = checked(page(soft, "x", most=2))
     text = "".join(shown.shown)
-    assert "soft labels" in text and "learned rate 0.25" in text and "None: networks are trained" in text and len(shown.fetched) == 3
+    assert (
+        "soft labels" in text
+        and "learned rate 0.25" in text
+        and "None: networks are trained" in text
+        and len(shown.fetched) == 3
+    )
     assert ("rose (2 of 3)" in text) == (per_class == 3)
     assert show.png(soft._replace(metadata=soft.metadata | {"classes": ["a", "b", "c"]}), 2).startswith(b"\x89PNG")
 
 
 def test_a_class_without_images_and_a_large_set_have_a_page(monkeypatch: pytest.MonkeyPatch):
     made = a_set()
-    assert "no image" in "".join(checked(page(made._replace(images=made.images[:4], labels=made.labels[:4]), "x")).shown)
+    assert "no image" in "".join(
+        checked(page(made._replace(images=made.images[:4], labels=made.labels[:4]), "x")).shown
+    )
     monkeypatch.setattr("udd.reports.page.PIXELS", 9 * 9 * 2)
     text = "".join(checked(page(made, "x")).shown)
     assert "The first 2 of 3 classes." in text and "rose (1 of 2)" in text
@@ -129,13 +162,23 @@ def test_an_embedded_page_is_one_that_chromium_opens():
     """A data URI of noise, which no PNG makes smaller, with windows and every class's accuracy."""
     made = a_set()
     images = torch.rand(9, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    made = made._replace(images=images, labels=torch.arange(3).repeat_interleave(3), windows=torch.tensor([[0, 0, 112, 112]]))
-    whole, text = (page(made, "x", Judged([40.0, 50.0], "ConvNet-3", [10.0, 20.0, 30.0]), embedded=each) for each in (False, True))
-    assert len(base64.b64encode(text.encode())) < 2**21 < len(base64.b64encode(whole.encode())) and "rose (1 of 3)" in "".join(checked(text).shown)
+    made = made._replace(
+        images=images, labels=torch.arange(3).repeat_interleave(3), windows=torch.tensor([[0, 0, 112, 112]])
+    )
+    whole, text = (
+        page(made, "x", Judged([40.0, 50.0], "ConvNet-3", [10.0, 20.0, 30.0]), embedded=each) for each in (False, True)
+    )
+    assert len(base64.b64encode(text.encode())) < 2**21 < len(
+        base64.b64encode(whole.encode())
+    ) and "rose (1 of 3)" in "".join(checked(text).shown)
 
 
 def test_accuracy_has_n_an_interval_and_classes():
-    text = "".join(checked(page(a_set(), "x", Judged([40.0, 50.0], "ConvNet-3", [10.0, 20.0, 30.0], [("random, 1 a class", [9.0])]))).shown)
+    text = "".join(
+        checked(
+            page(a_set(), "x", Judged([40.0, 50.0], "ConvNet-3", [10.0, 20.0, 30.0], [("random, 1 a class", [9.0])]))
+        ).shown
+    )
     assert "45.0 ± 7.1 % (n = 2, 95 % interval -18.5 to 108.5)" in text and "By class" in text and "20.0 %" in text
     assert "9.0 % (n = 1)" in text and "By class" not in page(a_set(), "x", Judged([40.0], "ConvNet-3"))
 
@@ -146,7 +189,9 @@ def write_curve(path: Path, *lines: str) -> Path:
 
 
 def test_losses_of_zeros_and_numbers_that_are_none_are_left_out(tmp_path: Path):
-    path = write_curve(tmp_path / "a.csv", "iteration,outer,loss,loss_cfc,seconds", "1,0,100,0,1", "2,0,nan,0,2", "3,0,1,0,3")
+    path = write_curve(
+        tmp_path / "a.csv", "iteration,outer,loss,loss_cfc,seconds", "1,0,100,0,1", "2,0,nan,0,2", "3,0,1,0,3"
+    )
     drawn = curve_svg(read_curve(path))
     assert drawn.count("<polyline") == 1 and "nan" not in drawn and "logarithmic" in drawn
     assert "No finite losses" in curve_svg(read_curve(write_curve(path, "iteration,loss", "1,nan")))
@@ -181,7 +226,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_distilling_ones_images_leaves_a_page_beside_the_gallery(place: Path):
     text = "".join(checked((place / "set.html").read_text()).shown)
-    assert all(word in text for word in ("flowers by UDD", "grey", "n = 2", "By class", "iteration 1", "loss_gradient", EVIL))
+    assert all(
+        word in text for word in ("flowers by UDD", "grey", "n = 2", "By class", "iteration 1", "loss_gradient", EVIL)
+    )
     assert read_curve(place / "set.csv")["iteration"].tolist() == [1, 2, 3]
     assert udd.load(place / "set.safetensors").metadata["provenance"]["inputs"] in text
 
@@ -193,7 +240,12 @@ def test_accuracy_by_class_changes_no_accuracy(place: Path):
     recipe = recipe | {"augment": ["color", "crop"], "cutmix_p": 0.0}
     found = udd.evaluate(made, data, 2, device="cpu", **recipe)
     config = {"set": made.metadata["config"], "protocol": "python", "architecture": "convnet3", "evaluate": recipe}
-    alone = [evaluate(config | {"network": number}, data, TrainingSet(images, labels, None, len(images)), torch.device("cpu")) for number in range(2)]
+    alone = [
+        evaluate(
+            config | {"network": number}, data, TrainingSet(images, labels, None, len(images)), torch.device("cpu")
+        )
+        for number in range(2)
+    ]
     assert found.values == [each["accuracy"] for each in alone]
     assert [np.mean(classes) for classes in found.by_class] == pytest.approx(found.values)
 
@@ -204,7 +256,18 @@ def shown(place: Path, *words: str) -> str:
 
 
 def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.CaptureFixture):
-    judge.run([str(place / "set.safetensors"), "--dataset", str(place / "flowers"), *QUICK, "--width", "4", "--out", str(place / "judged.json")])
+    judge.run(
+        [
+            str(place / "set.safetensors"),
+            "--dataset",
+            str(place / "flowers"),
+            *QUICK,
+            "--width",
+            "4",
+            "--out",
+            str(place / "judged.json"),
+        ]
+    )
     text = shown(place, "--record", str(place / "judged.json"), "--curve", str(place / "set.csv"))
     row = json.loads((place / "judged.json").read_text())["rows"][0]
     assert (
@@ -221,14 +284,18 @@ def test_show_writes_a_page_with_what_was_judged(place: Path, capsys: pytest.Cap
 def test_labels_call_method_and_data_set_on_the_page_and_in_the_gallery(place: Path, monkeypatch: pytest.MonkeyPatch):
     drawn: list[Labels] = []
     of_set = gallery.of_set
-    monkeypatch.setattr(gallery, "of_set", lambda made, most, labels: drawn.append(labels) or of_set(made, most, labels))
+    monkeypatch.setattr(
+        gallery, "of_set", lambda made, most, labels: drawn.append(labels) or of_set(made, most, labels)
+    )
     assert "flowers by Windows & $P$" in shown(place, "--label", "Windows & $P$") and "flowers by UDD" in shown(place)
     assert "<17> & more by -CFC" in shown(place, "--label=-CFC", "--dataset-label=<17> & more")
     assert drawn == [Labels("", "Windows & $P$"), Labels(), Labels("<17> & more", "-CFC")]
     two = udd.load(place / "set.safetensors")
     two = two._replace(images=torch.cat([two.images] * 2), labels=torch.cat([two.labels] * 2))
     (figure, bare) = (of_set(two, 10, Labels("of $", "a $")), of_set(two, 10))
-    assert [axis.get_title() for axis in figure.axes] == [r"a \$"] and figure.get_suptitle() == r"of \$, 2 images per class"
+    assert [axis.get_title() for axis in figure.axes] == [
+        r"a \$"
+    ] and figure.get_suptitle() == r"of \$, 2 images per class"
     assert [axis.get_title() for axis in bare.axes] == ["UDD"] and bare.get_suptitle() == "flowers, 2 images per class"
     plt.close(figure)
     plt.close(bare)
@@ -253,7 +320,11 @@ def test_show_reads_a_record_of_the_workflow_and_no_other_sets(place: Path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("[]", "found no accuracies"), ('{"rows": [{}], "dataset": "flowers"}', "not a whole record"), ('{"rows": [1], "dataset": "x"}', "on x")],
+    [
+        ("[]", "found no accuracies"),
+        ('{"rows": [{}], "dataset": "flowers"}', "not a whole record"),
+        ('{"rows": [1], "dataset": "x"}', "on x"),
+    ],
 )
 def test_a_file_without_accuracies_is_refused(place: Path, content: str, said: str):
     (place / "other.json").write_text(content)

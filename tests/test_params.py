@@ -19,7 +19,9 @@ few = settings(deadline=None, max_examples=40)
 TREES = st.dictionaries(
     st.sampled_from("abc"),
     st.recursive(
-        st.integers() | st.lists(st.integers(), max_size=2), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=6
+        st.integers() | st.lists(st.integers(), max_size=2),
+        lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+        max_leaves=6,
     ),
     max_size=3,
 )
@@ -51,7 +53,15 @@ def test_files_are_laid_over_one_another(tmp_path):
 
 def test_the_defaults_are_the_papers():
     distill = params()["distill"] | params()["udd"]
-    paper = {"outer": 2000, "inner": 100, "selected": 8, "policy": "jitter", "jitter": "gaussian", "jitter_sigma": 0.05, "jitter_copies": 2}
+    paper = {
+        "outer": 2000,
+        "inner": 100,
+        "selected": 8,
+        "policy": "jitter",
+        "jitter": "gaussian",
+        "jitter_sigma": 0.05,
+        "jitter_copies": 2,
+    }
     paper |= {
         "max_pairs": 128,
         "batch_real": 64,
@@ -62,13 +72,24 @@ def test_the_defaults_are_the_papers():
         "cfc_average": 0.5,
     }
     paper |= {"image_lr": 0.005, "image_momentum": 0.5, "image_lr_decay_at": [0.6, 0.8, 0.9], "image_lr_decay": 0.5}
-    paper |= {"net_lr": 0.01, "net_momentum": 0.9, "net_weight_decay": 5e-4, "net_batch": 64, "net_images": 2000, "cutmix_beta": 1.0, "cutmix_p": 0.5}
+    paper |= {
+        "net_lr": 0.01,
+        "net_momentum": 0.9,
+        "net_weight_decay": 5e-4,
+        "net_batch": 64,
+        "net_images": 2000,
+        "cutmix_beta": 1.0,
+        "cutmix_p": 0.5,
+    }
     assert {key: distill[key] for key in paper} == paper
     for name, rate in (("mnist", 1e-4), ("fashionmnist", 1e-4 * (28 / 32) ** 2)):
         assert params()["datasets"][name]["distill"].items() >= {"image_lr": rate, "net_images": 500}.items()
         assert all(params()["datasets"][name][method] == {"distance": "l1"} for method in ("udd", "idc"))
     imagenet = params()["datasets"]["imagenet10"]
-    assert imagenet["distill"].items() >= {"network": "resnetap10", "image_lr": 3e-3, "pretrain_epochs": 10, "factor": 3}.items()
+    assert (
+        imagenet["distill"].items()
+        >= {"network": "resnetap10", "image_lr": 3e-3, "pretrain_epochs": 10, "factor": 3}.items()
+    )
     expected = "n02869837 n01749939 n02488291 n02107142 n13037406 n02091831 n04517823 n04589890 n03062245 n01773797"
     assert imagenet["classes"] == expected.split() and imagenet["size"] == 224
 
@@ -76,7 +97,11 @@ def test_the_defaults_are_the_papers():
 def test_every_key_is_explained():
     schema = sections.schema()
     parts = [schema["$defs"][name] for name in (*sections.names(), "request")]
-    for section in [schema["properties"]["datasets"]["additionalProperties"], schema["properties"]["variants"]["additionalProperties"], *parts]:
+    for section in [
+        schema["properties"]["datasets"]["additionalProperties"],
+        schema["properties"]["variants"]["additionalProperties"],
+        *parts,
+    ]:
         for key, value in section["properties"].items():
             assert "$ref" in value or len(value.get("description", "")) > 3, key
     for name in sections.names():
@@ -85,7 +110,14 @@ def test_every_key_is_explained():
 
 SYMBOLS = {  # section: key: the symbol of its paper
     "distill": {"net_lr": "eta", "cutmix_beta": "beta"},
-    "udd": {"scales": "N", "selected": "P", "jitter_copies": "M", "jitter_sigma": "sigma", "cfc_temperature": "tau", "cfc_average": "alpha"},
+    "udd": {
+        "scales": "N",
+        "selected": "P",
+        "jitter_copies": "M",
+        "jitter_sigma": "sigma",
+        "cfc_temperature": "tau",
+        "cfc_average": "alpha",
+    },
     "idc": {"cfc_temperature": "tau", "cfc_average": "alpha"},
     "utilization": {"intervals": "D"},
     "evaluate": {"cutmix_beta": "beta"},
@@ -122,15 +154,30 @@ BAD: list[tuple[dict[str, Any], str]] = [
     # unknown keys
     ({"distill": {"outter": 3}}, "unknown key 'outter' in distill; did you mean 'outer'?"),
     ({"distil": {}}, "unknown key 'distil' in the file; did you mean 'distill'?"),
-    ({"variants": {"udd": {"udd": {"polcy": "vote"}}}}, "unknown key 'polcy' in variants.udd.udd; did you mean 'policy'?"),
+    (
+        {"variants": {"udd": {"udd": {"polcy": "vote"}}}},
+        "unknown key 'polcy' in variants.udd.udd; did you mean 'policy'?",
+    ),
     ({"datasets": {"svhn": {"learning": 3}}}, "unknown key 'learning' in datasets.svhn; expected one of kind, path"),
     ({"tables": {"mian": {}}}, "unknown key 'mian' in tables; did you mean 'main'?"),
-    ({"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}}, "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?"),
+    (
+        {"datasets": {"svhn": {"ipc10": {"distill": {"oter": 3}}}}},
+        "unknown key 'oter' in datasets.svhn.ipc10.distill; did you mean 'outer'?",
+    ),
     # types and ranges
-    ({"distill": {"outer": "1000"}}, "distill.outer: found the text '1000', expected a whole number; write it without quotes, as 1000"),
+    (
+        {"distill": {"outer": "1000"}},
+        "distill.outer: found the text '1000', expected a whole number; write it without quotes, as 1000",
+    ),
     ({"datasets": {"svhn": {"ipc10": {}, "ipc01": {}}}}, "unknown key 'ipc01' in datasets.svhn"),
-    ({"distill": {"image_lr": "1e-4"}}, "distill.image_lr: found the text '1e-4', expected a number; YAML needs a point: write 1.0e-04"),
-    ({"datasets": {"svhn": {"evaluate": {"lr": "1e-4"}}}}, "datasets.svhn.evaluate.lr: found the text '1e-4', expected a number"),
+    (
+        {"distill": {"image_lr": "1e-4"}},
+        "distill.image_lr: found the text '1e-4', expected a number; YAML needs a point: write 1.0e-04",
+    ),
+    (
+        {"datasets": {"svhn": {"evaluate": {"lr": "1e-4"}}}},
+        "datasets.svhn.evaluate.lr: found the text '1e-4', expected a number",
+    ),
     ({"distill": {"outer": 1.5}}, "distill.outer: found 1.5, expected a value of type integer"),
     ({"distill": {"outer": 2.0}}, "distill.outer: found 2.0, expected a value of type integer"),
     ({"seeds": {"distill": [1.0]}}, "seeds.distill.0: found 1.0, expected a value of type integer"),
@@ -145,17 +192,29 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"seeds": {"distill": []}}, "seeds.distill: found [], expected a list no shorter than 1"),
     ({"seeds": {"evaluate": [1, 1]}}, "seeds.evaluate: found [1, 1], expected no repetition"),
     ({"seeds": [1]}, "seeds: found [1], expected a value of type object"),
-    ({"distill": {"matching_augment": ["colour"]}}, "distill.matching_augment.0: found 'colour', expected text that matches"),
-    ({"evaluate": {"augment": ["crop|resized"]}}, "evaluate.augment.0: found 'crop|resized', expected text that matches"),
+    (
+        {"distill": {"matching_augment": ["colour"]}},
+        "distill.matching_augment.0: found 'colour', expected text that matches",
+    ),
+    (
+        {"evaluate": {"augment": ["crop|resized"]}},
+        "evaluate.augment.0: found 'crop|resized', expected text that matches",
+    ),
     ({"datasets": {"My Data": {"kind": "npz"}}}, "found 'My Data', expected text that matches"),
     # names
     ({"udd": {"policy": "jiter"}}, "udd.policy: found 'jiter'; did you mean 'jitter'?"),
     ({"distill": {"network": "convnet"}}, "distill.network: found 'convnet'; did you mean 'convnet3'?"),
     ({"udd": {"distance": "cosine"}}, "udd.distance: found 'cosine'; expected one of mse, l1"),
-    ({"tables": {"main": {"architectures": ["vgg"]}}}, "tables.main.architectures.0: found 'vgg'; did you mean 'vgg11'?"),
+    (
+        {"tables": {"main": {"architectures": ["vgg"]}}},
+        "tables.main.architectures.0: found 'vgg'; did you mean 'vgg11'?",
+    ),
     ({"datasets": {"own": {"kind": "folders"}}}, "datasets.own.kind: found 'folders'; did you mean 'folder'?"),
     ({"variants": {"own": {"method": "zzzz"}}}, "variants.own.method: found 'zzzz'; expected one of udd, idc, dm"),
-    ({"tables": {"main": {"datasets": ["cifar11"]}}}, "tables.main.datasets: 'cifar11' is not declared under datasets; did you mean 'cifar1"),
+    (
+        {"tables": {"main": {"datasets": ["cifar11"]}}},
+        "tables.main.datasets: 'cifar11' is not declared under datasets; did you mean 'cifar1",
+    ),
     (
         {"figures": {"maps": {"variants": ["udd-nocf"]}}},
         "figures.maps.variants: 'udd-nocf' is not declared under variants; did you mean 'udd-nocfc'?",
@@ -164,10 +223,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"tables": {"main": {"protocols": ["idc", "epochs30"]}}},
         "tables.main.protocols: 'epochs30' is not declared under protocols; did you mean 'epochs300'?",
     ),
-    ({"figures": {"curves": {"variants": ["udd", "random"]}}}, "figures.curves.variants: 'random' has no loss, it is not distilled"),
+    (
+        {"figures": {"curves": {"variants": ["udd", "random"]}}},
+        "figures.curves.variants: 'random' has no loss, it is not distilled",
+    ),
     # sense
-    ({"variants": {"idc": {"udd": {"policy": "all"}}}}, "variants.idc.udd: the method is idc, which reads distill, idc; leave it out"),
-    ({"variants": {"random": {"distill": {"outer": 3}}}}, "variants.random.distill: the method is random, which reads no section"),
+    (
+        {"variants": {"idc": {"udd": {"policy": "all"}}}},
+        "variants.idc.udd: the method is idc, which reads distill, idc; leave it out",
+    ),
+    (
+        {"variants": {"random": {"distill": {"outer": 3}}}},
+        "variants.random.distill: the method is random, which reads no section",
+    ),
     (
         {"variants": {"idc": {"times": 4}}},
         "variants.idc.times: the method of idc is idc, which takes no multiple of IPC; expected random, herding, f",
@@ -177,8 +245,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"datasets": {"svhn": {"ipc10": {"without": ["random-x6"]}}}},
         "datasets.svhn.ipc10.without: 'random-x6' is not declared under variants; did you",
     ),
-    ({"variants": {"own": {"sets": "idcc"}}}, "variants.own.sets: 'idcc' is not declared under variants; did you mean 'idc"),
-    ({"variants": {"own": {"sets": "idc"}, "own2": {"sets": "own"}}}, "variants.own2.sets: own has no sets of its own, it evaluates those of idc"),
+    (
+        {"variants": {"own": {"sets": "idcc"}}},
+        "variants.own.sets: 'idcc' is not declared under variants; did you mean 'idc",
+    ),
+    (
+        {"variants": {"own": {"sets": "idc"}, "own2": {"sets": "own"}}},
+        "variants.own2.sets: own has no sets of its own, it evaluates those of idc",
+    ),
     (
         {"variants": {"own": {"sets": "idc", "method": "idc"}}},
         "variants.own.method: own evaluates the sets of idc and makes none; leave all out but evaluate and label",
@@ -187,7 +261,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"variants": {"own": {"label": "a\n"}}}, "variants.own.label: "),
     ({"variants": {"own": {"label": "_a"}}}, "variants.own.label: "),
     ({"datasets": {"digits": {"label": "a|b"}}}, "datasets.digits.label: "),
-    ({"variants": {"own": {"sets": "idc", "ipc10": {"distill": {"outer": 3}}}}}, "variants.own.ipc10.distill: own evaluates the sets of idc"),
+    (
+        {"variants": {"own": {"sets": "idc", "ipc10": {"distill": {"outer": 3}}}}},
+        "variants.own.ipc10.distill: own evaluates the sets of idc",
+    ),
     (
         {"variants": {"own": {"sets": "idc"}}, "figures": {"maps": {"variants": ["own"]}}},
         "figures.maps.variants: 'own' has no sets of its own; name idc, and own in a table",
@@ -196,12 +273,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"variants": {"own": {"sets": "random-x13"}}, "datasets": {"svhn": {"ipc10": {"without": ["random-x13"]}}}},
         "datasets.svhn.ipc10.without: found random-x13 left out, whose sets own evaluates; leave own out as well",
     ),
-    ({"evaluate": {"epochs_by_images": [[10, 5], [1, 3]]}}, "evaluate.epochs_by_images: found [[10, 5], [1, 3]], expected pairs"),
-    ({"variants": {"udd": {"ipc1": {"evaluate": {"epochs_by_images": [[1, 5], [1, 3]]}}}}}, "variants.udd.ipc1.evaluate.epochs_by_images: found"),
+    (
+        {"evaluate": {"epochs_by_images": [[10, 5], [1, 3]]}},
+        "evaluate.epochs_by_images: found [[10, 5], [1, 3]], expected pairs",
+    ),
+    (
+        {"variants": {"udd": {"ipc1": {"evaluate": {"epochs_by_images": [[1, 5], [1, 3]]}}}}},
+        "variants.udd.ipc1.evaluate.epochs_by_images: found",
+    ),
     ({"udd": {"selected": 13}}, "udd.selected: P = 13 windows of N = 12 candidates; lower selected or add scales"),
-    ({"variants": {"own": {"udd": {"scales": ["half"]}}}}, "variants.own.udd.selected: P = 8 windows of N = 4 candidates"),
+    (
+        {"variants": {"own": {"udd": {"scales": ["half"]}}}},
+        "variants.own.udd.selected: P = 8 windows of N = 4 candidates",
+    ),
     ({"datasets": {"svhn": {"udd": {"scales": ["half"], "selected": 5}}}}, "P = 5 windows of N = 4 candidates"),
-    ({"datasets": {"svhn": {"ipc1": {"udd": {"scales": ["half"], "selected": 5}}}}}, "P = 5 windows of N = 4 candidates"),
+    (
+        {"datasets": {"svhn": {"ipc1": {"udd": {"scales": ["half"], "selected": 5}}}}},
+        "P = 5 windows of N = 4 candidates",
+    ),
     ({"datasets": {"own": {"kind": "folder"}}}, "datasets.own: key 'size' is missing"),
     ({"datasets": {"own": {"path": "x"}}}, "datasets.own: 'kind' is a required property"),
 ]
@@ -253,7 +342,9 @@ def test_an_error_after_an_overlay_names_the_files(tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_are_refused(value):
     assert f"distill.image_lr: found {value}, expected a finite number" in refused({"distill": {"image_lr": value}})
-    assert f"datasets.svhn.evaluate.decay_at.1: found {value}, expected" in refused({"datasets": {"svhn": {"evaluate": {"decay_at": [0.5, value]}}}})
+    assert f"datasets.svhn.evaluate.decay_at.1: found {value}, expected" in refused(
+        {"datasets": {"svhn": {"evaluate": {"decay_at": [0.5, value]}}}}
+    )
 
 
 @pytest.mark.parametrize("over", [["demo"], ["cpu"], ["cpu", "cpu-ipc10"], ["cpu", "cpu-long"]])

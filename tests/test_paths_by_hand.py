@@ -31,13 +31,19 @@ def by_hand(module, *cell):
 def test_reference_networks_by_hand_need_a_data_set_alone():
     config, files = by_hand(reference, "--dataset", "svhn")
     assert config == analysis.reference_config(load(PARAMS[1:]), "svhn")
-    assert (files["manifest"], files["out"]) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
+    assert (files["manifest"], files["out"]) == (
+        Path("results/data/svhn.json"),
+        Path("results/proxies/svhn.safetensors"),
+    )
 
 
 def test_a_measurement_by_hand_needs_a_cell_alone():
     config, files = by_hand(utilization, "--dataset", "svhn", "--variant", "idc", "--ipc", "10", "--seed", "2")
     assert config == plan.utilization_config(load(PARAMS[1:]), plan.Cell("svhn", 10, "idc"), 2)
-    assert (files["manifest"], files["proxies"]) == (Path("results/data/svhn.json"), Path("results/proxies/svhn.safetensors"))
+    assert (files["manifest"], files["proxies"]) == (
+        Path("results/data/svhn.json"),
+        Path("results/proxies/svhn.safetensors"),
+    )
     assert files["set"] == Path("results/synthetic/svhn/ipc10/idc/seed2.safetensors")
     assert files["out"] == Path("results/utilization/svhn/ipc10/idc/seed2.json")
 

@@ -58,8 +58,10 @@ CFC = {"datasets": ["svhn"], "ipc": [10], "variants": ["udd-nocfc", "udd"], "arc
 def test_cells_are_the_product_and_the_full_data_set_has_one_a_data_set():
     cells = plan.cells(params(), MAIN)
     assert cells == [
-        Cell("mnist", 1, "random"), Cell("mnist", 1, "udd"), Cell("mnist", "all", "full"), Cell("mnist", 10, "random"), Cell("mnist", 10, "udd"),
-        Cell("svhn", 1, "random"), Cell("svhn", 1, "udd"), Cell("svhn", "all", "full"), Cell("svhn", 10, "random"), Cell("svhn", 10, "udd"),
+        Cell("mnist", 1, "random"), Cell("mnist", 1, "udd"), Cell("mnist", "all", "full"), Cell("mnist", 10,
+        "random"), Cell("mnist", 10, "udd"),
+        Cell("svhn", 1, "random"), Cell("svhn", 1, "udd"), Cell("svhn", "all", "full"), Cell("svhn", 10, "random"),
+        Cell("svhn", 10, "udd"),
     ]  # fmt: skip
 
 
@@ -68,7 +70,8 @@ def test_a_data_set_leaves_out_what_it_has_too_few_images_for():
     cells = plan.cells(params(), asked)
     assert len(cells) == 7 and Cell("cifar100", 50, "random-x13") not in cells
     found = small(tables={"kip": {"datasets": ["cifar100"], "ipc": [50], "variants": ["udd"]}})
-    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}  # it names what it leaves out
+    # It names what it leaves out
+    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}
 
 
 def test_a_multiple_of_ipc_stands_in_the_configuration_of_its_own_sets_alone():
@@ -102,7 +105,9 @@ def test_the_papers_cells():
     assert len([cell for cell in udd if cell.dataset != "imagenet10"]) == 15
     assert len([cell for cell in udd if cell.dataset == "imagenet10"]) == 2
     assert {cell.ipc for cell in cells if cell.variant == "full"} == {"all"}
-    architectures = {record.architecture for record in plan.all_records(params()) if record.cell == Cell("cifar10", 10, "udd")}
+    architectures = {
+        record.architecture for record in plan.all_records(params()) if record.cell == Cell("cifar10", 10, "udd")
+    }
     assert architectures == {"convnet3", "resnet18", "vgg11", "alexnet"}
 
 
@@ -126,7 +131,11 @@ def test_a_variants_values_go_before_a_data_sets_before_the_defaults():
 
 
 def test_what_an_ipc_changes_goes_after_the_data_set_and_before_the_variant():
-    at_ten = {"distill": {"outer": 7, "image_lr": 3.0}, "evaluate": {"epochs": 5, "precision": "bfloat16"}, "coreset": {"epochs": 2}}
+    at_ten = {
+        "distill": {"outer": 7, "image_lr": 3.0},
+        "evaluate": {"epochs": 5, "precision": "bfloat16"},
+        "coreset": {"epochs": 2},
+    }
     found = overlay(params(), {
         "datasets": {"svhn": {"distill": {"outer": 2, "inner": 2}, "evaluate": {"epochs": 4}, "ipc10": at_ten}},
         "variants": {"own": {"distill": {"image_lr": 4.0}}},
@@ -136,7 +145,10 @@ def test_what_an_ipc_changes_goes_after_the_data_set_and_before_the_variant():
     for other in (Cell("svhn", 1, "udd"), Cell("svhn", 50, "udd")):
         assert set_config(found, other, 0)["distill"]["outer"] == 2
     assert set_config(found, Cell("svhn", 10, "herding"), 0)["coreset"]["epochs"] == 2
-    recipes = [plan.evaluation_config(found, Record(Cell("svhn", ipc, "udd"), 0, "epochs300", "vgg11"))["evaluate"] for ipc in (10, 1)]
+    recipes = [
+        plan.evaluation_config(found, Record(Cell("svhn", ipc, "udd"), 0, "epochs300", "vgg11"))["evaluate"]
+        for ipc in (10, 1)
+    ]
     assert [(recipe["epochs"], recipe["precision"]) for recipe in recipes] == [(5, "bfloat16"), (4, "float32")]
     assert "ipc10" not in plan.dataset_config(found, "svhn")
 
@@ -155,7 +167,13 @@ def test_only_what_concerns_a_set_is_in_its_configuration():
     config = set_config(params(), Cell("cifar10", 10, "udd"), 1)
     assert config["dataset"] == {"name": "cifar10", "kind": "cifar10"}
     assert config.keys() == {"dataset", "ipc", "variant", "seed", "method", "distill", "udd"}
-    assert set_config(params(), Cell("cifar10", 10, "random"), 1).keys() == {"dataset", "ipc", "variant", "seed", "method"}
+    assert set_config(params(), Cell("cifar10", 10, "random"), 1).keys() == {
+        "dataset",
+        "ipc",
+        "variant",
+        "seed",
+        "method",
+    }
     assert set_config(params(), Cell("cifar10", 10, "herding"), 1)["coreset"] == params()["coreset"]
     for change in (
         {"evaluate": {"epochs": 3}},
@@ -164,7 +182,9 @@ def test_only_what_concerns_a_set_is_in_its_configuration():
         {"datasets": {"svhn": {"distill": {"outer": 3}}}},
     ):
         assert set_config(overlay(params(), change), Cell("cifar10", 10, "udd"), 1) == config
-    swapped = overlay(params(), {"distill": {"inner": params()["distill"]["outer"], "outer": params()["distill"]["inner"]}})
+    swapped = overlay(
+        params(), {"distill": {"inner": params()["distill"]["outer"], "outer": params()["distill"]["inner"]}}
+    )
     assert canonical(set_config(swapped, Cell("cifar10", 10, "udd"), 1)) != canonical(config)
 
 
@@ -209,7 +229,8 @@ def test_a_name_that_is_not_there_is_refused():
 
 def test_planning_needs_neither_torch_nor_snakemake():
     code = (
-        "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', 'jsonschema'} & sys.modules.keys()"
+        "import sys, udd.config.plan, udd.config.params, udd.provenance; assert not {'torch', 'snakemake', 'dvc', "
+        "'jsonschema'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
@@ -220,7 +241,9 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize(("variant", "expected", "width"), [("idc-nine", "idc-nine", 9), ("wide", "idc-nine", 8), ("idc", "idc", 128)])
+@pytest.mark.parametrize(
+    ("variant", "expected", "width"), [("idc-nine", "idc-nine", 9), ("wide", "idc-nine", 8), ("idc", "idc", 128)]
+)
 def test_a_set_that_is_evaluated_in_several_ways_is_made_once(variant, expected, width):
     asked_for = {"datasets": ["mnist"], "ipc": [10], "variants": ["wide"]}
     found = overlay(params(), {"variants": OWN, "tables": {"main": asked_for}})

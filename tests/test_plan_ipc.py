@@ -18,7 +18,9 @@ from udd.interface import configuration
 from udd.reports import collect
 
 
-@pytest.mark.parametrize("name, mirrored", [("mnist", False), ("svhn", False), ("digits", False), ("cifar10", True), ("fashionmnist", True)])
+@pytest.mark.parametrize(
+    "name, mirrored", [("mnist", False), ("svhn", False), ("digits", False), ("cifar10", True), ("fashionmnist", True)]
+)
 def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
     """A variant's own operations, as DSA's and MTT's, come after the data set's."""
     found = params()
@@ -34,17 +36,29 @@ def test_no_augmentation_mirrors_digits_whatever_the_method(name, mirrored):
 
 
 def test_a_variant_may_differ_at_an_ipc():
-    """As DSA's loops do; what the variant says of every IPC stands where nothing else is said, and a data set's own values come before both."""
+    """As DSA's loops do; what the variant says of every IPC stands where nothing else is said, and a data set's own
+    values come before both."""
     change = {
         "method": "dsa",
         "distill": {"outer": 7, "inner": 2},
         "ipc10": {"distill": {"inner": 3}, "dsa": {"net_epochs": 4}, "evaluate": {"epochs": 5}},
     }
-    found = overlay(params(), {"variants": {"looped": change}, "datasets": {"svhn": {"ipc10": {"distill": {"inner": 9, "batch_real": 11}}}}})
+    found = overlay(
+        params(),
+        {"variants": {"looped": change}, "datasets": {"svhn": {"ipc10": {"distill": {"inner": 9, "batch_real": 11}}}}},
+    )
     one, ten = (set_config(found, Cell("svhn", ipc, "looped"), 0) for ipc in (1, 10))
     assert (one["distill"]["outer"], one["distill"]["inner"], one["dsa"]["net_epochs"]) == (7, 2, 1)
-    assert (ten["distill"]["outer"], ten["distill"]["inner"], ten["dsa"]["net_epochs"], ten["distill"]["batch_real"]) == (7, 3, 4, 11)
-    assert plan.evaluation_config(found, Record(Cell("svhn", 10, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
+    assert (
+        ten["distill"]["outer"],
+        ten["distill"]["inner"],
+        ten["dsa"]["net_epochs"],
+        ten["distill"]["batch_real"],
+    ) == (7, 3, 4, 11)
+    assert (
+        plan.evaluation_config(found, Record(Cell("svhn", 10, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"]
+        == 5
+    )
     assert "ipc10" not in one | ten
     parameters.check(found)
 
@@ -52,16 +66,27 @@ def test_a_variant_may_differ_at_an_ipc():
 def test_a_variant_may_differ_on_a_data_set():
     """As MTT's experts do on CIFAR-100; before what it says of every data set, at whatever IPC, and there at an IPC."""
     there = {"distill": {"inner": 5}, "ipc1": {"distill": {"inner": 6}, "evaluate": {"epochs": 5}}}
-    change = {"distill": {"outer": 7, "inner": 2}, "ipc10": {"distill": {"inner": 3, "outer": 8}}, "datasets": {"svhn": there}}
+    change = {
+        "distill": {"outer": 7, "inner": 2},
+        "ipc10": {"distill": {"inner": 3, "outer": 8}},
+        "datasets": {"svhn": there},
+    }
     found = overlay(params(), {"variants": {"looped": change}})
-    loops = {(name, ipc): set_config(found, Cell(name, ipc, "looped"), 0)["distill"] for name in ("svhn", "mnist") for ipc in (1, 10)}
+    loops = {
+        (name, ipc): set_config(found, Cell(name, ipc, "looped"), 0)["distill"]
+        for name in ("svhn", "mnist")
+        for ipc in (1, 10)
+    }
     assert {key: (each["outer"], each["inner"]) for key, each in loops.items()} == {
         ("svhn", 1): (7, 6),
         ("svhn", 10): (8, 5),
         ("mnist", 1): (7, 2),
         ("mnist", 10): (8, 3),
     }
-    assert plan.evaluation_config(found, Record(Cell("svhn", 1, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"] == 5
+    assert (
+        plan.evaluation_config(found, Record(Cell("svhn", 1, "looped"), 0, "idc", "convnet3"))["evaluate"]["epochs"]
+        == 5
+    )
     parameters.check(found)
 
 
@@ -100,18 +125,43 @@ def test_python_takes_what_a_variant_says_of_a_data_set_and_the_callers_keys_bef
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"datasets": {"svhn": {"dsa": {"net_epochs": 4}}}}, "variants.other.datasets.svhn.dsa: the method is udd, which reads distill, udd"),
-        ({"datasets": {"svhn": {"ipc10": {"dsa": {"net_epochs": 4}}}}}, "variants.other.datasets.svhn.ipc10.dsa: the method is udd"),
-        ({"datasets": {"shvn": {"udd": {"cfc": False}}}}, "variants.other.datasets: 'shvn' is not declared under datasets; did you mean 'svhn'?"),
-        ({"datasets": {"svhn": {"udd": {"selected": 13}}}}, "variants.other.datasets.svhn.udd.selected: P = 13 windows of N = 12 candidates"),
-        ({"datasets": {"svhn": {"ipc10": {"udd": {"selected": 13}}}}}, "variants.other.datasets.svhn.ipc10.udd.selected: P = 13 windows of N = 12"),
         (
-            {"udd": {"selected": 3}, "ipc10": {"udd": {"selected": 12}}, "datasets": {"svhn": {"udd": {"scales": ["half"]}}}},
+            {"datasets": {"svhn": {"dsa": {"net_epochs": 4}}}},
+            "variants.other.datasets.svhn.dsa: the method is udd, which reads distill, udd",
+        ),
+        (
+            {"datasets": {"svhn": {"ipc10": {"dsa": {"net_epochs": 4}}}}},
+            "variants.other.datasets.svhn.ipc10.dsa: the method is udd",
+        ),
+        (
+            {"datasets": {"shvn": {"udd": {"cfc": False}}}},
+            "variants.other.datasets: 'shvn' is not declared under datasets; did you mean 'svhn'?",
+        ),
+        (
+            {"datasets": {"svhn": {"udd": {"selected": 13}}}},
+            "variants.other.datasets.svhn.udd.selected: P = 13 windows of N = 12 candidates",
+        ),
+        (
+            {"datasets": {"svhn": {"ipc10": {"udd": {"selected": 13}}}}},
+            "variants.other.datasets.svhn.ipc10.udd.selected: P = 13 windows of N = 12",
+        ),
+        (
+            {
+                "udd": {"selected": 3},
+                "ipc10": {"udd": {"selected": 12}},
+                "datasets": {"svhn": {"udd": {"scales": ["half"]}}},
+            },
             "variants.other.ipc10.udd.selected: P = 12 windows of N = 4",
         ),
         ({"datasets": {"svhn": {"distill": {"inner": 0}}}}, "variants.other.datasets.svhn.distill.inner"),
-        ({"datasets": {"svhn": {"outer": 3}}}, "unknown key 'outer' in variants.other.datasets.svhn; expected one of distill, udd"),
-        ({"ipc10": {"dsa": {"net_epochs": 4}}}, "variants.other.ipc10.dsa: the method is udd, which reads distill, udd"),
+        (
+            {"datasets": {"svhn": {"outer": 3}}},
+            "unknown key 'outer' in variants.other.datasets.svhn; expected one of distill, udd",
+        ),
+        (
+            {"ipc10": {"dsa": {"net_epochs": 4}}},
+            "variants.other.ipc10.dsa: the method is udd, which reads distill, udd",
+        ),
         ({"ipc10": {"udd": {"selected": 13}}}, "P = 13 windows of N = 12 candidates"),
         ({"ipc10": {"distill": {"inner": 0}}}, "variants.other.ipc10.distill.inner"),
         ({"ipc10": {"outer": 3}}, "outer"),
@@ -133,9 +183,18 @@ def test_python_takes_what_a_variant_says_of_an_ipc_and_the_callers_keys_before_
 @pytest.mark.parametrize(
     ("dataset_says", "variant_says", "said"),
     [
-        ({"ipc1": {"udd": {"selected": 12}}}, {"ipc10": {"udd": {"scales": ["half", "third"]}}}, None),  # a cell that never is
-        ({"ipc10": {"udd": {"selected": 12}}}, {"ipc10": {"udd": {"scales": ["half", "third"]}}}, "variants.other.udd.selected"),
-        ({}, {"udd": {"scales": ["half", "third"]}, "ipc10": {"udd": {"selected": 12}}}, "variants.other.ipc10.udd.selected"),
+        # A cell that never is
+        ({"ipc1": {"udd": {"selected": 12}}}, {"ipc10": {"udd": {"scales": ["half", "third"]}}}, None),
+        (
+            {"ipc10": {"udd": {"selected": 12}}},
+            {"ipc10": {"udd": {"scales": ["half", "third"]}}},
+            "variants.other.udd.selected",
+        ),
+        (
+            {},
+            {"udd": {"scales": ["half", "third"]}, "ipc10": {"udd": {"selected": 12}}},
+            "variants.other.ipc10.udd.selected",
+        ),
     ],
 )
 def test_more_windows_than_there_are_is_asked_ipc_by_ipc(dataset_says, variant_says, said):
@@ -148,7 +207,9 @@ def test_more_windows_than_there_are_is_asked_ipc_by_ipc(dataset_says, variant_s
 
 
 @pytest.mark.parametrize("operations", [["color", "crop|color"], ["cutout|flip", "cutout"], ["color", "color"]])
-@pytest.mark.parametrize("place", ["evaluate.augment", "variants.udd.ipc10.distill.matching_augment", "protocols.idc.augment"])
+@pytest.mark.parametrize(
+    "place", ["evaluate.augment", "variants.udd.ipc10.distill.matching_augment", "protocols.idc.augment"]
+)
 def test_colour_or_a_cutout_in_two_entries_is_refused(operations, place):
     change: dict = {}
     inner = change
@@ -161,7 +222,9 @@ def test_colour_or_a_cutout_in_two_entries_is_refused(operations, place):
 
 
 def test_ones_own_images_are_mirrored_unless_they_may_not_be(tmp_path):
-    arrays: dict[str, Any] = {f"{part}_{what}": fakes_of(what) for part in ("train", "test") for what in ("images", "labels")}
+    arrays: dict[str, Any] = {
+        f"{part}_{what}": fakes_of(what) for part in ("train", "test") for what in ("images", "labels")
+    }
     numpy.savez(tmp_path / "letters.npz", **arrays)
     seen: list[dict] = []
     for flip, words in ((True, []), (False, ["--no-flip"])):
@@ -169,7 +232,11 @@ def test_ones_own_images_are_mirrored_unless_they_may_not_be(tmp_path):
         _, found = configuration(data, "dsa", 1, 0, {})
         assert ("flip" in found["distill"]["matching_augment"][0].split("|")) == flip == data.to("cpu").flip
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(interface, "accuracy", lambda config, *_: seen.append(config["evaluate"]) or {"accuracy": 1.0, "accuracy_best": 1.0})
+            patch.setattr(
+                interface,
+                "accuracy",
+                lambda config, *_: seen.append(config["evaluate"]) or {"accuracy": 1.0, "accuracy_best": 1.0},
+            )
             patch.setattr(interface, "by_class", lambda *_: [])
             patch.setattr(interface, "Rounding", lambda *_: None)
             patch.setattr(interface, "watched", lambda examples, trained: trained.append(None) or examples)

@@ -29,7 +29,8 @@ def normalised(image: Tensor) -> Tensor:
 
 
 def means(values: Tensor, boxes: Tensor, side: int) -> list[float]:
-    """A map's mean in every window. ConvNet-3 pads 28 pixels to 32, which its maps cover: a window lies two pixels further on."""
+    """A map's mean in every window. ConvNet-3 pads 28 pixels to 32, which its maps cover: a window
+    lies two pixels further on."""
     grow = 2 if side == 28 and values.shape[-1] < 28 else 0
     moved = [[top + grow, left + grow, height, width] for top, left, height, width in boxes.tolist()]
     return [brute_force_mean(values, box, side + 2 * grow).item() for box in moved]
@@ -67,15 +68,22 @@ def close(found: Tensor, expected: list[Tensor]) -> None:
 def test_activation_is_the_mean_in_the_window_of_the_last_map(images):
     side = images.shape[-1]
     model, boxes = network(side=side), corner_boxes(side, ALL)
-    close(policies.activation(model, images, boxes, MEAN, STD), [activation_of(model, image, boxes) for image in images])
+    close(
+        policies.activation(model, images, boxes, MEAN, STD), [activation_of(model, image, boxes) for image in images]
+    )
 
 
 @pytest.mark.parametrize("layer", ["last", 2, "pixels"])
 def test_gradient_is_that_of_each_image_alone(images, layer):
     side = images.shape[-1]
     model, boxes, labels = network(side=side), corner_boxes(side, ALL), torch.tensor([2, 0, 1, 0])
-    expected = [gradient_of(model, image, label, boxes, layer) for image, label in zip(images, labels.tolist(), strict=True)]
-    close(policies.gradient(model, images, labels, boxes, MEAN, STD, None if layer == "pixels" else block(layer)), expected)
+    expected = [
+        gradient_of(model, image, label, boxes, layer) for image, label in zip(images, labels.tolist(), strict=True)
+    ]
+    close(
+        policies.gradient(model, images, labels, boxes, MEAN, STD, None if layer == "pixels" else block(layer)),
+        expected,
+    )
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "uniform", "salt_and_pepper"])
@@ -97,7 +105,9 @@ def test_a_jitter_map_is_the_mean_of_every_places_change(images, kind):
     copies = [policies.jittered(images, kind, 0.05, source) for _ in range(3)]
     expected = []
     for i, image in enumerate(images):
-        before, *after = (model.features(normalised(each))[0][0].mean(0).detach() for each in (image, *(copy[i] for copy in copies)))
+        before, *after = (
+            model.features(normalised(each))[0][0].mean(0).detach() for each in (image, *(copy[i] for copy in copies))
+        )
         changed = (before - sum(after) / 3).abs()
         expected.append(torch.tensor(means(changed, boxes, side), dtype=torch.float64))
     close(policies.jitter_map(model, images, boxes, MEAN, STD, kind, 0.05, 3, generator()), expected)
@@ -182,13 +192,17 @@ def test_standardised_scores_have_mean_0_and_deviation_1_in_every_scale():
 CHANGES = [{"policy": policy} for policy in ("jitter", "gradient", "activation", "vote")]
 CHANGES += [{"policy": "jitter", "ranking": "within_scale"}, {"policy": "gradient", "search_layer": "pixels"}]
 CHANGES += [{"policy": policy, "search_layer": 2} for policy in ("jitter", "gradient", "activation")]
-CHANGES += [{"policy": "vote", "scales": ["half"], "selected": 3}, {"policy": "jitter", "jitter": "salt_and_pepper", "jitter_copies": 1}]
+CHANGES += [
+    {"policy": "vote", "scales": ["half"], "selected": 3},
+    {"policy": "jitter", "jitter": "salt_and_pepper", "jitter_copies": 1},
+]
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: "-".join(map(str, changes.values())))
 def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes):
     distill = windowed(**changes)
-    stack, model, boxes = noise(3, 2, 3, 28, 28), network(side=28), corner_boxes(28, distill["scales"])  # at 16 pixels windows tie
+    # At 16 pixels windows tie
+    stack, model, boxes = noise(3, 2, 3, 28, 28), network(side=28), corner_boxes(28, distill["scales"])
     found = policies.search(model, stack, boxes, MEAN, STD, distill, generator())
     source, flat = generator(), stack.flatten(0, 1)
     copies = [policies.jittered(flat, distill["jitter"], 0.05, source) for _ in range(distill["jitter_copies"])]
@@ -202,7 +216,9 @@ def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes)
                     continue
                 row = activation_of(model, stack[c, b], boxes, distill["search_layer"])
                 if policy == "jitter":
-                    jittered = [activation_of(model, copy[2 * c + b], boxes, distill["search_layer"]) for copy in copies]
+                    jittered = [
+                        activation_of(model, copy[2 * c + b], boxes, distill["search_layer"]) for copy in copies
+                    ]
                     row = (row - sum(jittered) / len(jittered)).abs()
                 rows.append(row)
         return policies.reranked(torch.stack(rows), distill["ranking"])
@@ -269,7 +285,11 @@ def test_how_many_images_at_once_changes_nothing(policy, monkeypatch):
     model, boxes, found = network(side=16), corner_boxes(16, ALL), []
     for each in (100, 3):
         monkeypatch.setattr(policies, "images_at_once", lambda side, each=each: each)
-        found.append(policies.scores(model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, windowed(policy=policy), generator()))
+        found.append(
+            policies.scores(
+                model, noise(7, 3, 16, 16), torch.arange(7) % 3, boxes, MEAN, STD, windowed(policy=policy), generator()
+            )
+        )
     assert found[0].shape == (7, 12) and found[0].std() > 0
     torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-12)
 

@@ -24,7 +24,9 @@ CPU = torch.device("cpu")
 def test_it_is_read_off_the_cpu(tmp_path: Path, text: str, expected: bool):
     (tmp_path / "cpuinfo").write_text(text)
     assert precision.emulated(CPU, tmp_path / "cpuinfo") == expected
-    assert not precision.emulated(torch.device("cuda"), tmp_path / "cpuinfo") and not precision.emulated(CPU, tmp_path / "absent")
+    assert not precision.emulated(torch.device("cuda"), tmp_path / "cpuinfo") and not precision.emulated(
+        CPU, tmp_path / "absent"
+    )
 
 
 def test_one_line_says_what_it_costs(monkeypatch, capsys):
@@ -41,7 +43,10 @@ def test_bfloat16_rounds_what_convolutions_and_products_take_and_nothing_else():
     recipe, pixels = RECIPE | {"precision": "bfloat16"}, images(6, 3)[0]
     rounding, _ = evaluate.begin(CONFIG | {"evaluate": recipe}, dataset(), torch.device("cpu"))
     plain, _ = evaluate.begin(CONFIG, dataset(), torch.device("cpu"))
-    assert all(torch.equal(*pair) and pair[0].dtype == torch.float32 for pair in zip(rounding.parameters(), plain.parameters(), strict=True))
+    assert all(
+        torch.equal(*pair) and pair[0].dtype == torch.float32
+        for pair in zip(rounding.parameters(), plain.parameters(), strict=True)
+    )
     with torch.autocast("cpu", torch.bfloat16):
         expected = plain.network(pixels).float()
     found = rounding(pixels)

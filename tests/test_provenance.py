@@ -25,11 +25,27 @@ def package(tmp_path, monkeypatch):
     code_digest.cache_clear()
 
 
-DECIDES = ("methods.udd", "methods.policies", "objectives.matching", "objectives.losses", "synthetic.regions", "synthetic.initial")
+DECIDES = (
+    "methods.udd",
+    "methods.policies",
+    "objectives.matching",
+    "objectives.losses",
+    "synthetic.regions",
+    "synthetic.initial",
+)
 DECIDES += ("networks.augment", "networks.training", "networks.architectures")
 
 
-UNCOUNTED = ("evaluation/accuracy", "reports/tables", "methods/dm", "methods/__init__", "config/plan", "command", "files", "runs/loop")
+UNCOUNTED = (
+    "evaluation/accuracy",
+    "reports/tables",
+    "methods/dm",
+    "methods/__init__",
+    "config/plan",
+    "command",
+    "files",
+    "runs/loop",
+)
 UNCOUNTED += ("data/official",)
 
 
@@ -51,12 +67,25 @@ def test_a_digest_is_16_hexadecimal_digits_and_stays():
 def test_the_closure_holds_what_decides_the_numbers():
     found = closure("udd.methods.udd")
     assert {f"udd.{name}" for name in DECIDES} <= found
-    others = ("evaluation.accuracy", "reports.tables", "methods.coresets", "config.plan", "files", "errors", "provenance", "runs.loop")
-    assert not {f"udd.{name}" for name in others} & found
-    assert {"udd.evaluation.accuracy", "udd.networks.training", "udd.networks.architectures", "udd.synthetic.sets"} <= closure(
-        "udd.evaluation.accuracy"
+    others = (
+        "evaluation.accuracy",
+        "reports.tables",
+        "methods.coresets",
+        "config.plan",
+        "files",
+        "errors",
+        "provenance",
+        "runs.loop",
     )
-    assert not {"udd.methods.udd", "udd.config.compare"} & closure("udd.evaluation.accuracy")  # what refuses a set changes no number
+    assert not {f"udd.{name}" for name in others} & found
+    assert {
+        "udd.evaluation.accuracy",
+        "udd.networks.training",
+        "udd.networks.architectures",
+        "udd.synthetic.sets",
+    } <= closure("udd.evaluation.accuracy")
+    # What refuses a set changes no number
+    assert not {"udd.methods.udd", "udd.config.compare"} & closure("udd.evaluation.accuracy")
 
 
 def test_every_module_of_the_package_has_a_digest():
@@ -154,5 +183,7 @@ def test_provenance_says_code_revision_versions_and_device(package, tmp_path):
     found = provenance.provenance("udd.methods.udd", torch.device("cpu"))
     assert found["module"] == "udd.methods.udd" and found["code"] == digest()
     assert found["git"] == "unknown"  # the copy lies outside the repository
-    assert found["versions"]["torch"] == torch.__version__.split("+")[0] or found["versions"]["torch"] == torch.__version__
+    assert (
+        found["versions"]["torch"] == torch.__version__.split("+")[0] or found["versions"]["torch"] == torch.__version__
+    )
     assert found["device"].endswith("CPU") and found["threads"] == torch.get_num_threads()

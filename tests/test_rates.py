@@ -1,4 +1,5 @@
-"""A rate that was learned with a set: asked for by the key `rate`, alike in a job, from Python and by `udd evaluate`; else nothing of it anywhere."""
+"""A rate that was learned with a set: asked for by the key `rate`, alike in a job, from Python and by `udd evaluate`;
+else nothing of it anywhere."""
 
 from __future__ import annotations
 
@@ -46,14 +47,23 @@ def test_the_usual_rate_stands_in_no_configuration():
 
 def test_a_job_trains_with_the_sets_own_rate_and_notes_it_down(tmp_path: Path):
     path = tmp_path / "set.safetensors"
-    usual, own, same = recorded(a_set(0.5), path), recorded(a_set(0.5), path, rate="own"), recorded(a_set(0.5), path, lr=0.5)
+    usual, own, same = (
+        recorded(a_set(0.5), path),
+        recorded(a_set(0.5), path, rate="own"),
+        recorded(a_set(0.5), path, lr=0.5),
+    )
     logits = [found["networks"]["0"]["accuracy"] for found in (own, same)]
-    assert logits[0] == logits[1] and own["rate"] == 0.5 and own["config"]["evaluate"]["lr"] == params()["evaluate"]["lr"]
+    assert (
+        logits[0] == logits[1] and own["rate"] == 0.5 and own["config"]["evaluate"]["lr"] == params()["evaluate"]["lr"]
+    )
     assert "rate" not in usual and usual["networks"]["0"].keys() == own["networks"]["0"].keys()
 
 
 def test_python_and_the_command_take_the_same_key():
-    values = [udd.evaluate(a_set(0.5), dataset(), 2, device="cpu", **QUICK, **keys).values for keys in ({}, {"rate": "own"}, {"lr": 0.5})]
+    values = [
+        udd.evaluate(a_set(0.5), dataset(), 2, device="cpu", **QUICK, **keys).values
+        for keys in ({}, {"rate": "own"}, {"lr": 0.5})
+    ]
     assert values[1] == values[2]
     with pytest.raises(UserError, match="evaluate.rate: found 'owm'; did you mean 'own'"):
         udd.evaluate(a_set(0.5), dataset(), 1, device="cpu", rate="owm")
@@ -61,7 +71,10 @@ def test_python_and_the_command_take_the_same_key():
 
 @pytest.mark.parametrize(
     ("rate", "said"),
-    [(None, "set.safetensors: found no learned rate, expected one, because of rate: own; mtt and dd"), (-0.1, "found the learned rate -0.1")],
+    [
+        (None, "set.safetensors: found no learned rate, expected one, because of rate: own; mtt and dd"),
+        (-0.1, "found the learned rate -0.1"),
+    ],
 )
 def test_a_set_without_a_rate_is_refused_in_one_line(rate, said, tmp_path: Path):
     with pytest.raises(UserError, match=said) as error:

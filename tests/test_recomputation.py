@@ -30,20 +30,33 @@ def test_any_chunk_gives_the_gradient_of_both_losses(name, data):
         "cfc_weight": data.draw(st.sampled_from([0.0, 30.0])),
     }
     count = data.draw(st.integers(1, 6))
-    problem = Problem(name, WIDTHS[name], count=count, label=data.draw(st.integers(0, 2)), seed=data.draw(st.integers(0, 99)), **changes)
+    problem = Problem(
+        name,
+        WIDTHS[name],
+        count=count,
+        label=data.draw(st.integers(0, 2)),
+        seed=data.draw(st.integers(0, 99)),
+        **changes,
+    )
     close(problem.found(way=chunked(data.draw(st.integers(1, count + 1)))), problem.expected())
 
 
 def test_in_bfloat16_too():
     problem = Problem("convnet3", 32, 16, count=7)
-    whole, found = problem.found(torch.float32, torch.bfloat16), problem.found(torch.float32, torch.bfloat16, chunked(3))
+    whole, found = (
+        problem.found(torch.float32, torch.bfloat16),
+        problem.found(torch.float32, torch.bfloat16, chunked(3)),
+    )
     assert not torch.equal(found[0], problem.found(torch.float32, way=chunked(3))[0])
     for a, b in zip(flat(found), flat(whole), strict=True):
         assert a.dtype == torch.float32 and (a - b).norm() <= 0.05 * b.norm()
 
 
 def test_it_is_captured_whole_by_the_compiler_and_keeps_no_graph():
-    problem, run = Problem("convnet3", 3, count=5), tuple(map(captured, (recomputation.means, recomputation.pulled_back)))
+    problem, run = (
+        Problem("convnet3", 3, count=5),
+        tuple(map(captured, (recomputation.means, recomputation.pulled_back))),
+    )
     found = problem.found(way=chunked(2, run=run))
     close(found, problem.expected())
     assert not any(tensor.requires_grad for tensor in flat(found))

@@ -94,7 +94,8 @@ def test_gradients_through_a_crop_are_those_of_finite_differences():
 
 
 def brute_force_mean(values: torch.Tensor, box: list[int], side: int) -> torch.Tensor:
-    """The mean of a cells x cells map in a window of pixels, on a grid so fine that every point lies in one pixel and one cell."""
+    """The mean of a cells x cells map in a window of pixels, on a grid so fine that every point
+    lies in one pixel and one cell."""
     fine = lcm(side, len(values))
     top, left, height, width = (edge * fine // side for edge in box)
     dense = values.repeat_interleave(fine // len(values), 0).repeat_interleave(fine // len(values), 1)
@@ -119,7 +120,11 @@ def test_area_weights_are_averages(side, cells):
 
 
 def among_of(decode="regions", scales=ALL, factor=2):
-    return grid_windows(12, factor, DOUBLE) if decode == "grid" else corner_windows(12, scales, decode == "regions", DOUBLE)
+    return (
+        grid_windows(12, factor, DOUBLE)
+        if decode == "grid"
+        else corner_windows(12, scales, decode == "regions", DOUBLE)
+    )
 
 
 def chosen_windows(classes: int, images: int, of: int, take: int) -> torch.Tensor:
@@ -189,7 +194,11 @@ def test_decoding_a_class_is_cropping_pair_by_pair():
 
 
 def test_candidates_follow_the_configuration():
-    udd, alone, idc = among_of(scales=["half"]), among_of(decode="windows", scales=["half"]), among_of(decode="grid", factor=3)
+    udd, alone, idc = (
+        among_of(scales=["half"]),
+        among_of(decode="windows", scales=["half"]),
+        among_of(decode="grid", factor=3),
+    )
     assert torch.equal(udd.boxes, corner_boxes(12, ["half"])) and udd.whole
     assert torch.equal(alone.boxes, udd.boxes) and not alone.whole
     assert torch.equal(idc.boxes, grid_boxes(12, 3)) and not idc.whole

@@ -1,4 +1,5 @@
-"""What a GPU plays back is what it would compute. Recordings are emulated here: played, they call the function again on the tensors they keep."""
+"""What a GPU plays back is what it would compute. Recordings are emulated here: played, they call the function
+again on the tensors they keep."""
 
 from contextlib import nullcontext
 
@@ -10,7 +11,15 @@ from torch import Tensor
 from udd.networks import replay, training
 from udd.networks.streams import stream
 
-RECIPE = training.PLAIN | {"epochs": 4, "batch": 4, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "decay_at": [0.5], "decay": 0.2}
+RECIPE = training.PLAIN | {
+    "epochs": 4,
+    "batch": 4,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "decay_at": [0.5],
+    "decay": 0.2,
+}
 RECIPE |= {"augment": ["color", "crop|flip"], "cutmix_p": 0.5}
 MEAN, STD = torch.full((3,), 0.4, dtype=torch.float64), torch.full((3,), 0.3, dtype=torch.float64)
 
@@ -85,7 +94,9 @@ def test_training_goes_the_same_way_with_the_same_bits(graphs, monkeypatch):
     images, labels = noise(10, 3, 8, 8), torch.arange(10) % 3
     plain, played = network(width=4, seed=1), network(width=4, seed=1)
     training.train(plain, images, labels, RECIPE, MEAN, STD, stream("cpu", "train", 0))
-    monkeypatch.setattr(training, "step_player", lambda optimizer, generator: replay.Player(optimizer.touched(), [generator]))
+    monkeypatch.setattr(
+        training, "step_player", lambda optimizer, generator: replay.Player(optimizer.touched(), [generator])
+    )
     training.train(played, images, labels, RECIPE, MEAN, STD, stream("cpu", "train", 0))
     assert sum(graph.played for graph in graphs) == 12 and len(graphs) == 4  # two sizes of batches, two rates
     for a, b in zip(plain.parameters(), played.parameters(), strict=True):
@@ -100,7 +111,10 @@ def test_what_cannot_be_recorded_is_called_and_that_is_said(graphs, monkeypatch,
     play, a, b = replay.Player([], ()), noise(3, 4), noise(4, 2)
     for _ in range(2):
         assert torch.equal(play(product, a, {"b": (b,)}, 1.0)[0], a @ b)
-    assert capsys.readouterr().err == "product: not recorded, called as it is (operation not permitted when stream is capturing)\n"
+    assert (
+        capsys.readouterr().err
+        == "product: not recorded, called as it is (operation not permitted when stream is capturing)\n"
+    )
 
 
 def test_a_cpu_calls_functions_as_they_are():

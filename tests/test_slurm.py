@@ -1,4 +1,5 @@
-"""Which jobs put themselves back into Slurm's queue, seen through a false scontrol; the real one is asked in tests/slurm."""
+"""Which jobs put themselves back into Slurm's queue, seen through a false scontrol; the
+real one is asked in tests/slurm."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ from udd.workflow import start
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """A job of the workflow's, number 7; returns a function that sets its state, and what requeue exits with, and returns the file of calls."""
+    """A job of the workflow's, number 7; returns a function that sets its state, and what requeue exits with, and
+    returns the file of calls."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("UDD_REQUEUE", "1")
@@ -22,7 +24,10 @@ def asked(tmp_path, monkeypatch):
 
     def scontrol(state: str, refused: int = 0) -> Path:
         script = tmp_path / "scontrol"
-        script.write_text(f'#!/bin/sh\necho "$*" >> {calls}\necho "JobId=7 JobState={state} Reason=None"\n[ $1 = show ] || exit {refused}\n')
+        script.write_text(
+            f'#!/bin/sh\necho "$*" >> {calls}\necho "JobId=7 JobState={state} Reason=None"\n[ $1 = show ] || exit '
+            f"{refused}\n"
+        )
         script.chmod(0o755)
         return calls
 
@@ -81,7 +86,9 @@ def test_a_second_job_at_an_output_waits_in_the_queue_and_fails_without_one(aske
     assert ended(Busy("set: another run is writing this output")) == ended(UserError("other"))
 
 
-@pytest.mark.parametrize(("amount", "visible", "expected"), [(0, True, 0), (2, False, 1), (None, False, 0), (None, True, 1)])
+@pytest.mark.parametrize(
+    ("amount", "visible", "expected"), [(0, True, 0), (2, False, 1), (None, False, 0), (None, True, 1)]
+)
 def test_gpu_0_is_for_partitions_without(amount, visible, expected, monkeypatch):
     monkeypatch.setattr(start, "gpu_visible", lambda: visible)
     resources = {} if amount is None else {"gpu": amount}

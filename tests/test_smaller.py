@@ -27,7 +27,11 @@ def uneven() -> Dataset:
 
 @pytest.mark.parametrize("method", ["udd", "random", "herding"])
 def test_a_smaller_class_is_refused_and_the_way_out_is_named(method: str, tmp_path: Path):
-    with pytest.raises(UserError, match=r"ipc 4: the smallest class of tiny has 1 training images; .*smaller_classes=True \(udd distill --smaller"):
+    with pytest.raises(
+        UserError,
+        match=r"ipc 4: the smallest class of tiny has 1 training images; .*smaller_classes=True \(udd distill "
+        r"--smaller",
+    ):
         udd.distill(uneven(), method, 4, checkpoint=tmp_path / "run")
 
 
@@ -35,7 +39,10 @@ def test_a_smaller_class_is_refused_and_the_way_out_is_named(method: str, tmp_pa
 def test_a_smaller_class_keeps_as_many_images_as_it_has(method: str, tmp_path: Path):
     made = udd.distill(uneven(), method, 4, checkpoint=tmp_path / "run", smaller_classes=True, **QUICK)
     assert torch.bincount(made.labels).tolist() == [4, 3, 1] and len(made.images) == 8
-    assert made.metadata["provenance"]["smaller_classes"] == {"class 1": 3, "class 2": 1} and made.metadata["config"]["ipc"] == 4
+    assert (
+        made.metadata["provenance"]["smaller_classes"] == {"class 1": 3, "class 2": 1}
+        and made.metadata["config"]["ipc"] == 4
+    )
     made.save(tmp_path / "set.safetensors")
     found = udd.evaluate(udd.load(tmp_path / "set.safetensors"), uneven(), 1, epochs=1, width=4, device="cpu")
     assert len(found.values) == 1
@@ -49,13 +56,18 @@ def test_a_coreset_has_all_images_of_a_smaller_class_once(method: str):
     made = udd.distill(data, method, 4, smaller_classes=True, device="cpu", **more)
     assert torch.bincount(made.labels).tolist() == [4, 3, 1]
     real = data.train_images[data.train_labels == 1].float() / 255
-    assert sorted(each.sum().item() for each in made.images[made.labels == 1]) == pytest.approx(sorted(each.sum().item() for each in real))
+    assert sorted(each.sum().item() for each in made.images[made.labels == 1]) == pytest.approx(
+        sorted(each.sum().item() for each in real)
+    )
 
 
 @pytest.mark.parametrize("method", ["udd", "random"])
 def test_without_smaller_classes_the_asking_changes_nothing(method: str, tmp_path: Path):
     more = QUICK if method == "udd" else {"device": "cpu"}
-    first, second = (udd.distill(dataset(), method, 2, checkpoint=tmp_path / "run", smaller_classes=asked, **more) for asked in (False, True))
+    first, second = (
+        udd.distill(dataset(), method, 2, checkpoint=tmp_path / "run", smaller_classes=asked, **more)
+        for asked in (False, True)
+    )
     assert torch.equal(first.images, second.images) and "smaller_classes" not in second.metadata["provenance"]
 
 
@@ -66,7 +78,17 @@ def test_the_command_and_the_page_say_which_classes(tmp_path: Path, capsys: pyte
                 path = tmp_path / "pets" / part / name / f"{number}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 image("RGB", (16, 16), number + len(name)).save(path)
-    words = [str(tmp_path / "pets"), "--ipc", "3", "--out", str(tmp_path / "set.safetensors"), "--networks", "0", "--device", "cpu"]
+    words = [
+        str(tmp_path / "pets"),
+        "--ipc",
+        "3",
+        "--out",
+        str(tmp_path / "set.safetensors"),
+        "--networks",
+        "0",
+        "--device",
+        "cpu",
+    ]
     words += ["--set", *(f"{key}={value}" for key, value in QUICK.items() if key != "device")]
     with pytest.raises(UserError, match="--smaller-classes"):
         own.run(words)

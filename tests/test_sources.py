@@ -28,7 +28,11 @@ def pictures(folder: Path, classes: list[str]) -> Path:
 
 def arrays(path: Path, **changes: Any) -> Path:
     """An npz of two classes."""
-    made = {f"{part}_{what}": value for part in ("train", "test") for what, value in (("images", fakes.noise(4, 8, 8)), ("labels", np.arange(4) % 2))}
+    made = {
+        f"{part}_{what}": value
+        for part in ("train", "test")
+        for what, value in (("images", fakes.noise(4, 8, 8)), ("labels", np.arange(4) % 2))
+    }
     np.savez(path, **made | changes)  # type: ignore[arg-type]
     return path
 
@@ -45,8 +49,12 @@ def test_a_link_is_what_it_is_called_and_leads_where_it_leads(tmp_path: Path):
     assert udd.dataset(tmp_path / "blood.npz").name == "blood"
 
 
-@pytest.mark.parametrize(("here", "source"), [("flowers", "."), ("flowers/train", ".."), ("flowers", "./"), (".", "flowers/../flowers")])
-def test_the_folder_one_is_in_is_called_by_its_own_name(here: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("here", "source"), [("flowers", "."), ("flowers/train", ".."), ("flowers", "./"), (".", "flowers/../flowers")]
+)
+def test_the_folder_one_is_in_is_called_by_its_own_name(
+    here: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     pictures(tmp_path / "flowers", ["ant", "bee"])
     pictures(tmp_path / "other", ["cat", "dog"])
     os.rename(tmp_path / "other" / "train", tmp_path / "train")  # what lies above is another's
@@ -58,7 +66,14 @@ def test_the_folder_one_is_in_is_called_by_its_own_name(here: str, source: str, 
 
 @pytest.mark.parametrize(
     ("stem", "name"),
-    [("flowers", "flowers"), ("Big Pets", "big-pets"), ("花", "images"), ("_a.b", "a-b"), ("3D_set", "3d_set"), ("Blüten", "bl-ten")],
+    [
+        ("flowers", "flowers"),
+        ("Big Pets", "big-pets"),
+        ("花", "images"),
+        ("_a.b", "a-b"),
+        ("3D_set", "3d_set"),
+        ("Blüten", "bl-ten"),
+    ],
 )
 def test_a_folder_may_be_called_as_one_likes(stem: str, name: str, tmp_path: Path):
     assert legal(stem) == name

@@ -22,7 +22,9 @@ def raw(count: int = 12, channels: int = 3, classes: int = 3) -> Raw:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 255, (count, channels, 4, 4), dtype=np.uint8)
     labels = np.arange(count) % classes
-    return Raw(Path("source"), [f"class {i}" for i in range(classes)], [], images, labels, np.full_like(images, 255), labels)
+    return Raw(
+        Path("source"), [f"class {i}" for i in range(classes)], [], images, labels, np.full_like(images, 255), labels
+    )
 
 
 @given(count=st.integers(2, 60), share=st.floats(0.01, 0.99), seed=st.none() | st.integers(0, 9))
@@ -45,14 +47,21 @@ def test_an_npz_holds_the_images_of_the_source(channels: int, tmp_path: Path):
     source = raw(channels=channels)
     np.savez(tmp_path / "a.npz", **as_npz(split(source, 4, None)))  # type: ignore[arg-type]
     found = read_npz({"name": "a", "classes": source.classes}, tmp_path, 0)
-    assert (found.train_images == source.train_images[:8]).all() and (found.test_images == source.train_images[8:]).all()
-    assert found.train_labels.tolist() == source.train_labels[:8].tolist() and found.test_labels.tolist() == source.train_labels[8:].tolist()
+    assert (found.train_images == source.train_images[:8]).all() and (
+        found.test_images == source.train_images[8:]
+    ).all()
+    assert (
+        found.train_labels.tolist() == source.train_labels[:8].tolist()
+        and found.test_labels.tolist() == source.train_labels[8:].tolist()
+    )
     assert np.load(tmp_path / "a.npz")["train_labels"].dtype == np.uint8
 
 
 @pytest.mark.parametrize("test", [0, -1, 12, 13])
 def test_as_many_test_images_as_there_are_not_are_refused(test: int):
-    with pytest.raises(UserError, match=f"--test: found {test}, expected 1 to 11, fewer than the 12 training images of source"):
+    with pytest.raises(
+        UserError, match=f"--test: found {test}, expected 1 to 11, fewer than the 12 training images of source"
+    ):
         split(raw(), test, None)
 
 
@@ -68,8 +77,14 @@ def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pyt
         said = json.loads(capsys.readouterr().out)
         whole, made = udd.dataset("digits"), udd.dataset(out)
         held = parts(len(whole.train_images), 300, 3 if words else None)[1]
-        assert (said["train"], said["test"]) == (len(made.train_images), 300) == (len(whole.train_images) - 300, len(made.test_images))
-        assert (made.test_images == whole.train_images[held]).all() and (made.test_labels == whole.train_labels[held]).all()
+        assert (
+            (said["train"], said["test"])
+            == (len(made.train_images), 300)
+            == (len(whole.train_images) - 300, len(made.test_images))
+        )
+        assert (made.test_images == whole.train_images[held]).all() and (
+            made.test_labels == whole.train_labels[held]
+        ).all()
         assert said["declared"].startswith('{kind: npz, path: held.npz, classes: ["0", "1",')
 
 

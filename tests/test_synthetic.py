@@ -12,7 +12,14 @@ from udd.synthetic import sets as synthetic
 from udd.synthetic.regions import corner_boxes, grid_boxes
 from udd.synthetic.sets import SyntheticSet
 
-METADATA = {"dataset": "tiny", "classes": ["a", "b"], "mean": [0.5], "std": [0.2], "config": {"ipc": 2}, "provenance": {"code": "abc"}}
+METADATA = {
+    "dataset": "tiny",
+    "classes": ["a", "b"],
+    "mean": [0.5],
+    "std": [0.2],
+    "config": {"ipc": 2},
+    "provenance": {"code": "abc"},
+}
 
 
 def a_set(whole: bool = True) -> SyntheticSet:
@@ -72,7 +79,10 @@ def test_a_missing_truncated_or_foreign_file_is_refused_in_one_line(tmp_path):
         ({"windows": torch.tensor([[5, 0, 5, 4]])}, "windows reach beyond its images of side 9"),
         ({"windows": torch.tensor([[0, 0, 0, 4]])}, "windows reach beyond"),
         ({"windows": torch.zeros(3, 2).long()}, r"windows are torch.int64 \[3, 2\]"),
-        ({"metadata": {key: value for key, value in METADATA.items() if key != "config"} | {"whole": True}}, "its metadata has no config"),
+        (
+            {"metadata": {key: value for key, value in METADATA.items() if key != "config"} | {"whole": True}},
+            "its metadata has no config",
+        ),
     ],
 )
 def test_a_set_that_does_not_hold_together_is_refused(changes, words, tmp_path):

@@ -51,10 +51,16 @@ def test_a_cell_that_a_data_set_leaves_out_does_not_count_as_not_run():
     params = load(["params.yaml"])
     at = {"datasets": ["cifar100"], "variants": ["random", "random-x13"]}
     both = at | {"ipc": [10, 50]}
-    asked = params | {"tables": {"main": both, "cost": both, "policy": at | {"ipc": [50]}, "jitter": at | {"ipc": [10]}}}
+    asked = params | {
+        "tables": {"main": both, "cost": both, "policy": at | {"ipc": [50]}, "jitter": at | {"ipc": [10]}}
+    }
     shown = {name: tables.table(table_config(asked, name), {}).shown for name in asked["tables"]}
     for name in ("main", "cost"):
-        assert [(key.ipc, key.variant) for key, _ in shown[name]] == [("10", "random"), ("10", "random-x13"), ("50", "random")]
+        assert [(key.ipc, key.variant) for key, _ in shown[name]] == [
+            ("10", "random"),
+            ("10", "random-x13"),
+            ("50", "random"),
+        ]
     assert [key.variant for key, _ in shown["policy"]] == ["random"]
     main = table_config(asked, "main")
     assert "Left out (--): CIFAR-100 IPC 50: Random" in " ".join(footnotes(main, tables.table(main, {})))
@@ -81,14 +87,22 @@ def test_an_ablation_shows_the_paired_difference_to_udd():
 
 
 def test_the_loss_is_compared_with_its_absence():
-    asked = config("cfc", variants=["idc", "idc-cfc", "udd-nocfc", "udd", "udd-plus"])  # the last is compared with nothing: both have CFC
-    made = tables.table(asked, groups(idc=[60, 60], idc_cfc=[61, 62], udd_nocfc=[63, 63], udd=[64, 65], udd_plus=[66, 67]))
-    assert {key.variant: partner for key, (partner, _) in made.differences.items()} == {"idc-cfc": "idc", "udd": "udd-nocfc"}
+    # The last is compared with nothing: both have CFC
+    asked = config("cfc", variants=["idc", "idc-cfc", "udd-nocfc", "udd", "udd-plus"])
+    made = tables.table(
+        asked, groups(idc=[60, 60], idc_cfc=[61, 62], udd_nocfc=[63, 63], udd=[64, 65], udd_plus=[66, 67])
+    )
+    assert {key.variant: partner for key, (partner, _) in made.differences.items()} == {
+        "idc-cfc": "idc",
+        "udd": "udd-nocfc",
+    }
 
 
 def test_the_full_data_is_a_bound_and_never_the_best():
     asked = config("main", variants=["idc", "udd", "full"])
-    found = groups(idc=[60], udd=[65]) | {Key("cifar10", "all", "full", "epochs300", "convnet3"): [evaluation_of(0, 0, 88.0, None)]}
+    found = groups(idc=[60], udd=[65]) | {
+        Key("cifar10", "all", "full", "epochs300", "convnet3"): [evaluation_of(0, 0, 88.0, None)]
+    }
     for each in (asked, config("policy", variants=["idc", "udd", "full"])):
         cells = [cell for row in tables.table(each, found).rows for cell in row if isinstance(cell, Measured)]
         assert [cell.best for cell in cells if cell.mean in (60, 65, 88)] == [False, True, False]
@@ -112,29 +126,48 @@ def test_captions_state_n_and_the_kind_of_deviation():
     text = caption(config("main"), tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67])))
     assert "n = 4 (2 sets, 2 networks on each)" in text and "sample standard deviation" in text
     uneven = {key: [*runs, evaluation_of(2, 0, 62)] for key, runs in groups(udd=[64, 65, 66, 67]).items()}
-    assert "A cell has n = 5 (3 sets, 1-2 networks on each)." in caption(config("main"), tables.table(config("main"), uneven))
+    assert "A cell has n = 5 (3 sets, 1-2 networks on each)." in caption(
+        config("main"), tables.table(config("main"), uneven)
+    )
 
 
 def test_footnotes_say_what_a_set_takes():
     made = groups(idc=[60], udd=[64])
     assert "Stored, in kB a set: CIFAR-10 IPC 10 1." in footnotes(config("main"), tables.table(config("main"), made))
-    sizes = {key: [run._replace(stored_bytes=123000 + 400 * (key.variant == "udd")) for run in runs] for key, runs in made.items()}
-    assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(config("main"), tables.table(config("main"), sizes))
+    sizes = {
+        key: [run._replace(stored_bytes=123000 + 400 * (key.variant == "udd")) for run in runs]
+        for key, runs in made.items()
+    }
+    assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(
+        config("main"), tables.table(config("main"), sizes)
+    )
 
 
 def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():
     made = groups(random=[30], random_x4=[50], idc=[60])
-    made |= {key: [run._replace(stored_images=40, stored_bytes=4000) for run in runs] for key, runs in made.items() if key.variant == "random-x4"}
+    made |= {
+        key: [run._replace(stored_images=40, stored_bytes=4000) for run in runs]
+        for key, runs in made.items()
+        if key.variant == "random-x4"
+    }
     asked = config("main", variants=["random-x4", "random", "idc"]) | {"times": {"random-x4": ["random", 4]}}
     table = tables.table(asked, made)
     assert table.headings[4:6] == ["Random", "Random ×4"]
     said = footnotes(asked, table)
     assert any(line.startswith("Random ×4: 4 x IPC real images a class: as many as networks see") for line in said)
     assert "Stored, in kB a set: CIFAR-10 IPC 10 1." in said and r"Random $\times$4" in render.tex(asked, table)
-    assert table_config(load(["params.yaml"]), "imagenet")["times"] == {"random-x9": ["random", 9], "random-x13": ["random", 13]}
+    assert table_config(load(["params.yaml"]), "imagenet")["times"] == {
+        "random-x9": ["random", 9],
+        "random-x13": ["random", 13],
+    }
     plain = load(["params.yaml"])
-    assert "times" not in table_config(plain | {"tables": {"cfc": plain["tables"]["cfc"] | {"variants": ["idc"]}}}, "cfc")
-    rows = tables.table(config("policy", variants=["random-x4", "udd"]) | {"times": {"random-x4": ["random", 4]}}, made | groups(udd=[64])).rows
+    assert "times" not in table_config(
+        plain | {"tables": {"cfc": plain["tables"]["cfc"] | {"variants": ["idc"]}}}, "cfc"
+    )
+    rows = tables.table(
+        config("policy", variants=["random-x4", "udd"]) | {"times": {"random-x4": ["random", 4]}},
+        made | groups(udd=[64]),
+    ).rows
     assert [row[2] for row in rows] == ["Random ×4", "data jittering (default)"]
 
 
@@ -144,7 +177,10 @@ def test_one_file_asks_for_every_column_of_the_papers_tables():
         assert {method for _, _, method, _ in quoted.read(name)} <= set(params["tables"][name]["variants"])
     made = {plan.method(params, name) for name in plan.distilled(params)}
     assert made == {
-        plan.method(params, name) for table in ("main", "kip") for name in params["tables"][table]["variants"] if name in plan.distilled(params)
+        plan.method(params, name)
+        for table in ("main", "kip")
+        for name in params["tables"][table]["variants"]
+        if name in plan.distilled(params)
     }
     assert plan.set_config(params, plan.Cell("cifar100", 1, "kip-128"), 0)["distill"]["batch_real"] == 50
 
@@ -160,9 +196,13 @@ def test_captions_say_how_the_networks_were_trained():
     made = groups(udd=[64])
     assert "Networks trained for 1000 epochs. " in caption(config("main"), tables.table(config("main"), made))
     short = {key: [run._replace(epochs=60, precision="bfloat16") for run in runs] for key, runs in made.items()}
-    assert "Networks trained for 60 epochs in bfloat16. " in caption(config("main"), tables.table(config("main"), short))
+    assert "Networks trained for 60 epochs in bfloat16. " in caption(
+        config("main"), tables.table(config("main"), short)
+    )
     both = {key: [runs[0], *short[key][1:], short[key][0]] for key, runs in made.items()}
-    assert "Networks trained for 60/1000 epochs in bfloat16 and float32. " in caption(config("main"), tables.table(config("main"), both))
+    assert "Networks trained for 60/1000 epochs in bfloat16 and float32. " in caption(
+        config("main"), tables.table(config("main"), both)
+    )
     assert "Networks trained" not in caption(config("main"), tables.table(config("main"), {}))
 
 
@@ -178,7 +218,9 @@ def two_protocols() -> dict[Key, list[Evaluation]]:
     found: dict[Key, list[Evaluation]] = {}
     for key, runs in groups(idc=[60, 61], udd=[64, 65]).items():
         found[key] = runs
-        found[key._replace(protocol="steps")] = [run._replace(accuracy=run.accuracy - 10, checkups=1, epochs=50, steps=500) for run in runs]
+        found[key._replace(protocol="steps")] = [
+            run._replace(accuracy=run.accuracy - 10, checkups=1, epochs=50, steps=500) for run in runs
+        ]
     return found
 
 
@@ -187,19 +229,40 @@ def test_two_protocols_are_rows_of_a_grid_and_the_papers_figures_stand_once():
     made = tables.table(asked, two_protocols())
     assert made.headings[3] == "Protocol"
     rows: list[dict[str, Any]] = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
-    assert [(row["Protocol"], row["Source"]) for row in rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("steps", "measured")]
+    assert [(row["Protocol"], row["Source"]) for row in rows] == [
+        ("idc", "measured"),
+        ("", "idc_best"),
+        ("", "paper†"),
+        ("steps", "measured"),
+    ]
     assert rows[0]["UDD"].mean == 64.5 and rows[3]["UDD"].mean == 54.5 and rows[3]["UDD"].best
-    lines = [(row["variant"], row["protocol"], row["accuracy"], row["steps"]) for row in csv_rows(made) if row["source"] == "measured"]
-    assert lines == [("idc", "idc", "60.5", "2000"), ("udd", "idc", "64.5", "2000"), ("idc", "steps", "50.5", "500"), ("udd", "steps", "54.5", "500")]
+    lines = [
+        (row["variant"], row["protocol"], row["accuracy"], row["steps"])
+        for row in csv_rows(made)
+        if row["source"] == "measured"
+    ]
+    assert lines == [
+        ("idc", "idc", "60.5", "2000"),
+        ("udd", "idc", "64.5", "2000"),
+        ("idc", "steps", "50.5", "500"),
+        ("udd", "steps", "54.5", "500"),
+    ]
     text = caption(asked, made)
-    assert "protocols idc, steps" in text and "Networks trained for 50/1000 epochs." in text and "the best of 4 check-ups" in text
+    assert (
+        "protocols idc, steps" in text
+        and "Networks trained for 50/1000 epochs." in text
+        and "the best of 4 check-ups" in text
+    )
     assert "SGD steps of a network: IDC: 500/2000; UDD: 500/2000." in footnotes(asked, made)
 
 
 def test_two_protocols_are_groups_of_an_ablation_and_compared_each_by_itself():
     asked = config("policy", variants=["udd", "udd-gradient"], protocols=["idc", "steps"])
     found = groups(udd=[60, 61, 62, 63], udd_gradient=[61, 62, 65, 66])
-    found |= {key._replace(protocol="steps"): [run._replace(accuracy=50.0, steps=500) for run in runs] for key, runs in found.items()}
+    found |= {
+        key._replace(protocol="steps"): [run._replace(accuracy=50.0, steps=500) for run in runs]
+        for key, runs in found.items()
+    }
     made = tables.table(asked, found)
     rows = [dict(zip(made.headings, row, strict=True)) for row in made.rows]
     assert [(row["Protocol"], row["Steps"]) for row in rows] == [("idc", "2000")] * 2 + [("steps", "500")] * 2
@@ -218,7 +281,13 @@ def test_quoted_figures_are_those_of_the_paper():
     assert main["cifar10", "1", "udd", "convnet3"][:2] == (54.6, 0.4)
     assert main["mnist", "all", "full", "convnet3"][:2] == (99.6, 0.0)
     assert quoted.read("policy")["cifar10", "10", "udd", "convnet3"].search_time_ms == "17.2"
-    assert all(note in quoted.notes() for name in LAYOUTS if name != COST for figure in quoted.read(name).values() for note in figure.notes)
+    assert all(
+        note in quoted.notes()
+        for name in LAYOUTS
+        if name != COST
+        for figure in quoted.read(name).values()
+        for note in figure.notes
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +314,10 @@ def test_a_doubted_figure_has_a_letter_and_the_table_says_why(table, doubted):
     for key, note in doubted.items():
         letter = letters(made)[note]
         assert f"({letter}) {quoted.notes()[note]}" in text and note in found[key].notes
-        assert cells.markdown(found[key], letters(made)) in text and letter in cells.markdown(found[key], letters(made)).split("†")[1]
+        assert (
+            cells.markdown(found[key], letters(made)) in text
+            and letter in cells.markdown(found[key], letters(made)).split("†")[1]
+        )
     every = {name for key, figure in quoted.read(table).items() if key in dict(made.quoted) for name in figure.notes}
     assert set(letters(made)) == every
 
@@ -257,7 +329,9 @@ def written(tmp_path) -> Path:
 
 def test_the_command_writes_every_table_with_the_same_bytes(written):
     asked = load(["params.yaml", "experiments/demo.yaml"])["tables"]
-    assert len(asked) > 2 and {path.name for path in written.iterdir()} == {f"{name}.{suffix}" for name in asked for suffix in ("tex", "md", "csv")}
+    assert len(asked) > 2 and {path.name for path in written.iterdir()} == {
+        f"{name}.{suffix}" for name in asked for suffix in ("tex", "md", "csv")
+    }
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     tables.run(["--params", "params.yaml", "experiments/demo.yaml", "--accuracy", str(written.parent / "accuracy.csv")])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
@@ -265,9 +339,21 @@ def test_the_command_writes_every_table_with_the_same_bytes(written):
 
 def test_the_command_takes_one_configuration(written, tmp_path, capsys):
     asked = plan.canonical(config("main", datasets=["digits"], ipc=[1]))
-    tables.run(["--config", asked, "--accuracy", str(written.parent / "accuracy.csv"), "--out-dir", str(tmp_path / "one")])
+    tables.run(
+        ["--config", asked, "--accuracy", str(written.parent / "accuracy.csv"), "--out-dir", str(tmp_path / "one")]
+    )
     assert len(list((tmp_path / "one").iterdir())) == 3
-    tables.run(["--params", "params.yaml", "experiments/demo.yaml", "--accuracy", str(written.parent / "accuracy.csv"), "--show", "main"])
+    tables.run(
+        [
+            "--params",
+            "params.yaml",
+            "experiments/demo.yaml",
+            "--accuracy",
+            str(written.parent / "accuracy.csv"),
+            "--show",
+            "main",
+        ]
+    )
     assert capsys.readouterr().out == (written / "main.md").read_text()
 
 
@@ -286,9 +372,17 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path):
 def test_protocols_are_rows_where_there_are_several_and_the_paper_stands_once():
     asked = config("main", protocols=["idc", "equal"])
     found = groups(idc=[60], udd=[61])
-    found |= {key._replace(protocol="equal"): [run._replace(steps=9, checkups=1) for run in runs] for key, runs in found.items()}
+    found |= {
+        key._replace(protocol="equal"): [run._replace(steps=9, checkups=1) for run in runs]
+        for key, runs in found.items()
+    }
     made = tables.table(asked, found)
     assert made.headings[3:5] == ["Protocol", "Source"]
-    assert [(row[3], row[4]) for row in made.rows] == [("idc", "measured"), ("", "idc_best"), ("", "paper†"), ("equal", "measured")]
+    assert [(row[3], row[4]) for row in made.rows] == [
+        ("idc", "measured"),
+        ("", "idc_best"),
+        ("", "paper†"),
+        ("equal", "measured"),
+    ]
     assert "protocols idc, equal" in caption(asked, made) and "best of 4 check-ups" in caption(asked, made)
     assert "SGD steps of a network: IDC: 9/2000; UDD: 9/2000." in footnotes(asked, made)

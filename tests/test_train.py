@@ -28,7 +28,9 @@ def data(n: int = 20, seed: int = 0, classes: int = 3) -> tuple[torch.Tensor, to
     labels = torch.arange(n) % classes
     images = torch.rand(n, 1, 8, 8, generator=generator) * 0.3
     stripes = (torch.arange(8) % 2) * 0.7
-    images += torch.stack([stripes.expand(8, 8), stripes.view(8, 1).expand(8, 8), torch.zeros(8, 8)])[labels].unsqueeze(1)
+    images += torch.stack([stripes.expand(8, 8), stripes.view(8, 1).expand(8, 8), torch.zeros(8, 8)])[labels].unsqueeze(
+        1
+    )
     return (images * 255).to(torch.uint8), labels
 
 
@@ -47,13 +49,17 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 @given(st.integers(1, 5), st.integers(2, 5), st.floats(0, 1), st.integers(0, 99))
 def test_the_loss_of_a_batch_is_shared_between_two_labels(count, classes, share, seed):
     network, inputs = tiny_network(classes=classes, seed=seed), noise(count, 3, 8, 8, seed=seed)
-    first, second = (torch.randint(classes, (count,), generator=stream("cpu", name, seed)) for name in ("first", "second"))
+    first, second = (
+        torch.randint(classes, (count,), generator=stream("cpu", name, seed)) for name in ("first", "second")
+    )
     loss, logits = module.batch_loss(network, inputs, first, second, torch.tensor(share, dtype=torch.float64))
     assert loss.dtype == logits.dtype == torch.float64 and torch.equal(logits, network(inputs))
     expected, error = 0.0, torch.zeros(classes, dtype=torch.float64)
     for row, a, b in zip(logits.tolist(), first.tolist(), second.tolist(), strict=True):
         total = sum(map(math.exp, row))
-        expected -= (share * math.log(math.exp(row[a]) / total) + (1 - share) * math.log(math.exp(row[b]) / total)) / count
+        expected -= (
+            share * math.log(math.exp(row[a]) / total) + (1 - share) * math.log(math.exp(row[b]) / total)
+        ) / count
         for label in range(classes):
             error[label] += (math.exp(row[label]) / total - share * (label == a) - (1 - share) * (label == b)) / count
     assert loss.item() == pytest.approx(expected, rel=1e-9)
@@ -103,7 +109,9 @@ def test_descent_is_that_of_torch_to_the_bit():
     images, labels = data(6)
     networks = [build("convnet3", 1, 8, 3, 4, stream("cpu", 0)) for _ in range(2)]
     ours = module.sgd(networks[0], RECIPE)
-    theirs = torch.optim.SGD(networks[1].parameters(), RECIPE["lr"], momentum=RECIPE["momentum"], weight_decay=RECIPE["weight_decay"])
+    theirs = torch.optim.SGD(
+        networks[1].parameters(), RECIPE["lr"], momentum=RECIPE["momentum"], weight_decay=RECIPE["weight_decay"]
+    )
     for step in range(4):
         for network, optimizer in zip(networks, (ours, theirs), strict=True):
             optimizer.param_groups[0]["lr"] = RECIPE["lr"] / (step + 1)
@@ -124,7 +132,9 @@ def test_cutmix_weighs_both_labels(monkeypatch):
     logits = network((images / 255 - 0.4) / 0.3)
     expected = 0.75 * F.cross_entropy(logits, labels) + 0.25 * F.cross_entropy(logits, other)
     mean, std = torch.tensor([0.4]), torch.tensor([0.3])
-    loss, _ = module.sgd_step(network, module.sgd(network, RECIPE), images, labels, module.PLAIN, mean, std, stream("cpu", 0))
+    loss, _ = module.sgd_step(
+        network, module.sgd(network, RECIPE), images, labels, module.PLAIN, mean, std, stream("cpu", 0)
+    )
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -171,7 +181,9 @@ def test_steps_become_the_nearest_whole_epochs(steps, count, batch):
     recipe = {"epochs": 7, "steps": steps, "batch": batch}
     found, each = module.epochs(recipe, count, 10), module.steps_an_epoch(count, batch)
     assert found >= 1 and (found == 1 or abs(found * each - steps) <= each / 2)
-    assert module.epochs(recipe | {"steps": 0}, count, 10) == module.epochs({"epochs": 7, "batch": batch}, count, 10) == 7
+    assert (
+        module.epochs(recipe | {"steps": 0}, count, 10) == module.epochs({"epochs": 7, "batch": batch}, count, 10) == 7
+    )
 
 
 def test_views_are_asked_for_each_epoch_and_are_what_it_trains_on():
@@ -184,7 +196,11 @@ def test_views_are_asked_for_each_epoch_and_are_what_it_trains_on():
 
     trained(RECIPE, views=views, after_step=lambda epoch, index, logits: seen.append((epoch, index)))
     assert len(asked) == 3 and all(torch.equal(given, images) and torch.equal(named, labels) for given, named in asked)
-    assert [(epoch, sorted(index.tolist())) for epoch, index in seen] == [(0, [*range(5)]), (1, [*range(6)]), (2, [*range(7)])]
+    assert [(epoch, sorted(index.tolist())) for epoch, index in seen] == [
+        (0, [*range(5)]),
+        (1, [*range(6)]),
+        (2, [*range(7)]),
+    ]
 
 
 def test_training_is_deterministic_and_leaves_the_global_generator_alone():
@@ -206,7 +222,9 @@ def test_bytes_and_floats_train_alike():
 
 def test_hooks_see_every_epoch_and_every_image():
     epochs, seen = [], []
-    trained(RECIPE, after_epoch=epochs.append, after_step=lambda epoch, index, logits: seen.append((epoch, index, logits)))
+    trained(
+        RECIPE, after_epoch=epochs.append, after_step=lambda epoch, index, logits: seen.append((epoch, index, logits))
+    )
     assert epochs == [1, 2, 3]
     assert [epoch for epoch, _, _ in seen] == [0] * 3 + [1] * 3 + [2] * 3
     assert sorted(torch.cat([index for _, index, _ in seen[:3]]).tolist()) == list(range(20))
@@ -235,7 +253,9 @@ def test_a_loss_that_is_not_finite_stops_with_one_line():
 
 def test_streams_depend_on_every_part_and_nothing_else():
     assert seed_of("a", 1) == seed_of("a", 1)
-    assert len({seed_of("a", 1), seed_of("a", 2), seed_of("b", 1), seed_of("a", "1"), seed_of("a1"), seed_of(1, "a")}) == 6
+    assert (
+        len({seed_of("a", 1), seed_of("a", 2), seed_of("b", 1), seed_of("a", "1"), seed_of("a1"), seed_of(1, "a")}) == 6
+    )
     assert torch.equal(torch.rand(3, generator=stream("cpu", "a")), torch.rand(3, generator=stream("cpu", "a")))
 
 

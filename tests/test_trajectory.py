@@ -25,8 +25,31 @@ def test_the_trajectory_depends_on_nothing_that_concerns_the_images():
 
 def test_a_cache_is_known_by_what_its_networks_see():
     part = cache_config(config(networks="cached"))["distill"]
-    assert {"network", "width", "batch_real", "matching_augment", "net_lr", "cutmix_p", "cache_ages", "cache_seed"} <= part.keys()
-    assert not {"policy", "selected", "image_lr", "cfc", "init", "distance", "matched", "outer", "networks", "cache_networks"} & part.keys()
+    assert {
+        "network",
+        "width",
+        "batch_real",
+        "matching_augment",
+        "net_lr",
+        "cutmix_p",
+        "cache_ages",
+        "cache_seed",
+    } <= part.keys()
+    assert (
+        not {
+            "policy",
+            "selected",
+            "image_lr",
+            "cfc",
+            "init",
+            "distance",
+            "matched",
+            "outer",
+            "networks",
+            "cache_networks",
+        }
+        & part.keys()
+    )
 
 
 def test_real_batches_are_of_their_class_and_cover_it():
@@ -45,16 +68,23 @@ def test_real_batches_are_of_their_class_and_cover_it():
 
 @pytest.mark.parametrize(("batch", "expected"), [(6, {1}), (7, {1, 2}), (12, {2}), (20, {3, 4}), (5, None)])
 def test_a_class_no_larger_than_the_batch_is_taken_whole(batch, expected):
-    """Of six images a class each as often as another, or once more; of a batch that is smaller than the class they are random, with replacement."""
+    """Of six images a class each as often as another, or once more; of a batch that is smaller than the class they are
+    random, with replacement."""
     data = dataset(count=18)
     index, trajectory = class_index(data.train_labels, 3), start(data, options(batch_real=batch), 0)
     often: list[list[int]] = []
     for _ in range(20):
         images, _ = real_batches(trajectory, data, index, options(batch_real=batch))
         for label in range(3):
-            often.append([sum(torch.equal(image, data.train_images[i]) for image in images[label]) for i in range(label, 18, 3)])
+            often.append(
+                [sum(torch.equal(image, data.train_images[i]) for image in images[label]) for i in range(label, 18, 3)]
+            )
     assert all(sum(counts) == batch for counts in often)
-    assert {count for counts in often for count in counts} == expected if expected else 3 in {count for counts in often for count in counts}
+    assert (
+        {count for counts in often for count in counts} == expected
+        if expected
+        else 3 in {count for counts in often for count in counts}
+    )
     if expected and len(expected) > 1:  # each image is at times the one that comes once more
         assert all(max(counts[i] for counts in often) == max(expected) for i in range(6))
 
@@ -65,7 +95,12 @@ def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, step
 
     def step(network, optimizer, batch, labels, *rest):
         seen.append(batch)
-        assert torch.equal(labels, torch.tensor([next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]))
+        assert torch.equal(
+            labels,
+            torch.tensor(
+                [next(i % 3 for i in range(21) if torch.equal(image, data.train_images[i])) for image in batch]
+            ),
+        )
 
     data, section = dataset(), options()
     monkeypatch.setattr("udd.proxies.fresh.sgd_step", step)
@@ -83,6 +118,8 @@ def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):
     assert not torch.equal(before[0], next(iter(trajectory.network.parameters())))
     assert not trajectory.optimizer.state
     counted = []
-    monkeypatch.setattr("udd.proxies.fresh.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch)))
+    monkeypatch.setattr(
+        "udd.proxies.fresh.sgd_step", lambda network, optimizer, batch, *rest: counted.append(len(batch))
+    )
     new_network(trajectory, data, options(pretrain_epochs=2))
     assert sum(counted) == 44  # 42 images, in whole batches of 4

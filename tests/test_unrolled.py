@@ -1,4 +1,5 @@
-"""Unrolled training: the gradient by images and rate against one graph of the whole unroll in float64; MTT and DD, which live by it."""
+"""Unrolled training: the gradient by images and rate against one graph of the whole unroll in float64; MTT
+and DD, which live by it."""
 
 from __future__ import annotations
 
@@ -43,7 +44,10 @@ def graph_of_all(model: Any, batches: list[Batch], loss: Any) -> tuple[Tensor, l
 
 
 def batches_of(steps: int, seed: int = 0) -> list[Batch]:
-    return [Batch(noise(4, 3, 8, 8, seed=seed + i), torch.tensor([0, 1, 2, 0]), torch.tensor(0.1 + 0.1 * i).double()) for i in range(steps)]
+    return [
+        Batch(noise(4, 3, 8, 8, seed=seed + i), torch.tensor([0, 1, 2, 0]), torch.tensor(0.1 + 0.1 * i).double())
+        for i in range(steps)
+    ]
 
 
 @settings(deadline=None, max_examples=6)
@@ -71,7 +75,9 @@ def test_both_passes_run_captured_whole():
     model, (batch,) = network(), batches_of(1)
     slopes = {name: torch.ones_like(weight) for name, weight in named(model).items()}
     torch.testing.assert_close(captured(descended)(model, named(model), *batch), descended(model, named(model), *batch))
-    torch.testing.assert_close(captured(pulled)(model, named(model), *batch, slopes), pulled(model, named(model), *batch, slopes))
+    torch.testing.assert_close(
+        captured(pulled)(model, named(model), *batch, slopes), pulled(model, named(model), *batch, slopes)
+    )
 
 
 # --- MTT ---
@@ -109,7 +115,10 @@ def test_a_student_starts_where_its_expert_was_and_aims_at_where_it_goes():
     for run.trajectory.inner in range(20):
         met = run.meeting(False)
         start, target = mtt.segment(met, run.config)
-        ages = [[torch.equal(weight, each) for each in start.values()][0] for weight in (met.expert(age)[0] for age in range(4))]
+        ages = [
+            [torch.equal(weight, each) for each in start.values()][0]
+            for weight in (met.expert(age)[0] for age in range(4))
+        ]
         starts.add(ages.index(True))
         assert torch.equal(met.expert(ages.index(True) + 1)[0], next(iter(target.values())))
     assert starts == {0, 1}  # last_start: 2
@@ -133,7 +142,9 @@ def test_mtt_descends_on_the_distance_of_the_unrolled_student():
     images = run.state.images.double()
     state = run.state._replace(images=images, rate=run.state.rate.double())
     doubled = met._replace(network=met.network.double(), mean=met.mean.double(), std=met.std.double(), share=0.4)
-    doubled = doubled._replace(expert=lambda age: tuple(weight.double() for weight in met.expert(age)), generator=stream("cpu", "one"))
+    doubled = doubled._replace(
+        expert=lambda age: tuple(weight.double() for weight in met.expert(age)), generator=stream("cpu", "one")
+    )
     loss, gradient, of_rate = mtt.student(state, doubled, made)
     random = stream("cpu", "one")
     pixels, rate = images.clone().requires_grad_(), state.rate.clone().requires_grad_()
@@ -142,8 +153,12 @@ def test_mtt_descends_on_the_distance_of_the_unrolled_student():
     weights = {name: weight.clone().requires_grad_() for name, weight in start.items()}
     for index in chosen:
         draws = augment.draw(["color", "crop", "cutout"], len(index), 8, random, torch.float64)
-        inputs = torch.stack([(pixels[i // 2, i % 2] - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1) for i in index.tolist()])
-        entropy = F.cross_entropy(torch.func.functional_call(doubled.network, weights, (augment.apply(inputs, draws),)), index // 2)
+        inputs = torch.stack(
+            [(pixels[i // 2, i % 2] - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1) for i in index.tolist()]
+        )
+        entropy = F.cross_entropy(
+            torch.func.functional_call(doubled.network, weights, (augment.apply(inputs, draws),)), index // 2
+        )
         found = torch.autograd.grad(entropy, list(weights.values()), create_graph=True)
         weights = {name: weight - rate * slope for (name, weight), slope in zip(weights.items(), found, strict=True)}
     expected = squared(weights, target) / squared(start, target)
@@ -159,7 +174,9 @@ def test_mtts_step_follows_pixels_and_rate_with_momentum_each_at_its_own_rate():
     _, gradient, of_rate = mtt.student(before, met, run.config)
     after, _ = run.method.step(before, met._replace(generator=stream("cpu", "one")), run.config)
     for k, std in enumerate((0.1, 0.2, 0.4)):
-        torch.testing.assert_close(after.images[:, :, k], before.images[:, :, k] - 0.7 * std**2 * (0.5 + gradient[:, :, k]))
+        torch.testing.assert_close(
+            after.images[:, :, k], before.images[:, :, k] - 0.7 * std**2 * (0.5 + gradient[:, :, k])
+        )
     torch.testing.assert_close(after.rate, before.rate - 1e-5 * (1.0 + of_rate))
 
 
@@ -181,15 +198,20 @@ def test_dds_step_is_torchs_adam_on_normalised_pixels_and_raw_rates():
             each.grad = gradient
         optimizer.step()
         state = dd.followed(state, {"images": gradients[0], "rates": gradients[1]}, 0.1, std, count)
-        torch.testing.assert_close((state.images / std, state.rates), (theirs[0].detach(), theirs[1].detach()), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            (state.images / std, state.rates), (theirs[0].detach(), theirs[1].detach()), rtol=1e-4, atol=1e-5
+        )
     first = dd.learning_rate(run.options, 0)
     assert (first, dd.learning_rate(run.options, 2)) == (0.1, 0.05)
 
 
 def test_dd_descends_on_the_loss_of_the_unrolled_network(monkeypatch):
-    """Images and rates get the derivatives of the real loss through one graph of all steps, each image's turns summed."""
+    """Images and rates get the derivatives of the real loss through one graph of all steps, each image's turns
+    summed."""
     run, got = Run(small("dd"), dataset()), []
-    monkeypatch.setattr(dd, "adam_step", lambda images, moments, gradient, *_: (got.append(gradient), (images, moments))[1])
+    monkeypatch.setattr(
+        dd, "adam_step", lambda images, moments, gradient, *_: (got.append(gradient), (images, moments))[1]
+    )
     met = run.meeting(False)
     run.method.step(run.state, met._replace(networks=stream("cpu", "one")), run.config)
     dd.initialise(met.network, stream("cpu", "one"))
@@ -202,7 +224,9 @@ def test_dd_descends_on_the_loss_of_the_unrolled_network(monkeypatch):
         rate = torch.log1p(raw[number].exp())
         weights = {name: weight - rate * slope for (name, weight), slope in zip(weights.items(), found, strict=True)}
     real = (met.real.flatten(0, 1) / 255 - met.mean.view(-1, 1, 1)) / met.std.view(-1, 1, 1)
-    loss = F.cross_entropy(torch.func.functional_call(met.network, weights, (real,)), torch.arange(3).repeat_interleave(5))
+    loss = F.cross_entropy(
+        torch.func.functional_call(met.network, weights, (real,)), torch.arange(3).repeat_interleave(5)
+    )
     torch.testing.assert_close(got, list(torch.autograd.grad(loss, (pixels, raw))), rtol=1e-3, atol=1e-6)
 
 

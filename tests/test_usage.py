@@ -5,7 +5,8 @@ import pytest
 from udd.__main__ import VERBS, run
 from udd.command import Parser, main
 
-ASKING = ("data", "distill", "cache", "utilization", "reference", "coresets")  # verbs that need a configuration, or a data set's name
+# Verbs that need a configuration, or a data set's name
+ASKING = ("data", "distill", "cache", "utilization", "reference", "coresets")
 CELL = ["--dataset", "digits", "--manifest", "m", "--root", ".", "--out", "o"]
 
 
@@ -82,7 +83,9 @@ def test_an_interrupted_verb_says_so_in_a_line(capsys):
     assert capsys.readouterr().err == "interrupted\n"
 
 
-@pytest.mark.parametrize("words", [("show", "no.safetensors"), ("plan", "--params", "no.yaml"), ("plan", "--config", "{")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("show", "no.safetensors"), ("plan", "--params", "no.yaml"), ("plan", "--config", "{")], ids=" ".join
+)
 def test_what_fails_is_1(capsys, words):
     assert refused(capsys, *words)[0] == 1
 
@@ -95,4 +98,8 @@ def test_help_names_what_holds_where_nothing_is_given():
     made.add_argument("--seed", default=0, help="of the images")
     made.add_argument("--names", default=["a", "b"], help="by default all")
     text = " ".join(made.format_help().split())
-    assert "of each network (default: 300)" in text and "of the images (default: 0)" in text and text.count("(default") == 2
+    assert (
+        "of each network (default: 300)" in text
+        and "of the images (default: 0)" in text
+        and text.count("(default") == 2
+    )

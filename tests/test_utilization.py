@@ -19,7 +19,16 @@ from udd.evaluation.utilization import measure, spread_experiment, utilisation
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import save as save_set
 
-RECIPE = {"network": "convnet3", "width": 4, "networks": 2, "epochs": 1, "batch": 8, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
+RECIPE = {
+    "network": "convnet3",
+    "width": 4,
+    "networks": 2,
+    "epochs": 1,
+    "batch": 8,
+    "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+}
 RECIPE |= {"percentile": 99.0, "images": 10}
 CONFIG = {"dataset": {"name": "toy", "kind": "digits"}, "utilization": RECIPE}
 
@@ -49,7 +58,8 @@ def slow_utilisation(values, top, intervals):
 
 
 def test_utilisation_is_the_slow_reference():
-    values = torch.rand(7, 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1.3  # some above the top
+    # Some above the top
+    values = torch.rand(7, 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1.3
     expected = [slow_utilisation(row, 1.0, [5, 6, 10]) for row in values.tolist()]
     assert utilisation(values, 1.0, [5, 6, 10]).tolist() == pytest.approx(expected, abs=1e-12)
 
@@ -71,7 +81,10 @@ def test_utilisation_at_its_ends():
 
 
 def test_normal_samples_of_growing_spread_rise_and_flatten():
-    found = [result["mue"] for result in spread_experiment([0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0], [5, 6, 7, 8, 9, 10], samples=200)]
+    found = [
+        result["mue"]
+        for result in spread_experiment([0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0], [5, 6, 7, 8, 9, 10], samples=200)
+    ]
     steps = np.diff(found)
     assert (steps > 0).all()
     assert steps[-1] < 0.02 < steps[1]
@@ -81,7 +94,12 @@ def test_measure_averages_over_networks_and_images():
     reference = train_reference(toy(), CONFIG, torch.device("cpu"))
     images = toy().train_images[:5]
     expected = [
-        np.mean([slow_utilisation(row, top, [5, 8]) for row in activation_maps(network, images, [0.5], [0.3]).flatten(1).tolist()])
+        np.mean(
+            [
+                slow_utilisation(row, top, [5, 8])
+                for row in activation_maps(network, images, [0.5], [0.3]).flatten(1).tolist()
+            ]
+        )
         for network, top in zip(reference.networks, reference.tops, strict=True)
     ]
     found = measure(images, reference, [5, 8])
@@ -136,7 +154,15 @@ def saved(tmp_path, count: int = 2):
     images = toy().train_images[:count].float() / 255
     empty = torch.zeros(0, 4, dtype=torch.int64)
     config = {"dataset": CONFIG["dataset"], "ipc": 1, "variant": "udd", "seed": 0, "method": "random"}
-    metadata = {"dataset": "toy", "classes": ["a", "b"], "mean": [0.5], "std": [0.3], "whole": True, "config": config, "provenance": {}}
+    metadata = {
+        "dataset": "toy",
+        "classes": ["a", "b"],
+        "mean": [0.5],
+        "std": [0.3],
+        "whole": True,
+        "config": config,
+        "provenance": {},
+    }
     save_set(tmp_path / "set.safetensors", SyntheticSet(images, torch.arange(count), empty, metadata))
     save(tmp_path / "proxies.safetensors", train_reference(toy(), CONFIG, torch.device("cpu")))
     return {"set": config, "utilization": RECIPE | {"intervals": [5, 6]}}
@@ -160,5 +186,7 @@ def test_the_command_refuses_another_set_or_other_reference_networks(tmp_path):
     config = saved(tmp_path)
     with pytest.raises(UserError, match="a set of another configuration: seed is 0, planned 1"):
         call(tmp_path, config | {"set": config["set"] | {"seed": 1}})
-    with pytest.raises(UserError, match="reference networks of another configuration: utilization.epochs is 1, planned 2"):
+    with pytest.raises(
+        UserError, match="reference networks of another configuration: utilization.epochs is 1, planned 2"
+    ):
         call(tmp_path, config | {"utilization": config["utilization"] | {"epochs": 2}})

@@ -27,7 +27,11 @@ def a_set(**changes) -> SyntheticSet:
 
 def expected(made: SyntheticSet, chosen: list[list[int]]) -> tuple[Tensor, list[int]]:
     """The whole images, where they train too, and then the chosen windows of each, one by one."""
-    found = [(image, int(label)) for image, label in zip(made.images, made.labels, strict=True)] if made.metadata["whole"] else []
+    found = (
+        [(image, int(label)) for image, label in zip(made.images, made.labels, strict=True)]
+        if made.metadata["whole"]
+        else []
+    )
     for image, label, numbers in zip(made.images, made.labels, chosen, strict=True):
         found += [(enlarged(image, made.windows[n].tolist()), int(label)) for n in numbers]
     return torch.stack([image for image, _ in found]), [label for _, label in found]
@@ -62,7 +66,9 @@ def test_where_there_is_no_choice_the_views_do_not_change(changes, reading):
 def test_searched_views_are_the_windows_of_lowest_score_by_the_sets_own_policy(policy):
     made, model = a_set(policy=policy, selected=5), network(side=SIDE).float()
     mean, std = torch.tensor(made.metadata["mean"]), torch.tensor(made.metadata["std"])
-    scores = policies.scores(model, made.images, made.labels, made.windows, mean, std, made.metadata["config"]["udd"], stream("cpu", "a"))
+    scores = policies.scores(
+        model, made.images, made.labels, made.windows, mean, std, made.metadata["config"]["udd"], stream("cpu", "a")
+    )
     lowest = [sorted(range(12), key=lambda n, row=row: (row[n].item(), n))[:5] for row in scores]
     with torch.no_grad():
         found = views.anew(made, "searched", model, stream("cpu", "a"))(made.images, made.labels)

@@ -1,4 +1,5 @@
-"""The acceptance table of the workflow: which action runs which jobs. Counted on tiny data, in copies of one workspace."""
+"""The acceptance table of the workflow: which action runs which jobs. Counted on tiny data, in copies of one
+workspace."""
 
 from __future__ import annotations
 
@@ -56,12 +57,21 @@ def momenta(first: float, second: float) -> Edit:
 
 
 EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
-    "a data set's learning rate": (lambda w: w.edit(datasets={"small": {"distill": {"image_lr": 0.1}}}), after(distill=1, evaluate=1)),
+    "a data set's learning rate": (
+        lambda w: w.edit(datasets={"small": {"distill": {"image_lr": 0.1}}}),
+        after(distill=1, evaluate=1),
+    ),
     "a variant": (lambda w: w.edit(variants={"udd-nocfc": {"udd": {"policy": "vote"}}}), after(distill=1, evaluate=1)),
-    "cached networks": (lambda w: w.edit(datasets={"small": {"distill": {"networks": "cached"}}}), after(cache=2, distill=1, evaluate=1)),
+    "cached networks": (
+        lambda w: w.edit(datasets={"small": {"distill": {"networks": "cached"}}}),
+        after(cache=2, distill=1, evaluate=1),
+    ),
     "the evaluation's epochs": (lambda w: w.edit(evaluate={"epochs": 2}), after(2, evaluate=5)),
     "one evaluation seed more": (lambda w: w.edit(seeds={"evaluate": [0, 1]}), after(2, evaluate=5)),
-    "a variant more in a table": (lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}), after(distill=1, evaluate=1)),
+    "a variant more in a table": (
+        lambda w: w.edit(tables={"cfc": {"variants": ["idc", "udd-nocfc", "udd"]}}),
+        after(distill=1, evaluate=1),
+    ),
     "a variant that is evaluated otherwise": (
         lambda w: w.edit(
             variants={"udd-nocfc-wide": {"sets": "udd-nocfc", "evaluate": {"epochs": 2}}},
@@ -76,7 +86,10 @@ EDITS: dict[str, tuple[Edit, dict[str, int]]] = {
         lambda w: w.replace("udd/objectives/losses.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "),
         after(2, distill=3, evaluate=3),
     ),
-    "the tables' code": (lambda w: w.replace("udd/reports/tables.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "), {"tables": 2, "pdf": 1}),
+    "the tables' code": (
+        lambda w: w.replace("udd/reports/tables.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef "),
+        {"tables": 2, "pdf": 1},
+    ),
 }
 
 
@@ -89,26 +102,38 @@ def test_an_edit_runs_what_it_asks_for(workspace: Workspace, name: str) -> None:
 
 
 def test_an_evaluation_seed_more_trains_one_network_and_a_failure_loses_none(workspace: Workspace) -> None:
-    """The second network of the full record joins the first; of a job that fails with its third, the second is not trained again."""
+    """The second network of the full record joins the first; of a job that fails with its third,
+    the second is not trained again."""
     record = workspace.path / "results/accuracy/small/ipc1/udd/seed0/idc/convnet3.json"
     log = workspace.path / "results/logs/evaluate/small/ipc1/udd/seed0/idc/convnet3.log"
     target, first = str(record.relative_to(workspace.path)), json.loads(record.read_text())["networks"]
     job = workspace.path / "udd/evaluation/records.py"
     whole = job.read_text()
     workspace.edit(seeds={"evaluate": [0, 1, 2]})
-    failing = 'def evaluate(config, *rest):\n    if config["network"] == 2:\n        raise UserError("no third network")\n'
-    workspace.replace("udd/evaluation/records.py", "def record(", f"whole = evaluate\n\n\n{failing}    return whole(config, *rest)\n\n\ndef record(")
+    failing = (
+        'def evaluate(config, *rest):\n    if config["network"] == 2:\n        raise UserError("no third network")\n'
+    )
+    workspace.replace(
+        "udd/evaluation/records.py",
+        "def record(",
+        f"whole = evaluate\n\n\n{failing}    return whole(config, *rest)\n\n\ndef record(",
+    )
     assert "no third network" in workspace.run("snakemake", "--cores", "1", target, fails=True)
     assert not record.exists()  # or it would pass for finished
     job.write_text(whole)
     workspace.run("snakemake", "--cores", "1", target)
-    assert "network 2 epoch" in (said := log.read_text()) and "network 0 epoch" not in said and "network 1 epoch" not in said
+    assert (
+        "network 2 epoch" in (said := log.read_text())
+        and "network 0 epoch" not in said
+        and "network 1 epoch" not in said
+    )
     found = json.loads(record.read_text())["networks"]
     assert found.keys() == {"0", "1", "2"} and found["0"] == first["0"] and not list(record.parent.glob("*.part"))
 
 
 def test_a_cache_is_made_once_and_again_only_for_a_set_that_is_made(workspace: Workspace) -> None:
-    """Deleted, it is not missed; a further network joins those that are there; a further set brings it back, and no other is made again."""
+    """Deleted, it is not missed; a further network joins those that are there; a further set brings it
+    back, and no other is made again."""
     cache = workspace.path / "results/cache"
     workspace.edit(datasets={"small": {"distill": {"networks": "cached"}}})
     workspace.run("snakemake", "--cores", "2")
@@ -118,7 +143,8 @@ def test_a_cache_is_made_once_and_again_only_for_a_set_that_is_made(workspace: W
     shutil.rmtree(cache)
     assert workspace.planned() == {}
     workspace.edit(tables={"main": {"variants": ["random", "udd", "idc"]}})
-    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=2, evaluate=2)  # digits' IDC meets fresh networks
+    # digits' IDC meets fresh networks
+    assert jobs(workspace.run("snakemake", "--cores", "2")) == after(distill=2, evaluate=2)
     assert len(list(cache.rglob("*.safetensors"))) == 3
     workspace.replace("udd/proxies/caching.py", "\n\n\ndef ", "\n\n\nNEW = 1\n\n\ndef ")
     assert workspace.planned() == after(cache=3, distill=2, evaluate=2)
@@ -141,7 +167,8 @@ def test_repro_after_all_runs_nothing_twice(workspace: Workspace) -> None:
 
 
 def test_fresh_clone_and_pull_need_nothing_then_what_an_edit_asks(built: Workspace, tmp_path: Path) -> None:
-    """Files have new times and there is no cache but the remote; then DVC commits what the edit made, and says what changed."""
+    """Files have new times and there is no cache but the remote; then DVC commits what the edit
+    made, and says what changed."""
     clone = built.clone(tmp_path / "clone")
     clone.run("dvc", "pull")
     assert clone.planned() == {}
@@ -161,7 +188,8 @@ def test_a_number_that_changed_is_told(workspace: Workspace) -> None:
 
 
 def test_figures_of_networks_and_the_report(workspace: Workspace) -> None:
-    """Activation maps and utilisation ask for networks trained on real images; the report holds every table and figure."""
+    """Activation maps and utilisation ask for networks trained on real images; the report holds every table and
+    figure."""
     request = {"datasets": ["digits"], "ipc": [1], "variants": ["udd"]}
     workspace.edit(figures={"utilization": request, "maps": request})
     assert workspace.planned() == {"proxies": 1, "utilization": 1, "figures": 2, "collect": 1, "collect_request": 1}
@@ -174,7 +202,8 @@ def test_figures_of_networks_and_the_report(workspace: Workspace) -> None:
 
 
 def test_some_cells_can_be_released_alone(built: Workspace, tmp_path: Path) -> None:
-    """`dvc pull` is content with a dvc.lock of empty folders; then one cell is made, committed, pulled, and not made again."""
+    """`dvc pull` is content with a dvc.lock of empty folders; then one cell is made, committed,
+    pulled, and not made again."""
     author = built.clone(tmp_path / "author")
     shutil.rmtree(author.path / "results")
     for folder in VERSIONED:
@@ -228,7 +257,11 @@ def running(workspace: Workspace, module: str) -> int | None:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if module.encode() in words and words[0].endswith(b"python") and (process / "cwd").readlink() == workspace.path:
+            if (
+                module.encode() in words
+                and words[0].endswith(b"python")
+                and (process / "cwd").readlink() == workspace.path
+            ):
                 return int(process.name)
         except OSError:
             continue
@@ -236,10 +269,17 @@ def running(workspace: Workspace, module: str) -> int | None:
 
 
 def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
-    """SIGKILL in the middle of one distillation: the message names it; the next run goes on, and repeats nothing else."""
+    """SIGKILL in the middle of one distillation: the message names it; the next run goes on, and repeats nothing
+    else."""
     workspace.edit(datasets={"small": {"distill": {"outer": 30, "inner": 4}}})
     variables = environment() | {"UDD_DISTILL_OPTIONS": "--checkpoint-seconds 0"}
-    call = {"cwd": workspace.path, "env": variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    call = {
+        "cwd": workspace.path,
+        "env": variables,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+    }
     snakemake = subprocess.Popen(["snakemake", "--cores", "2"], **call)
     checkpoints, deadline = workspace.path / "results" / "checkpoints", time.monotonic() + 240
     while not list(checkpoints.rglob("*.safetensors")):
@@ -257,14 +297,18 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
 
 
 def test_a_failing_cell_stops_no_other_and_is_named(workspace: Workspace) -> None:
-    """One cell asks for more images a class than there are; a time limit ends another at a checkpoint. The rest is made."""
+    """One cell asks for more images a class than there are; a time limit ends another at a
+    checkpoint. The rest is made."""
     workspace.edit(tables={"kip": {"datasets": ["digits"], "ipc": [500], "variants": ["udd"]}})
     workspace.edit(datasets={"small": {"distill": {"outer": 3}}}, seeds={"evaluate": [0, 1]})
     said = workspace.run("snakemake", "--cores", "2", fails=True, UDD_DISTILL_OPTIONS="--time-limit 0")
     last = said[said.rindex("failed: distill digits") :]
     assert "failed: distill digits 500 udd 0\n  error: ipc 500" in last
     assert "log: results/logs/distill/digits/ipc500/udd/seed0.log" in last
-    assert "failed: distill small 1 udd 0\n  stopped by time limit after 1 of 6 iterations; run the same command again" in last
+    assert (
+        "failed: distill small 1 udd 0\n  stopped by time limit after 1 of 6 iterations; run the same command again"
+        in last
+    )
     assert (workspace.path / "results/accuracy/digits/ipc1/udd/seed0/idc/convnet3.json").exists()
 
 
@@ -281,14 +325,18 @@ def test_a_further_network_is_trained_alone(workspace: Workspace) -> None:
 
 
 def test_a_set_made_elsewhere_in_slices_takes_its_place(workspace: Workspace, tmp_path: Path) -> None:
-    """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed data, and put in its place."""
+    """A cell is distilled without the workflow, one step a slice, from its configuration, manifest and packed
+    data, and put in its place."""
     workspace.edit(datasets={"small": {"distill": {"image_lr": 0.1}}})
     config, made = tmp_path / "cell.json", tmp_path / "seed0.safetensors"
-    config.write_text(workspace.run("python", "-m", "udd", "plan", "--dataset", "small", "--ipc", "1", "--variant", "udd"))
+    config.write_text(
+        workspace.run("python", "-m", "udd", "plan", "--dataset", "small", "--ipc", "1", "--variant", "udd")
+    )
     given = ["--config", str(config), "--manifest", "results/data/small.json", "--root", "data", "--out", str(made)]
     slices = 0
     while not made.exists():
-        workspace.run("python", "-m", "udd", "distill", *given, "--time-limit", "0", fails=slices < 3)  # four iterations
+        # Four iterations
+        workspace.run("python", "-m", "udd", "distill", *given, "--time-limit", "0", fails=slices < 3)
         slices += 1
     place = "small/ipc1/udd/seed0"
     shutil.copy(made, workspace.path / f"results/synthetic/{place}.safetensors")

@@ -1,4 +1,5 @@
-"""What people's habits do to a workflow that has run, or has not: pulls after jobs, tables made by hand, forced checkouts."""
+"""What people's habits do to a workflow that has run, or has not: pulls after jobs,
+tables made by hand, forced checkouts."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ RECORD = "results/accuracy/small/ipc1/random/seed0/idc/convnet3.json"
 
 
 def unreleased(built: Workspace, path: Path) -> Workspace:  # noqa: F811
-    """A clone of a repository in which nothing has been computed: empty folders in dvc.lock, as in this one, and neither tables nor records."""
+    """A clone of a repository in which nothing has been computed: empty folders in dvc.lock, as in this one, and
+    neither tables nor records."""
     author = built.clone(path)
     shutil.rmtree(author.path / "results")
     for folder in VERSIONED:
@@ -43,7 +45,8 @@ def test_a_pull_after_a_job_pulls_and_edits_are_noticed(built: Workspace, tmp_pa
 
 
 def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
-    """`dvc pull` refuses rather than delete a job's record; `udd pull` adds what is absent, after which only the edit runs."""
+    """`dvc pull` refuses rather than delete a job's record; `udd pull` adds what is absent, after
+    which only the edit runs."""
     clone = built.clone(tmp_path / "clone")
     clone.edit(datasets={"small": {"evaluate": {"epochs": 2}}})
     clone.run("snakemake", "--cores", "2", RECORD)
@@ -72,7 +75,8 @@ def test_a_file_put_back_has_the_record_of_its_content(workspace: Workspace) -> 
 
 
 def test_a_table_made_by_hand_is_not_taken_for_a_finished_one(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
-    """Of dashes, where nothing is evaluated; or over a finished one. The files are left alone until the workflow makes theirs."""
+    """Of dashes, where nothing is evaluated; or over a finished one. The files are left alone until
+    the workflow makes theirs."""
     clone = unreleased(built, tmp_path / "clone")
     before = clone.planned("results/tables/cfc.tex")
     assert before["evaluate"] == 2
@@ -99,7 +103,8 @@ def test_results_moved_without_snakemakes_folder_need_nothing(workspace: Workspa
 
 
 def test_what_a_killed_run_made_stays_and_history_still_counts(workspace: Workspace) -> None:  # noqa: F811
-    """Manifests made to the same bytes by other code, by a run that could not note it down; a start of Snakemake in the meantime changes nothing."""
+    """Manifests made to the same bytes by other code, by a run that could not note it down; a start of Snakemake in the
+    meantime changes nothing."""
     notes = [workspace.path / "results/snakemake.jsonl", workspace.path / ".snakemake/known.json"]
     before = [path.read_bytes() for path in notes]
     with (workspace.path / "udd/data/depth.py").open("a") as code:
@@ -125,7 +130,8 @@ def test_repro_with_nothing_evaluated_says_so(built: Workspace, tmp_path: Path) 
 
 
 def test_git_has_no_results_of_the_paper_before_they_are_computed() -> None:
-    """A table of dashes would pass for a finished one; a lock that names the present code would make `dvc repro` say that nothing changed."""
+    """A table of dashes would pass for a finished one; a lock that names the present code would make `dvc repro`
+    say that nothing changed."""
     (stage,) = yaml.safe_load((REPOSITORY / "dvc.lock").read_text())["stages"].values()
     if not any(out["nfiles"] for out in stage["outs"]):
         found = Workspace(REPOSITORY).run("git", "ls-files", "results").split()
@@ -143,16 +149,23 @@ LABELS = re.compile(r'"(results/[^"]+)": \{"name": "[^"]+", "filename": "[^"]+",
 
 
 def test_each_file_of_the_report_has_a_row_of_its_own(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
-    """The page lists files by their labels: of those with the same labels it shows the last. Without results it says what to run."""
+    """The page lists files by their labels: of those with the same labels it shows the last. Without
+    results it says what to run."""
     workspace.run("snakemake", "--report", "report.html")
     found = dict(LABELS.findall((workspace.path / "report.html").read_text()))
-    assert {f"results/tables/{name}.{form}" for name in ("main", "cfc") for form in ("tex", "md", "csv")} <= found.keys()
+    assert {
+        f"results/tables/{name}.{form}" for name in ("main", "cfc") for form in ("tex", "md", "csv")
+    } <= found.keys()
     assert len(set(found.values())) == len(found)
     (workspace.path / "results/tables/main.md").unlink()
-    assert "results/tables/main.md is not made yet; run snakemake first" in workspace.run("snakemake", "--report", "no.html", fails=True)
+    assert "results/tables/main.md is not made yet; run snakemake first" in workspace.run(
+        "snakemake", "--report", "no.html", fails=True
+    )
     workspace.run("snakemake", "--report", "one.html", "results/tables/cfc.tex")
     clone = unreleased(workspace, tmp_path / "clone")
-    assert "other files are not made yet; run snakemake first" in clone.run("snakemake", "--report", "no.html", fails=True)
+    assert "other files are not made yet; run snakemake first" in clone.run(
+        "snakemake", "--report", "no.html", fails=True
+    )
     assert not (clone.path / "no.html").exists()
 
 

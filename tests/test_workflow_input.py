@@ -1,4 +1,5 @@
-"""What people get wrong before any work: one line, a failure, and nothing done. And how jobs are run: GPUs, environment, reports."""
+"""What people get wrong before any work: one line, a failure, and nothing done. And how jobs are
+run: GPUs, environment, reports."""
 
 from __future__ import annotations
 
@@ -19,14 +20,29 @@ from udd.workflow import records, start
 
 WRONG = {
     "unknown key": ("udd: {polcy: vote}", r"unknown key 'polcy' in udd; did you mean 'policy'"),
-    "number that YAML reads as text": ("distill: {image_lr: 1e-4}", r"distill.image_lr: found the text '1e-4', expected a number"),
+    "number that YAML reads as text": (
+        "distill: {image_lr: 1e-4}",
+        r"distill.image_lr: found the text '1e-4', expected a number",
+    ),
     "wrong type": ("evaluate: {epochs: many}", r"evaluate.epochs: found 'many'"),
     "out of range": ("distill: {image_momentum: 1.5}", r"distill.image_momentum: found 1.5, expected less than 1"),
     "unknown data set": ("tables: {main: {datasets: [cifra10]}}", r"tables.main.datasets: 'cifra10' is not declared"),
-    "unknown policy": ("variants: {udd: {udd: {policy: vot}}}", r"variants.udd.udd.policy: found 'vot'; did you mean 'vote'"),
-    "unknown architecture": ("tables: {main: {architectures: [resnet]}}", r"tables.main.architectures.0: found 'resnet'"),
-    "move on fresh networks": ("distill: {image_move: 0.01}", r"found image_move: 0.01 for udd and networks: fresh; it asks for"),
-    "variants called alike": ("variants: {random: {label: UDD}}", r"tables.main.variants: found random and udd, which are both called 'UDD'"),
+    "unknown policy": (
+        "variants: {udd: {udd: {policy: vot}}}",
+        r"variants.udd.udd.policy: found 'vot'; did you mean 'vote'",
+    ),
+    "unknown architecture": (
+        "tables: {main: {architectures: [resnet]}}",
+        r"tables.main.architectures.0: found 'resnet'",
+    ),
+    "move on fresh networks": (
+        "distill: {image_move: 0.01}",
+        r"found image_move: 0.01 for udd and networks: fresh; it asks for",
+    ),
+    "variants called alike": (
+        "variants: {random: {label: UDD}}",
+        r"tables.main.variants: found random and udd, which are both called 'UDD'",
+    ),
     "P > N": ("udd: {selected: 13}", r"P = 13 windows of N = 12 candidates"),
 }
 
@@ -47,7 +63,9 @@ def test_bad_parameters_are_one_line_before_any_work(repository: Workspace, name
     (repository.path / "over.yaml").write_text(text)
     out = repository.run("snakemake", "--cores", "1", "--configfile", "over.yaml", fails=True)
     lines = [line for line in out.splitlines() if "error" in line.lower()]
-    assert len(lines) == 1 and lines[0].startswith("error: params.yaml + over.yaml: ") and re.search(said, lines[0]), out
+    assert len(lines) == 1 and lines[0].startswith("error: params.yaml + over.yaml: ") and re.search(said, lines[0]), (
+        out
+    )
     assert "Traceback" not in out
     assert not (repository.path / "results").exists()
 
@@ -96,16 +114,26 @@ class Limits(SimpleNamespace):
 ASKED = {"gpu": 2}
 
 
-@pytest.mark.parametrize(("given", "visible", "limit", "a_job"), [({}, False, 1, 0), ({}, True, 1, 1), (ASKED, False, 2, 1), (ASKED, True, 2, 1)])
-def test_one_gpu_never_runs_two_jobs_unless_asked(monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int) -> None:
+@pytest.mark.parametrize(
+    ("given", "visible", "limit", "a_job"),
+    [({}, False, 1, 0), ({}, True, 1, 1), (ASKED, False, 2, 1), (ASKED, True, 2, 1)],
+)
+def test_one_gpu_never_runs_two_jobs_unless_asked(
+    monkeypatch: pytest.MonkeyPatch, given: dict, visible: bool, limit: int, a_job: int
+) -> None:
     """The limit is 1 unless --resources gives one; CPU jobs take none of it, so they run side by side."""
     monkeypatch.setattr(start, "gpu_visible", lambda: visible)
     workflow = Limits(global_resources=dict(given))
     assert (flow.gpus_a_job(workflow), workflow.global_resources["gpu"]) == (a_job, limit)
 
 
-@pytest.mark.parametrize(("visible", "listed", "found"), [(None, "GPU 0", True), ("", "GPU 0", False), ("-1", "GPU 0", False), ("0", "", False)])
-def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, listed: str, found: bool) -> None:
+@pytest.mark.parametrize(
+    ("visible", "listed", "found"),
+    [(None, "GPU 0", True), ("", "GPU 0", False), ("-1", "GPU 0", False), ("0", "", False)],
+)
+def test_gpus_are_asked_of_the_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, listed: str, found: bool
+) -> None:
     """By nvidia-smi, unless CUDA_VISIBLE_DEVICES hides them all."""
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\necho '{listed}'\n")
@@ -118,7 +146,8 @@ def test_gpus_are_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_data_root_is_no_parameter_of_a_result(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It reaches jobs by the environment; UDD_DATA wins over params.yaml. Relative, it counts from the repository, not from --directory."""
+    """It reaches jobs by the environment; UDD_DATA wins over params.yaml. Relative, it counts from the
+    repository, not from --directory."""
     monkeypatch.chdir(tmp_path)
     for name in ("PATH", "PYTHONPATH", "UDD_DATA", "UDD_DISTILL_OPTIONS"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
@@ -138,7 +167,9 @@ def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """Else `dvc repro` would drop it from dvc.lock; the locks that jobs leave do not count."""
     monkeypatch.chdir(tmp_path)
     records.run([])
-    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "nfiles": 1}]}}}))
+    (tmp_path / "dvc.lock").write_text(
+        yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "nfiles": 1}]}}})
+    )
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "a.lock").touch()
     with pytest.raises(UserError, match="made has 0 of 1 files"):
@@ -152,19 +183,26 @@ def test_the_conda_environment_and_the_constraints_agree() -> None:
     """One version of each package, whichever way it is installed."""
     pinned = dict(line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().split())
     wanted = yaml.safe_load((REPOSITORY / "workflow" / "envs" / "udd.yaml").read_text())["dependencies"][-1]["pip"]
-    assert {name: pinned[name] for name, _ in (line.split("==") for line in wanted)} == dict(line.split("==") for line in wanted)
+    assert {name: pinned[name] for name, _ in (line.split("==") for line in wanted)} == dict(
+        line.split("==") for line in wanted
+    )
 
 
 @pytest.mark.parametrize(
     ("file", "stage", "below", "named"),
-    [("dvc.yaml", "results", "results/", ""), ("experiments/dvc.yaml", "released", "../results/${key}/", " released@${key}")],
+    [
+        ("dvc.yaml", "results", "results/", ""),
+        ("experiments/dvc.yaml", "released", "../results/${key}/", " released@${key}"),
+    ],
 )
 def test_dvc_keeps_the_folders_that_the_workflow_makes(file: str, stage: str, below: str, named: str) -> None:
-    """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first asks whether they are here."""
+    """dvc.yaml and udd.workflow name the same folders, and all of them are kept through a run, which first
+    asks whether they are here."""
     found = yaml.safe_load((REPOSITORY / file).read_text())["stages"][stage]
     found = found.get("do", found)
     kept = {name: options for out in found["outs"] for name, options in out.items()}
     assert set(kept) == {f"{below}{folder}" for folder in flow.VERSIONED}
-    assert all(options == {"persist": True} for options in kept.values())  # pushed, too: else a pull would want what nobody has
+    # Pushed, too: else a pull would want what nobody has
+    assert all(options == {"persist": True} for options in kept.values())
     assert found["cmd"][0] == f"python -m udd check-lock{named}"
     assert "dvc.yaml" in COPIED

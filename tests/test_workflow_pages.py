@@ -19,8 +19,12 @@ def test_a_page_shows_one_evaluation_and_the_full_data_set_has_none() -> None:
     """The first protocol and architecture that are asked for; its set is evaluated, and it is no drawing."""
     asked = {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "full"], "architectures": ["vgg11", "convnet3"]}
     found = small(figures={"pages": asked}, seeds={"distill": [0, 1], "evaluate": [0]})
-    assert [record.path for record in plan.pages(found)] == [f"cifar10/ipc10/idc/seed{seed}/idc/vgg11.json" for seed in (0, 1)]
-    assert plan.all_records(found) == plan.pages(found) and [drawing.stem for drawing in drawings.drawings(found)] == ["spread"]
+    assert [record.path for record in plan.pages(found)] == [
+        f"cifar10/ipc10/idc/seed{seed}/idc/vgg11.json" for seed in (0, 1)
+    ]
+    assert plan.all_records(found) == plan.pages(found) and [drawing.stem for drawing in drawings.drawings(found)] == [
+        "spread"
+    ]
     assert {f"pages/cifar10/ipc10/idc/seed{seed}.html" for seed in (0, 1)} <= set(wanted(found))
     assert plan.pages(small()) == []
     assert not [path for path in wanted(found) if path.startswith("tables/")]  # without tables there is no PDF of them
@@ -31,20 +35,38 @@ def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Work
     workspace.edit(figures={"pages": REQUEST | {"variants": ["random", "udd"]}})
     assert jobs(workspace.run("snakemake", "--cores", "1")) == {"page": 2, "collect": 1}
     page = (workspace.path / FOLDER / "udd/seed0.html").read_text()
-    assert all(word in page for word in ("<h2>Accuracy</h2>", "ConvNet-3, protocol idc, 1 epochs", "<polyline", "UCI", "distill.outer", "By class"))
+    assert all(
+        word in page
+        for word in (
+            "<h2>Accuracy</h2>",
+            "ConvNet-3, protocol idc, 1 epochs",
+            "<polyline",
+            "UCI",
+            "distill.outer",
+            "By class",
+        )
+    )
     assert "<h2>Loss</h2>" not in (workspace.path / FOLDER / "random/seed0.html").read_text()
     assert not list((workspace.path / "results/synthetic").rglob("*.png")) and workspace.planned() == {}
     workspace.run("snakemake", "--report", "report.html")
     assert f"{FOLDER}/udd/seed0.html" in (workspace.path / "report.html").read_text()
     Path(workspace.path / FOLDER / "udd/seed0.html").unlink()
-    assert "udd/seed0.html is not made yet; run snakemake first" in workspace.run("snakemake", "--report", "no.html", fails=True)
+    assert "udd/seed0.html is not made yet; run snakemake first" in workspace.run(
+        "snakemake", "--report", "no.html", fails=True
+    )
 
 
 def test_a_page_calls_its_method_by_the_label_of_its_variant() -> None:
     files = {"set": "a b.safetensors", "record": "r.json", "curve": "c.csv"}
-    made = small(variants={"udd": {"label": "-CFC, as printed"}, "idc": {"method": "idc"}}, datasets={"digits": {"kind": "digits", "label": "Ten"}})
+    made = small(
+        variants={"udd": {"label": "-CFC, as printed"}, "idc": {"method": "idc"}},
+        datasets={"digits": {"kind": "digits", "label": "Ten"}},
+    )
     asked = Namespace(variant="udd", dataset="digits")
-    assert page_options(made, asked, files) == "--record=r.json --curve=c.csv --label='-CFC, as printed' --dataset-label=Ten"
+    assert (
+        page_options(made, asked, files)
+        == "--record=r.json --curve=c.csv --label='-CFC, as printed' --dataset-label=Ten"
+    )
     asked = Namespace(variant="idc", dataset="mnist")
     assert page_options(small(), asked, {"set": "s", "record": "r.json"}) == "--record=r.json"
 

@@ -18,7 +18,15 @@ from udd.networks.architectures import Network, build
 from udd.networks.streams import stream
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"width": 4, "outer": 2, "inner": 2, "batch_real": 5, "net_batch": 4, "net_images": 6, "image_lr_decay_at": [0.5]}
+SMALL = {
+    "width": 4,
+    "outer": 2,
+    "inner": 2,
+    "batch_real": 5,
+    "net_batch": 4,
+    "net_images": 6,
+    "image_lr_decay_at": [0.5],
+}
 SMALL |= {"cache_networks": 2, "cache_ages": 3, "cache_spacing": 1}
 
 
@@ -39,7 +47,8 @@ def windowed(**changes: Any) -> dict[str, Any]:
 
 
 def config(ipc: int = 2, seed: int = 0, method: str = "udd", **changes: Any) -> dict[str, Any]:
-    """A set's resolved configuration for the data set `tiny`; each change goes to the section that has the key, the method's own first."""
+    """A set's resolved configuration for the data set `tiny`; each change goes to the section that has the
+    key, the method's own first."""
     cell = {"dataset": {"name": "tiny", "kind": "npz"}, "ipc": ipc, "variant": "udd", "seed": seed, "method": method}
     sections = {name: dict(params()[name]) for name in METHODS[method]}
     for key, value in (SMALL | changes).items():
@@ -59,10 +68,21 @@ def dataset(channels: int = 3, side: int = 8, classes: int = 3, count: int = 21,
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, channels, side, side), generator=generator, dtype=torch.uint8)
     labels = torch.arange(count) % classes
-    return Dataset("tiny", [f"class {i}" for i in range(classes)], [0.4] * channels, [0.3] * channels, images, labels, images[:6], labels[:6])
+    return Dataset(
+        "tiny",
+        [f"class {i}" for i in range(classes)],
+        [0.4] * channels,
+        [0.3] * channels,
+        images,
+        labels,
+        images[:6],
+        labels[:6],
+    )
 
 
-def network(channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, name: str = "convnet3", seed: int = 0) -> Network:
+def network(
+    channels: int = 3, side: int = 8, classes: int = 3, width: int = 4, name: str = "convnet3", seed: int = 0
+) -> Network:
     """A random network in float64."""
     return build(name, channels, side, classes, width, stream("cpu", "test", seed)).double()
 
@@ -73,5 +93,6 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def captured(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as the compiler captures it, which must be whole, but run without the kernels it would build: those take minutes."""
+    """The function as the compiler captures it, which must be whole, but run without the kernels it would
+    build: those take minutes."""
     return torch.compile(function, dynamic=False, fullgraph=True, backend="aot_eager")

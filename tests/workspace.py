@@ -15,7 +15,17 @@ import yaml
 from udd.config.params import overlay
 
 REPOSITORY = Path(__file__).parents[1]
-COPIED = ("Snakefile", "udd", "workflow", "profiles", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
+COPIED = (
+    "Snakefile",
+    "udd",
+    "workflow",
+    "profiles",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+)
 REQUEST = {"ipc": [1], "datasets": ["digits"]}
 TINY: dict[str, Any] = {
     "seeds": {"distill": [0], "evaluate": [0]},
@@ -31,7 +41,8 @@ TINY: dict[str, Any] = {
 }  # fmt: skip
 REPLACED: dict[str, Any] = {
     "datasets": {"digits": {"kind": "digits", "size": 8}, "small": {"kind": "digits", "size": 10}},
-    "variants": {"udd": {}, "random": {"method": "random"}, "udd-nocfc": {"udd": {"cfc": False}}, "idc": {"method": "idc"}},
+    "variants": {"udd": {}, "random": {"method": "random"}, "udd-nocfc": {"udd": {"cfc": False}},
+    "idc": {"method": "idc"}},
     "tables": {
         "main": REQUEST | {"datasets": ["digits", "small"], "variants": ["random", "udd"]},
         "cfc": REQUEST | {"variants": ["udd-nocfc", "udd"]},
@@ -52,8 +63,15 @@ class Workspace:
         self.path = path
 
     def run(self, *command: str, fails: bool = False, **variables: str) -> str:
-        """Run a command in it and return all that it prints. Raises AssertionError with that if it fails, or if it should and does not."""
-        call = {"cwd": self.path, "env": environment() | variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        """Run a command in it and return all that it prints. Raises AssertionError with that if it fails,
+        or if it should and does not."""
+        call = {
+            "cwd": self.path,
+            "env": environment() | variables,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
         done = subprocess.run(command, timeout=600, **call)
         assert bool(done.returncode) == fails, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
         return done.stdout
@@ -94,7 +112,9 @@ class Workspace:
 
 def environment() -> dict[str, str]:
     """This environment's programs, and nothing of the user's own settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "UDD", "COV", "PYTHONPATH"))}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "UDD", "COV", "PYTHONPATH"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     people = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     return kept | people | {"PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "CUDA_VISIBLE_DEVICES": ""}

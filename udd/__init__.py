@@ -11,10 +11,13 @@ import importlib
 import os
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: waiting threads must not spin, jobs share the cores
+# Before torch is imported: waiting threads must not spin, jobs share the cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.2.0"
-INTERFACE = dict.fromkeys(("dataset", "distill", "evaluate", "load"), "interface") | dict.fromkeys(("budget", "short"), "schedules")
+INTERFACE = dict.fromkeys(("dataset", "distill", "evaluate", "load"), "interface") | dict.fromkeys(
+    ("budget", "short"), "schedules"
+)
 __all__ = ["budget", "dataset", "distill", "evaluate", "load", "short"]
 
 

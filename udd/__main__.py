@@ -1,4 +1,5 @@
-"""The command `udd VERB ...`: one table of verbs. Each verb's `run(argv)` lives in the room of its concern, and is imported when it is asked for."""
+"""The command `udd VERB ...`: one table of verbs. Each verb's `run(argv)` lives in the room of its concern, and is
+imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -14,12 +15,21 @@ VERBS = {
     "demo": ("udd.demo", "The paper in miniature, in a clone of the repository: no download, CPU, minutes."),
     "data": ("udd.data", "Pack a data set and write its manifest."),
     "data check": ("udd.checking", "Look through your own images before anything is spent on them."),
-    "split": ("udd.splitting", "A data set of another's training images alone, some of which stand for test images: to choose anything on."),
-    "distill": ("udd.own", "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint."),
+    "split": (
+        "udd.splitting",
+        "A data set of another's training images alone, some of which stand for test images: to choose anything on.",
+    ),
+    "distill": (
+        "udd.own",
+        "Distil a folder, an npz, a data set by name, or a cell of params.yaml; goes on from its checkpoint.",
+    ),
     "show": ("udd.reports.show", "Draw a set's gallery, write its page, or print what it says of itself."),
     "coresets": ("udd.methods.times", "Choose real images instead."),
     "cache": ("udd.runs.cache", "Train networks and keep them with their real gradients, for `networks: cached`."),
-    "evaluate": ("udd.judge", "Train fresh networks on any set, ours or another's, beside random images; or a cell of params.yaml."),
+    "evaluate": (
+        "udd.judge",
+        "Train fresh networks on any set, ours or another's, beside random images; or a cell of params.yaml.",
+    ),
     "compare": ("udd.compare", "The paired difference of two sets over the same networks."),
     "import": ("udd.importing", "Read a set from another's file: IDC, DC, MTT, FRePo, KIP, DD-Ranking, folders."),
     "export": ("udd.exporting", "Write a set in another's format."),

@@ -36,7 +36,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run a verb. Exit code 1 with one line on stderr for a user's error, a full disk or GPU, 75 when stopped at a checkpoint.
+    """Run a verb. Exit code 1 with one line on stderr for a user's error, a full disk or GPU, 75 when
+    stopped at a checkpoint.
 
     Bad usage is 2 (Parser, UsageError).
     """
@@ -61,8 +62,8 @@ def main(run: Callable[[], None]) -> None:
 
 
 def end(message: str, queued: bool, status: int = STOPPED) -> NoReturn:
-    """Exit with the code for a run that can go on, or another. Who listens may have ended by the same signal, so a message that nobody hears is no
-    error."""
+    """Exit with the code for a run that can go on, or another. Who listens may have ended by the same signal, so a
+    message that nobody hears is no error."""
     with suppress(OSError):
         print(f"{message}; queued again by Slurm" if queued else message, file=sys.stderr, flush=True)
     sys.exit(status)
@@ -106,14 +107,22 @@ def amount(word: str) -> float:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every computing module takes."""
-    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N",
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
 
 
 def add_pixels(made: Parser) -> None:
     """The options that say how one's own images become pixels."""
-    made.add_argument("--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)")
-    made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range")
+    made.add_argument(
+        "--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)"
+    )
+    made.add_argument(
+        "--depth", type=int, choices=[16], help="16: the images have 16 bits a channel, and are scaled by their range"
+    )
     made.add_argument("--no-flip", action="store_true", help="mirror no image in augmentation: digits, letters, signs")
 
 

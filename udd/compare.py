@@ -1,4 +1,5 @@
-"""`udd compare A B --dataset cifar10`: the difference of two sets' accuracies over the same networks, with its 95 % interval."""
+"""`udd compare A B --dataset cifar10`: the difference of two sets' accuracies over the same
+networks, with its 95 % interval."""
 
 from __future__ import annotations
 
@@ -35,6 +36,9 @@ def run(argv: list[str] | None = None) -> None:
     bounds = (
         ""
         if found["low"] is None
-        else f", 95 % interval {found['low']:+.1f} to {found['high']:+.1f} over networks; of other distillations it says nothing"
+        else (
+            f", 95 % interval {found['low']:+.1f} to {found['high']:+.1f} over networks; of other distillations it "
+            "says nothing"
+        )
     )
     print(f"difference: {found['mean']:+.1f} points{bounds}")

@@ -17,11 +17,15 @@ FIRST = ("tables/main.md", "figures/gallery-digits-ipc1.png", "pages/digits/ipc1
 
 def parser() -> Parser:
     """The command line of `udd demo`."""
-    about = "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. What follows -- goes to snakemake."
+    about = (
+        "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. What follows -- goes to snakemake."
+    )
     made = Parser(prog="udd demo", description=about)
     made.add_argument("--cores", type=int, default=2, help="how many jobs run at a time")
     made.add_argument("-n", "--dry-run", action="store_true", help="the plan alone")
-    made.add_argument("others", nargs="*", metavar="OPTION", help="after --: an option of snakemake's, as udd demo -- --quiet")
+    made.add_argument(
+        "others", nargs="*", metavar="OPTION", help="after --: an option of snakemake's, as udd demo -- --quiet"
+    )
     return made
 
 
@@ -31,7 +35,8 @@ def repository(places: tuple[Path, ...]) -> Path:
         if (place / "Snakefile").is_file() and (place / "experiments" / "demo.yaml").is_file():
             return place
     raise UserError(
-        "no Snakefile and experiments/demo.yaml here: the demo is a workflow, which a wheel does not hold; run udd demo in a clone of the repository"
+        "no Snakefile and experiments/demo.yaml here: the demo is a workflow, which a wheel does not hold; run udd "
+        "demo in a clone of the repository"
     )
 
 
@@ -43,7 +48,9 @@ def run(argv: list[str] | None = None) -> None:
         raise UserError("no snakemake here; pip install -c constraints.txt -e '.[workflow]' in the repository")
     others = [*args.others, *(["-n"] if args.dry_run else [])]
     words = ["--cores", str(args.cores), "--directory", RESULTS, "--configfile", "experiments/demo.yaml"]
-    status = subprocess.run([sys.executable, "-m", "snakemake", *others, *words], cwd=root, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}).returncode
+    status = subprocess.run(
+        [sys.executable, "-m", "snakemake", *others, *words], cwd=root, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    ).returncode
     if status:
         sys.exit(1)
     there = [path for path in (root / RESULTS / name for name in FIRST) if path.exists()]

@@ -1,7 +1,8 @@
 """Which GPU a run takes where there are several: the first that no other run of this user holds.
 
-Held means locked until the process ends, however it ends. A GPU is known by its UUID, since its number depends on CUDA_VISIBLE_DEVICES. If all
-are held, runs share them, a second one on each before a third on any: who allows more jobs at a time than there are GPUs wants that.
+Held means locked until the process ends, however it ends. A GPU is known by its UUID, since its number depends on
+CUDA_VISIBLE_DEVICES. If all are held, runs share them, a second one on each before a third on any: who allows more jobs
+at a time than there are GPUs wants that.
 """
 
 from __future__ import annotations
@@ -42,27 +43,33 @@ def hold(path: Path) -> bool:
 
 
 def reserve(gpus: dict[int, str]) -> int:
-    """The number of one of `gpus` (number: UUID), held from now on: the first place that is free, the first places of all GPUs coming first."""
+    """The number of one of `gpus` (number: UUID), held from now on: the first place that is free, the first
+    places of all GPUs coming first."""
     locks = folder()
     places = ((number, locks / f"{uuid}-{place}") for place in count() for number, uuid in gpus.items())
     return next(number for number, path in places if hold(path))
 
 
 def choose(wanted: torch.device) -> torch.device:
-    """Hold the GPU that `wanted` names, else one that is free, and make it torch's current one. Raises UserError if there is none of that number."""
+    """Hold the GPU that `wanted` names, else one that is free, and make it torch's current one. Raises UserError if
+    there is none of that number."""
     import torch
 
     found = torch.cuda.device_count()
     numbers = range(found) if wanted.index is None else [wanted.index]
     if max(numbers) >= found:
-        raise UserError(f"--device {wanted}: found {found} GPUs, expected at most cuda:{found - 1}; name another, or cuda for a free one")
+        raise UserError(
+            f"--device {wanted}: found {found} GPUs, expected at most cuda:{found - 1}; name another, or cuda for a "
+            "free one"
+        )
     number = reserve({number: str(torch.cuda.get_device_properties(number).uuid) for number in numbers})
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
 
 def setup(name: str = "auto", threads: int = 0) -> torch.device:
-    """Set the threads and return the torch.device of that name, a GPU held until the process ends. Raises UserError if it is not there."""
+    """Set the threads and return the torch.device of that name, a GPU held until the process ends. Raises
+    UserError if it is not there."""
     import torch
 
     if threads > 0:

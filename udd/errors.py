@@ -2,7 +2,8 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: one line that names the file or key, what was found, what was expected, what to do."""
+    """Something the user can mend: one line that names the file or key, what was found, what was expected, what to
+    do."""
 
 
 class UsageError(UserError):
@@ -14,7 +15,8 @@ class Busy(UserError):
 
 
 class Stopped(Exception):
-    """The run ended early at a checkpoint (time limit or SIGTERM); nothing is lost. `advanced`: the checkpoint is further on than the start."""
+    """The run ended early at a checkpoint (time limit or SIGTERM); nothing is lost. `advanced`: the checkpoint is
+    further on than the start."""
 
     def __init__(self, message: str, advanced: bool = True):
         super().__init__(message)

@@ -14,26 +14,43 @@ from udd.synthetic.sets import load
 def parser() -> Parser:
     """The command line."""
     formats = "; ".join(f"{name}: {each.about}" for name, each in FORMATS.items())
-    made = Parser(prog="udd export", description=f"Write a set in another's format, class by class. Formats: {formats}.")
+    made = Parser(
+        prog="udd export", description=f"Write a set in another's format, class by class. Formats: {formats}."
+    )
     made.add_argument("set", type=Path, help="a set of ours (.safetensors)")
     made.add_argument("--as", dest="format", choices=list(FORMATS), required=True)
     made.add_argument(
-        "--normalised", nargs="+", type=convention, metavar="BY", help="as udd import takes it, where it should not be the format's own"
+        "--normalised",
+        nargs="+",
+        type=convention,
+        metavar="BY",
+        help="as udd import takes it, where it should not be the format's own",
     )
     add_whitening(made)
-    made.add_argument("--out", type=Path, required=True, help="the file or folder to write (mtt, ddranking: the file of images, as images_best.pt)")
+    made.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="the file or folder to write (mtt, ddranking: the file of images, as images_best.pt)",
+    )
     return made
 
 
-def wanted(normalised: Sequence[str | list[float]] | None, zca: Path | None, metadata: dict, shape: Sequence[int]) -> Wanted:
+def wanted(
+    normalised: Sequence[str | list[float]] | None, zca: Path | None, metadata: dict, shape: Sequence[int]
+) -> Wanted:
     """The set's data set, as its metadata says, and the normalisation that --normalised or --zca asks for."""
     by = normalisation(normalised, zca, metadata["dataset"], shape)
-    return Wanted(metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by)
+    return Wanted(
+        metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by
+    )
 
 
 def run(argv: list[str] | None = None) -> None:
     """Export one set."""
     args = parser().parse_args(argv)
     made = load(args.set)
-    count = exported(made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:]))
+    count = exported(
+        made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:])
+    )
     print(f"{args.out}: {count} images")

@@ -17,17 +17,21 @@ from udd.errors import Busy, UserError
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure removed and `path` left alone."""
+    """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure
+    removed and `path` left alone."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # another node's process may have this number
+    # Another node's process may have this number
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"{path}: could not be written ({error.strerror or error}); free some space or permissions and run again") from error
+        raise UserError(
+            f"{path}: could not be written ({error.strerror or error}); free some space or permissions and run again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -60,7 +64,8 @@ def sha256(path: Path | str) -> str:
 
 
 def inputs_digest(files: Iterable[Path | str | None]) -> str:
-    """The digest of the contents of the files that a result is made of: the data set's manifest, and the set that is evaluated, if any.
+    """The digest of the contents of the files that a result is made of: the data set's manifest, and the
+    set that is evaluated, if any.
 
     Raises UserError if one is missing."""
     try:
@@ -85,7 +90,8 @@ def try_lock(path: Path | str) -> Iterator[bool]:
 
 @contextmanager
 def lock(path: Path | str) -> Iterator[None]:
-    """Hold `path`.lock for as long as the block runs. Raises Busy if another process has it: two runs at one output do the same work twice."""
+    """Hold `path`.lock for as long as the block runs. Raises Busy if another process has it: two runs at one
+    output do the same work twice."""
     with try_lock(path) as free:
         if not free:
             raise Busy(f"{path}: another run is writing this output; wait for it or stop it first")

@@ -38,21 +38,42 @@ def said(options: Mapping[str, Any]) -> Said:
 
 def add_format(made: Parser, needed: bool = False) -> None:
     """The options that say what a file is, and of which data set."""
-    made.add_argument("--dataset", required=True, help="cifar10, mnist, ...; a folder, an .npz, or a manifest (.json) of udd data")
+    made.add_argument(
+        "--dataset", required=True, help="cifar10, mnist, ...; a folder, an .npz, or a manifest (.json) of udd data"
+    )
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
     add_pixels(made)
-    made.add_argument("--as", dest="format", choices=list(FORMATS), required=needed, help="the format of what is no .safetensors of ours")
-    made.add_argument("--factor", type=int, help="of the grid that each image is (idc: 2 by default, as published; 1: none)")
     made.add_argument(
-        "--normalised", nargs="+", type=convention, metavar="BY", help="dc, ddranking, none, or the channels' means and deviations: M,M,M S,S,S"
+        "--as",
+        dest="format",
+        choices=list(FORMATS),
+        required=needed,
+        help="the format of what is no .safetensors of ours",
+    )
+    made.add_argument(
+        "--factor", type=int, help="of the grid that each image is (idc: 2 by default, as published; 1: none)"
+    )
+    made.add_argument(
+        "--normalised",
+        nargs="+",
+        type=convention,
+        metavar="BY",
+        help="dc, ddranking, none, or the channels' means and deviations: M,M,M S,S,S",
     )
     add_whitening(made)
-    made.add_argument("--anyway", action="store_true", help="take pixels as they are where they seem to be in another convention")
+    made.add_argument(
+        "--anyway", action="store_true", help="take pixels as they are where they seem to be in another convention"
+    )
 
 
 def add_whitening(made: Parser) -> None:
     """The option of a ZCA's statistics."""
-    made.add_argument("--zca", type=Path, metavar="FILE", help="images are whitened, by these statistics: torch.save of a dict, mean and inverse")
+    made.add_argument(
+        "--zca",
+        type=Path,
+        metavar="FILE",
+        help="images are whitened, by these statistics: torch.save of a dict, mean and inverse",
+    )
 
 
 def convention(word: str) -> str | list[float]:
@@ -60,15 +81,23 @@ def convention(word: str) -> str | list[float]:
     if word in (*CONVENTIONS, "none"):
         return word
     if word == "zca":
-        raise ArgumentTypeError("zca: whitening needs statistics, which no such file holds: --zca FILE; or undo it (MTT: images_zca_best.pt)")
+        raise ArgumentTypeError(
+            "zca: whitening needs statistics, which no such file holds: --zca FILE; or undo it (MTT: "
+            "images_zca_best.pt)"
+        )
     try:
         return [float(each) for each in word.split(",")]
     except ValueError:
-        raise ArgumentTypeError(f"found {word}, expected {', '.join(CONVENTIONS)}, none, or numbers with commas") from None
+        raise ArgumentTypeError(
+            f"found {word}, expected {', '.join(CONVENTIONS)}, none, or numbers with commas"
+        ) from None
 
 
-def normalisation(words: Sequence[str | list[float]] | None, zca: Path | None, dataset: str, shape: Sequence[int]) -> Normalisation | None:
-    """How --normalised and --zca say that images [K, H, W] are normalised. Raises UsageError where numbers are not two for each channel."""
+def normalisation(
+    words: Sequence[str | list[float]] | None, zca: Path | None, dataset: str, shape: Sequence[int]
+) -> Normalisation | None:
+    """How --normalised and --zca say that images [K, H, W] are normalised. Raises UsageError where numbers are
+    not two for each channel."""
     channels = shape[0]
     if zca:
         return whitening.read(zca, math.prod(shape))
@@ -81,7 +110,8 @@ def normalisation(words: Sequence[str | list[float]] | None, zca: Path | None, d
     given = [each for each in words if not isinstance(each, str)]
     if len(given) != 2 or any(len(each) != channels for each in given) or min(given[1]) <= 0:
         raise UsageError(
-            f"--normalised: expected {channels} means and as many deviations above 0, as {','.join(['.5'] * channels)} {','.join(['.25'] * channels)}"
+            f"--normalised: expected {channels} means and as many deviations above 0, as {','.join(['.5'] * channels)} "
+            f"{','.join(['.25'] * channels)}"
         )
     return given[0], given[1]
 
@@ -95,7 +125,8 @@ def wanted(of: Said, data: Dataset) -> Wanted:
 
 
 def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
-    """The data set that the options name, and sets of it. Raises UserError for what is missing, or of another data set."""
+    """The data set that the options name, and sets of it. Raises UserError for what is missing, or of another data
+    set."""
     import udd
 
     ours = [path for path in paths if path.suffix == ".safetensors"]
@@ -106,9 +137,14 @@ def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
     data = udd.dataset(of.dataset, root=of.root, **of.pixels)
-    sets = [early[path] if path in early else imported(path, str(of.format), wanted(of, data), of.anyway) for path in paths]
+    sets = [
+        early[path] if path in early else imported(path, str(of.format), wanted(of, data), of.anyway) for path in paths
+    ]
     for path, made in zip(paths, sets, strict=True):
         if list(made.metadata["classes"]) != list(data.classes) or made.images.shape[1:] != data.train_images.shape[1:]:
             found = f"{len(made.metadata['classes'])} classes, images {list(made.images.shape[1:])}"
-            raise UserError(f"{path}: a set of {made.metadata['dataset']} ({found}), not of {data.name}; name its data set, classes in their order")
+            raise UserError(
+                f"{path}: a set of {made.metadata['dataset']} ({found}), not of {data.name}; name its data set, "
+                "classes in their order"
+            )
     return data, sets

@@ -26,7 +26,9 @@ def parser() -> Parser:
 def refuse_other(out: Path, file: Path) -> None:
     """Raise UserError if what has the name that nobody gave is no import of this file."""
     if out.exists() and load(out).metadata.get("provenance", {}).get("imported", {}).get("file") != file.name:
-        raise UserError(f"{out}: another set, which this one would replace; give this one another name: --out FILE.safetensors")
+        raise UserError(
+            f"{out}: another set, which this one would replace; give this one another name: --out FILE.safetensors"
+        )
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -38,4 +40,8 @@ def run(argv: list[str] | None = None) -> None:
     _, (made,) = as_ours(said(vars(args)), [args.file])
     made.save(out)
     labels = "soft labels" if made.labels.ndim > 1 else "hard labels"
-    print(json.dumps({"set": str(out)} | made.metadata) if args.json else f"{out}: {len(made.images)} images, {labels}, {len(made.windows)} windows")
+    print(
+        json.dumps({"set": str(out)} | made.metadata)
+        if args.json
+        else f"{out}: {len(made.images)} images, {labels}, {len(made.windows)} windows"
+    )

@@ -49,12 +49,12 @@ Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, 
 
 
 def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
-    """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging Face Hub), an npz file, the
-    name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of `udd data` (.json), or four arrays: training images, labels,
-    test images, labels.
+    """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging
+    Face Hub), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of
+    `udd data` (.json), or four arrays: training images, labels, test images, labels.
 
-    name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for
-    a data set. Raises UserError for whatever is missing or inconsistent.
+    name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and
+    what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
@@ -76,7 +76,8 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
         return load_pinned(path, root)
     if path.is_dir() or path.suffix == ".npz":
         kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
-        at = path.resolve() if path.name in ("", "..") else path.absolute()  # a link is what it is called, and `.` has no name
+        # A link is what it is called, and `.` has no name
+        at = path.resolve() if path.name in ("", "..") else path.absolute()
         config = {"name": name or legal(at.name if path.is_dir() else at.stem), "kind": kind, "path": at.name} | keys
         raw = READERS[kind](config, at.parent, 0)
     elif str(source) in READERS:
@@ -84,13 +85,16 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
         raw = READERS[str(source)](config, root, 0)
     else:
         known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
-        raise UserError(f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path")
+        raise UserError(
+            f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path"
+        )
     check(raw)
     return of_raw(raw, config["name"])
 
 
 def legal(stem: str) -> str:
-    """A file's or folder's name as a data set may be called: small letters, digits, `_` and `-`, from a letter or digit on."""
+    """A file's or folder's name as a data set may be called: small letters, digits, `_` and `-`,
+    from a letter or digit on."""
     return re.sub("[^a-z0-9_-]+", "-", stem.lower()).lstrip("_-") or "images"
 
 
@@ -102,19 +106,35 @@ def of_raw(raw: Raw, name: str) -> Dataset:
 
 
 def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
-    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, or their shapes do not fit."""
+    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, or
+    their shapes do not fit."""
     if len(arrays) != 4:
-        raise UserError(f"dataset: found {len(arrays)} arrays, expected four: training images, labels, test images, labels")
+        raise UserError(
+            f"dataset: found {len(arrays)} arrays, expected four: training images, labels, test images, labels"
+        )
     train, train_labels, test, test_labels = (np.asarray(each) for each in arrays)
     for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
         if found.dtype != np.uint8 or found.ndim not in (3, 4) or len(found) != len(labels):
             shape = f"{found.dtype} {list(found.shape)} with {len(labels)} labels"
-            raise UserError(f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n labels")
+            raise UserError(
+                f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n "
+                "labels"
+            )
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
-            raise UserError(f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1")
+            raise UserError(
+                f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1"
+            )
     count = int(train_labels.max()) + 1
     names = list(classes or map(str, range(count)))
-    raw = Raw(Path("dataset"), names, [], channels_first(train), train_labels.astype(np.int64), channels_first(test), test_labels.astype(np.int64))
+    raw = Raw(
+        Path("dataset"),
+        names,
+        [],
+        channels_first(train),
+        train_labels.astype(np.int64),
+        channels_first(test),
+        test_labels.astype(np.int64),
+    )
     check(raw)
     return of_raw(raw, name)
 
@@ -127,14 +147,18 @@ def channels_first(images: np.ndarray) -> np.ndarray:
 
 
 def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:
-    """All parameters with this data set in them, and the resolved configuration of one set. Raises UserError for an unknown method or key."""
+    """All parameters with this data set in them, and the resolved configuration of one set. Raises UserError for
+    an unknown method or key."""
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
-        raise UserError(f"method {method}: {suggestion(method, [name for name in params['variants'] if name != 'full'])}")
+        raise UserError(
+            f"method {method}: {suggestion(method, [name for name in params['variants'] if name != 'full'])}"
+        )
     declare(params, data)
     variant = params["variants"][method]
     cell = plan.Cell(data.name, ipc, method)
-    here = {key: value for key, value in variant.items() if key in ("method", "times")}  # its sections, as they are for this cell, come below
+    # Its sections, as they are for this cell, come below
+    here = {key: value for key, value in variant.items() if key in ("method", "times")}
     params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, cell, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, cell, seed)
@@ -153,13 +177,18 @@ def declare(params: plan.Params, data: Dataset) -> None:
     params["datasets"][data.name] = said if data.flip else said | {"flip": False}
 
 
-def by_section(sections: Sequence[str], variant: dict[str, Any], cell: plan.Cell, keys: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A variant's sections for a cell with `keys` in those that have them, the method's own first. Raises UserError for a key that none has."""
+def by_section(
+    sections: Sequence[str], variant: dict[str, Any], cell: plan.Cell, keys: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """A variant's sections for a cell with `keys` in those that have them, the method's own first. Raises
+    UserError for a key that none has."""
     found = {section: plan.changes(variant, section, cell.ipc, cell.dataset) for section in sections}
     known = {key: section for section in sections for key in defaults(section)}
     for key, value in keys.items():
         if key not in known:
-            raise UserError(f"distill: unknown key '{key}'; {suggestion(key, list(known)) if known else 'the method has none'}")
+            raise UserError(
+                f"distill: unknown key '{key}'; {suggestion(key, list(known)) if known else 'the method has none'}"
+            )
         found[known[key]][key] = value
     return found
 
@@ -172,7 +201,8 @@ def fingerprint(data: Dataset) -> str:
 
 
 def made_of(config: Config, data: Dataset, inputs: str) -> str:
-    """The digest of what a set is made of: configuration, images (`inputs`: their fingerprint), classes, and all code that takes part."""
+    """The digest of what a set is made of: configuration, images (`inputs`: their fingerprint), classes,
+    and all code that takes part."""
     code = [code_digest(module) for module in modules(config)]
     return hashlib.sha256(plan.canonical([config, inputs, list(data.classes), code]).encode()).hexdigest()[:16]
 
@@ -197,14 +227,17 @@ def distill(
     smaller_classes: bool = False,
     **keys: Any,
 ) -> SyntheticSet:
-    """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd, idc, random, herding, ...
+    """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd,
+    idc, random, herding, ...
 
-    checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of `networks="cached"` lie, by
-    default .NAME-DIGEST-cache here; what is missing is made first. minutes: after so long the run ends at its checkpoint with udd.errors.Stopped.
-    curve: where the loss curve goes (CSV), if anywhere. out: where the set is saved, before its checkpoint is deleted. smaller_classes: a class of
-    fewer than `ipc` training images keeps as many as it has (without it such a class is refused): all are distilled alike, the images of such a class
-    starting from its own again, and of the finished set the first so many stay; provenance["smaller_classes"] says which.
-    keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a terminal a bar shows how far it is.
+    checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of
+    `networks="cached"` lie, by default .NAME-DIGEST-cache here; what is missing is made first. minutes: after so long
+    the run ends at its checkpoint with udd.errors.Stopped. curve: where the loss curve goes (CSV), if anywhere. out:
+    where the set is saved, before its checkpoint is deleted. smaller_classes: a class of fewer than `ipc` training
+    images keeps as many as it has (without it such a class is refused): all are distilled alike, the images of such a
+    class starting from its own again, and of the finished set the first so many stay; provenance["smaller_classes"]
+    says which. keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a
+    terminal a bar shows how far it is.
     """
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
@@ -235,20 +268,26 @@ def written(made: SyntheticSet, asked: str, out: str | Path | None) -> Synthetic
 
 
 def too_small(data: Dataset, config: Config, smaller_classes: bool) -> dict[int, int]:
-    """The classes of fewer training images than a set keeps of each, and how many they have. Raises UserError if there are, unless they may keep
-    these."""
+    """The classes of fewer training images than a set keeps of each, and how many they have. Raises UserError if there
+    are, unless they may keep these."""
     fewer = smaller(data, plan.images_a_class(config))
     if fewer and not smaller_classes:
-        advice = "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill --smaller-classes)"
+        advice = (
+            "lower ipc, or keep as many images of each class as it has: smaller_classes=True (udd distill "
+            "--smaller-classes)"
+        )
         asked = f"ipc {config['ipc']}" + (f", {config['times']} times" if "times" in config else "")
-        raise UserError(f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}")
+        raise UserError(
+            f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}"
+        )
     return fewer
 
 
 class Accuracy(NamedTuple):
-    """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and the best accuracies of the
-    check-ups on the way, which is what many papers report: chosen on test images, so only for a comparison with theirs. by_class: each network's
-    accuracy on the test images of each class, `[networks][C]`."""
+    """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and
+    the best accuracies of the check-ups on the way, which is what many papers report: chosen on test images, so only
+    for a comparison with theirs. by_class: each network's accuracy on the test images of each class,
+    `[networks][C]`."""
 
     values: list[float]
     architecture: str
@@ -271,9 +310,16 @@ class Accuracy(NamedTuple):
 
 
 def evaluate(
-    made: SyntheticSet, data: Dataset, networks: int = 5, architecture: str = "convnet3", device: str = "auto", threads: int = 0, **keys: Any
+    made: SyntheticSet,
+    data: Dataset,
+    networks: int = 5,
+    architecture: str = "convnet3",
+    device: str = "auto",
+    threads: int = 0,
+    **keys: Any,
 ) -> Accuracy:
-    """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section `evaluate` (`epochs=200`, ...)."""
+    """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
+    `evaluate` (`epochs=200`, ...)."""
     place = setup(device, threads)
     own = made.metadata["config"]
     params = parameters.load([DEFAULTS])
@@ -287,11 +333,16 @@ def evaluate(
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
     trained: list[Network] = []
-    examples, data = watched(TrainingSet(images.to(place), labels.to(place), None, len(images)), trained), data.to(place)
+    examples, data = (
+        watched(TrainingSet(images.to(place), labels.to(place), None, len(images)), trained),
+        data.to(place),
+    )
     config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
     found, classes = [], []
     for network in range(networks):
         found.append(accuracy(config | {"network": network}, data, examples, place))
         classes.append(by_class(Rounding(trained[0], PRECISIONS[recipe["precision"]]), data))
     steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
-    return Accuracy([each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes)
+    return Accuracy(
+        [each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes
+    )

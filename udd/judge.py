@@ -39,7 +39,9 @@ def protocol(options: Mapping[str, Any]) -> Protocol:
 
 def add_protocol(made: Parser) -> None:
     """The options of an evaluation."""
-    made.add_argument("--networks", type=number, default=5, help="networks, numbered from 0: the same ones for every set")
+    made.add_argument(
+        "--networks", type=number, default=5, help="networks, numbered from 0: the same ones for every set"
+    )
     made.add_argument("--architecture", default="convnet3", choices=sorted(ARCHITECTURES), help="of the networks")
     made.add_argument("--epochs", type=number, default=1000, help="of each network's training")
     made.add_argument("--width", type=number, default=128, help="of the networks; 128 is the published size")
@@ -51,15 +53,25 @@ def add_protocol(made: Parser) -> None:
 def parser() -> Parser:
     """The command line of `udd evaluate FILE`."""
     about = (
-        "Train fresh networks on a set and test them: on one of ours (.safetensors), or on another's file or folder (--as). Beside it random real "
-        "images, as many as are stored and as many as networks see. Without FILE: a cell of params.yaml (udd evaluate --params params.yaml --help)."
+        "Train fresh networks on a set and test them: on one of ours (.safetensors), or on another's file or folder "
+        "(--as). Beside it random real "
+        "images, as many as are stored and as many as networks see. Without FILE: a cell of params.yaml (udd evaluate "
+        "--params params.yaml --help)."
     )
     made = Parser(prog="udd evaluate", description=about)
     made.add_argument("file", type=Path, help="a set: .safetensors, or a file or folder of the format that --as names")
     add_format(made)
     add_protocol(made)
-    made.add_argument("--as-published", action="store_true", help="also the best of four check-ups, chosen on test images as others do")
-    made.add_argument("--learned-rate", action="store_true", help="train with the rate that was learned with the set (evaluate.rate: own)")
+    made.add_argument(
+        "--as-published",
+        action="store_true",
+        help="also the best of four check-ups, chosen on test images as others do",
+    )
+    made.add_argument(
+        "--learned-rate",
+        action="store_true",
+        help="train with the rate that was learned with the set (evaluate.rate: own)",
+    )
     made.add_argument("--alone", action="store_true", help="without the random images")
     made.add_argument("--out", type=Path, help="also write the result there (JSON)")
     return made
@@ -78,7 +90,14 @@ def row(name: str, images: int, found: Accuracy) -> dict[str, Any]:
     bounds = interval(found.values)
     about = {"set": name, "training images": images, "steps": found.steps, "n": len(found.values)}
     best = sum(found.best) / len(found.best)
-    return about | {"accuracy": found.mean, "std": found.std, "interval": bounds, "best": best, "values": found.values, "by_class": found.by_class}
+    return about | {
+        "accuracy": found.mean,
+        "std": found.std,
+        "interval": bounds,
+        "best": best,
+        "values": found.values,
+        "by_class": found.by_class,
+    }
 
 
 def of_set(by: Protocol, name: str, made: SyntheticSet, data: Dataset, learned: bool, **keys: Any) -> dict[str, Any]:
@@ -88,7 +107,11 @@ def of_set(by: Protocol, name: str, made: SyntheticSet, data: Dataset, learned: 
     if learned and made.metadata.get("rate") is None:
         raise UserError(f"--learned-rate: {name} holds none")
     keys |= {"rate": "own"} if learned else {}
-    return row(f"{name}{' (soft labels)' if made.labels.ndim > 1 else ''}", len(every(made)[0]), measured(by, made, data, **keys))
+    return row(
+        f"{name}{' (soft labels)' if made.labels.ndim > 1 else ''}",
+        len(every(made)[0]),
+        measured(by, made, data, **keys),
+    )
 
 
 def of_random(by: Protocol, data: Dataset, counts: Sequence[int], **keys: Any) -> list[dict[str, Any]]:
@@ -98,7 +121,11 @@ def of_random(by: Protocol, data: Dataset, counts: Sequence[int], **keys: Any) -
     found, classes = [], len(data.classes)
     for ipc in sorted({max(1, round(count / classes)) for count in counts}):
         drawn = udd.distill(data, "random", ipc, smaller_classes=True)
-        name = f"random, {ipc} a class" if len(drawn.images) == ipc * classes else f"random, {ipc} a class where it has so many"
+        name = (
+            f"random, {ipc} a class"
+            if len(drawn.images) == ipc * classes
+            else f"random, {ipc} a class where it has so many"
+        )
         found.append(row(name, len(drawn.images), measured(by, drawn, data, **keys)))
     return found
 
@@ -107,12 +134,22 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
     """The lines as text."""
     from tabulate import tabulate
 
-    names = ["set", "training images", "steps", "accuracy, last epoch", "95 %", *(["best of 4 (as published)"] if published else []), "n"]
+    names = [
+        "set",
+        "training images",
+        "steps",
+        "accuracy, last epoch",
+        "95 %",
+        *(["best of 4 (as published)"] if published else []),
+        "n",
+    ]
     cells = []
     for each in found:
         bounds = "" if each["interval"] is None else "{:.1f} to {:.1f}".format(*each["interval"])
         best = [f"{each['best']:.1f}"] if published else []
-        cells.append([each["set"], each["training images"], each["steps"], as_text(each["values"]), bounds, *best, each["n"]])
+        cells.append(
+            [each["set"], each["training images"], each["steps"], as_text(each["values"]), bounds, *best, each["n"]]
+        )
     return tabulate(cells, names, disable_numparse=True)
 
 
@@ -128,7 +165,13 @@ def run(argv: list[str]) -> None:
     found = [of_set(by, args.file.name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
         found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
-    result = {"dataset": data.name, "architecture": args.architecture, "epochs": args.epochs, "width": args.width, "rows": found}
+    result = {
+        "dataset": data.name,
+        "architecture": args.architecture,
+        "epochs": args.epochs,
+        "width": args.width,
+        "rows": found,
+    }
     if args.out:
         write_json(args.out, result)
     print(json.dumps(result) if args.json else table(found, args.as_published))
@@ -137,6 +180,8 @@ def run(argv: list[str]) -> None:
 def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:
     """The paired difference of two sets over the same networks."""
     ours, theirs = (measured(by, made, data) for made in sets)
-    found = paired({(0, i): value for i, value in enumerate(ours.values)}, {(0, i): value for i, value in enumerate(theirs.values)})
+    found = paired(
+        {(0, i): value for i, value in enumerate(ours.values)}, {(0, i): value for i, value in enumerate(theirs.values)}
+    )
     assert found is not None
     return {"a": ours.values, "b": theirs.values} | found._asdict()

@@ -1,4 +1,5 @@
-"""`udd distill SOURCE --ipc 10`: one's own images, or a data set by name, without any params.yaml: a set, its gallery, its accuracy, its page."""
+"""`udd distill SOURCE --ipc 10`: one's own images, or a data set by name, without any params.yaml: a set, its
+gallery, its accuracy, its page."""
 
 from __future__ import annotations
 
@@ -26,27 +27,44 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(
         prog="udd distill",
-        description="Distil a folder of class folders (train/CLASS/*, test/CLASS/*) or of parquet files (train-*, test-*), an npz, or a data set by "
-        "name. Without SOURCE: a cell of params.yaml (udd distill --params params.yaml --help says how). A run that was cut goes on by the same "
+        description="Distil a folder of class folders (train/CLASS/*, test/CLASS/*) or of parquet files (train-*, "
+        "test-*), an npz, or a data set by "
+        "name. Without SOURCE: a cell of params.yaml (udd distill --params params.yaml --help says how). A run that "
+        "was cut goes on by the same "
         "command.",
     )
     made.add_argument("source", help="a folder, an .npz file, or mnist, fashionmnist, svhn, cifar10, cifar100, digits")
     made.add_argument("--ipc", type=count, default=1, help="images a class")
     made.add_argument("--seed", type=whole, default=0, help="of the images, and of all that is drawn for them")
-    made.add_argument("--smaller-classes", action="store_true", help="let a class of fewer images than --ipc keep as many as it has")
-    made.add_argument("--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ...")
+    made.add_argument(
+        "--smaller-classes", action="store_true", help="let a class of fewer images than --ipc keep as many as it has"
+    )
+    made.add_argument(
+        "--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ..."
+    )
     add_pixels(made)
     made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
     keys: dict[str, Any] = {"nargs": "*", "action": "extend", "default": [], "metavar": "KEY=VALUE"}
     made.add_argument("--set", type=pair, help="keys that the method reads, e.g. outer=100 policy=vote", **keys)
     made.add_argument(
-        "--minutes", type=amount, help="choose steps, cache and rate for so many minutes on this device, by a short trial, and say them"
+        "--minutes",
+        type=amount,
+        help="choose steps, cache and rate for so many minutes on this device, by a short trial, and say them",
     )
-    made.add_argument("--networks", type=whole, default=3, help="networks that are trained on the set to measure it; 0: none")
-    made.add_argument("--epochs", type=count, default=300, help="epochs of their training")
-    made.add_argument("--cache", type=Path, help="where the networks are kept that sets of these images share; by default a folder beside the set")
     made.add_argument(
-        "--out", type=Path, help="the set to write; by default NAME-METHOD-ipcN.safetensors here, of another seed NAME-METHOD-ipcN-seedS.safetensors"
+        "--networks", type=whole, default=3, help="networks that are trained on the set to measure it; 0: none"
+    )
+    made.add_argument("--epochs", type=count, default=300, help="epochs of their training")
+    made.add_argument(
+        "--cache",
+        type=Path,
+        help="where the networks are kept that sets of these images share; by default a folder beside the set",
+    )
+    made.add_argument(
+        "--out",
+        type=Path,
+        help="the set to write; by default NAME-METHOD-ipcN.safetensors here, of another seed "
+        "NAME-METHOD-ipcN-seedS.safetensors",
     )
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -55,7 +73,8 @@ def parser() -> Parser:
 
 
 class SourceRequest(NamedTuple):
-    """What the command line asks for, of a data set that is read: the method and its `set` of keys, how pixels were made, the measurement."""
+    """What the command line asks for, of a data set that is read: the method and its `set` of keys, how pixels
+    were made, the measurement."""
 
     method: str
     ipc: int
@@ -74,7 +93,9 @@ class SourceRequest(NamedTuple):
 
 def asked(options: Mapping[str, Any]) -> SourceRequest:
     """What the options say, among others."""
-    named: dict[str, Any] = {name: options[name] for name in SourceRequest._fields if name != "pixels"} | {"set": dict(options["set"])}
+    named: dict[str, Any] = {name: options[name] for name in SourceRequest._fields if name != "pixels"} | {
+        "set": dict(options["set"])
+    }
     return SourceRequest(pixels=pixels_asked(options), **named)
 
 
@@ -105,7 +126,9 @@ def run(argv: list[str]) -> None:
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
     print(
-        f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of {list(data.train_images.shape[1:])}", file=sys.stderr
+        f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
+        f"{list(data.train_images.shape[1:])}",
+        file=sys.stderr,
     )
     too_small(data, configuration(data, of.method, of.ipc, of.seed, {})[1], of.smaller_classes)
     with lock(out.with_name(f".{out.name}")):
@@ -132,7 +155,12 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     made, width = found_or_made(of, data, out, inputs, networks)
     gallery, html = out.with_suffix(".png"), out.with_suffix(".html")
     write_atomic(gallery, png(made, 10))
-    result: dict[str, Any] = {"set": str(out), "gallery": str(gallery), "page": str(html), "seconds": round(time.monotonic() - begun, 1)}
+    result: dict[str, Any] = {
+        "set": str(out),
+        "gallery": str(gallery),
+        "page": str(html),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
     if fewer := made.metadata["provenance"].get("smaller_classes"):
         result["smaller_classes"] = fewer
     measured = measure(of, data, made, width) if of.networks else None
@@ -141,31 +169,53 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     shown = read_curve(curve) if "distill" in made.metadata["config"] and curve.exists() else None
     page.write(html, made, out.name, judged(measured, of.epochs) if measured else None, shown)
     if networks.exists():
-        result |= {"cache": str(networks), "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file())}
+        result |= {
+            "cache": str(networks),
+            "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file()),
+        }
     return result
 
 
-def found_or_made(of: SourceRequest, data: Dataset, out: Path, inputs: str, networks: Path) -> tuple[SyntheticSet, dict[str, int]]:
-    """The set, made unless it is there, and the width of its networks, if it meets any. inputs: the data's fingerprint."""
+def found_or_made(
+    of: SourceRequest, data: Dataset, out: Path, inputs: str, networks: Path
+) -> tuple[SyntheticSet, dict[str, int]]:
+    """The set, made unless it is there, and the width of its networks, if it meets any. inputs: the data's
+    fingerprint."""
     import udd
     from udd.interface import configuration, made_of
 
     at = {"device": of.device, "threads": of.threads}
-    wanted = {"inputs": inputs, "method": of.method, "ipc": of.ipc, "minutes": of.minutes, "set": of.set, "version": udd.__version__}
+    wanted = {
+        "inputs": inputs,
+        "method": of.method,
+        "ipc": of.ipc,
+        "minutes": of.minutes,
+        "set": of.set,
+        "version": udd.__version__,
+    }
     chosen = planned(wanted | of.pixels, data, out.with_suffix(".schedule.json"), **at)
     width = {"width": chosen["width"]} if "width" in chosen else {}
     if origin(out).get("made_of") == made_of(configuration(data, of.method, of.ipc, of.seed, chosen)[1], data, inputs):
         print(f"{out}: made before by the same request; delete it to make it anew", file=sys.stderr)
         return load(out), width
-    kept = {"checkpoint": out.with_suffix(".checkpoint"), "cache": networks, "curve": out.with_suffix(".csv"), "out": out}
-    return udd.distill(data, of.method, of.ipc, of.seed, smaller_classes=of.smaller_classes, **kept, **at, **chosen), width
+    kept = {
+        "checkpoint": out.with_suffix(".checkpoint"),
+        "cache": networks,
+        "curve": out.with_suffix(".csv"),
+        "out": out,
+    }
+    return udd.distill(
+        data, of.method, of.ipc, of.seed, smaller_classes=of.smaller_classes, **kept, **at, **chosen
+    ), width
 
 
 def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int]) -> Any:
     """A set's accuracy (udd.interface), by networks as wide as those it met."""
     import udd
 
-    return udd.evaluate(made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width)
+    return udd.evaluate(
+        made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width
+    )
 
 
 def origin(out: Path) -> dict[str, Any]:
@@ -179,7 +229,10 @@ def origin(out: Path) -> dict[str, Any]:
 def refuse_other(out: Path, inputs: str) -> None:
     """Raise UserError if a set of other images has the name that nobody gave: two folders may be called alike."""
     if origin(out).get("inputs", inputs) != inputs:
-        raise UserError(f"{out}: a set of other images, which this one would replace; give this one another name: --out FILE.safetensors")
+        raise UserError(
+            f"{out}: a set of other images, which this one would replace; give this one another name: --out "
+            "FILE.safetensors"
+        )
 
 
 def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:
@@ -193,12 +246,15 @@ def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) 
     options = {action.dest: action for action in made._actions if action.option_strings}
     for key in keys.keys() & options.keys() - known_keys(method):
         option = options[key].option_strings[-1]
-        made.error(f"--set {key}: {key} is an option of its own; write {option}{'' if options[key].nargs == 0 else f' {keys[key]}'}")
+        made.error(
+            f"--set {key}: {key} is an option of its own; write "
+            f"{option}{'' if options[key].nargs == 0 else f' {keys[key]}'}"
+        )
 
 
 def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: int) -> dict[str, Any]:
-    """The keys of the short schedule, or of one of so many minutes: those that the file beside the set keeps of the same request, so that a run that
-    was cut goes on; else found anew, in part by a trial."""
+    """The keys of the short schedule, or of one of so many minutes: those that the file beside the set keeps of the
+    same request, so that a run that was cut goes on; else found anew, in part by a trial."""
     import udd
 
     found = read_json(kept) if kept.exists() else {}
@@ -212,7 +268,10 @@ def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: 
         chosen = udd.short(*of, device, threads, **asked["set"])
     if chosen != asked["set"]:
         write_json(kept, {"asked": asked, "keys": chosen})
-        print(f"the same schedule by hand: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}", file=sys.stderr)
+        print(
+            f"the same schedule by hand: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}",
+            file=sys.stderr,
+        )
     return chosen
 
 
@@ -224,8 +283,19 @@ def judged(measured: Any, epochs: int) -> Judged:
 
 def said(result: dict[str, Any]) -> str:
     """The result in words."""
-    lines = [f"set: {result['set']}", f"gallery: {result['gallery']}", f"page: {result['page']}", f"made in {duration(result['seconds'])}"]
-    lines += [f"images of class {name}: {count}, as many as it has" for name, count in result.get("smaller_classes", {}).items()]
+    lines = [
+        f"set: {result['set']}",
+        f"gallery: {result['gallery']}",
+        f"page: {result['page']}",
+        f"made in {duration(result['seconds'])}",
+    ]
+    lines += [
+        f"images of class {name}: {count}, as many as it has"
+        for name, count in result.get("smaller_classes", {}).items()
+    ]
     if "cache" in result:
-        lines.append(f"networks: {result['cache']} ({result['cache_bytes'] / 1e9:.2f} GB), for further sets of these images; may be deleted")
+        lines.append(
+            f"networks: {result['cache']} ({result['cache_bytes'] / 1e9:.2f} GB), for further sets of these images; "
+            "may be deleted"
+        )
     return "\n".join([*lines, *([f"test accuracy: {result['said']}"] if "said" in result else [])])

@@ -1,8 +1,9 @@
-"""Snakemake's records (with what each file was made), kept by the content of the file: `snakemake.jsonl` in the results, which git keeps.
+"""Snakemake's records (with what each file was made), kept by the content of the file: `snakemake.jsonl` in the
+results, which git keeps.
 
-Snakemake itself files them below `.snakemake` by the file's name alone. But git and DVC put other contents in the same places, and so does
-a hand; the record in force must be that of the content that is here. All paths are relative to the working directory, as Snakemake's are.
-`udd records results` writes the file for results made before there was one.
+Snakemake itself files them below `.snakemake` by the file's name alone. But git and DVC put other contents in the same
+places, and so does a hand; the record in force must be that of the content that is here. All paths are relative to the
+working directory, as Snakemake's are. `udd records results` writes the file for results made before there was one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from udd.files import sha256, write_atomic
 
 Record = dict[str, Any]
 METADATA = Path(".snakemake", "metadata")
-MEMORY = Path(".snakemake", "known.json")  # every content seen here and its record, so that going back in history finds it
+# Every content seen here and its record, so that going back in history finds it
+MEMORY = Path(".snakemake", "known.json")
 MADE_OF = ("rule", "input", "params", "code", "software_stack_hash", "input_checksums")
 TOLD = ("job_hash", "conda_env", "container_img_url", "log", "starttime", "endtime")  # by `snakemake --report`
 FIELDS = (*MADE_OF, *TOLD, "record_format_version")
@@ -48,7 +50,9 @@ def present(path: str) -> Record | None:
 def all_present() -> dict[str, Record]:
     """Snakemake's records of all files."""
     places = (path.relative_to(METADATA) for path in METADATA.rglob("*") if path.is_file())
-    paths = (base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in found.parts)).decode() for found in places)
+    paths = (
+        base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in found.parts)).decode() for found in places
+    )
     return {path: found for path in sorted(paths) if (found := present(path))}
 
 
@@ -63,7 +67,8 @@ def alike(one: Record | None, other: Record) -> bool:
 
 
 def read_lines(file: Path) -> dict[str, tuple[str, Record]]:
-    """(SHA-256, record) of each file that `snakemake.jsonl` lists; nothing if there is no such file. Raises UserError if it is damaged."""
+    """(SHA-256, record) of each file that `snakemake.jsonl` lists; nothing if there is no such file. Raises
+    UserError if it is damaged."""
     if not file.exists():
         return {}
     try:
@@ -93,10 +98,12 @@ def content(path: str, digests: dict[str, list[Any]]) -> str | None:
 
 
 def just_written(path: str, now: Record | None, noted: Collection[Record]) -> bool:
-    """Whether a job wrote the file as it lies here, and no run has noted it down yet: one that goes on beside this, or one that was killed.
+    """Whether a job wrote the file as it lies here, and no run has noted it down yet: one that goes on beside
+    this, or one that was killed.
 
-    Snakemake's record has the time stamp of the file that it is about, so what git or DVC put there since has another. (Where a run was killed and
-    the edit that it ran with was taken back, the record of that edit stays, and the job runs again: the file alone does not tell.)"""
+    Snakemake's record has the time stamp of the file that it is about, so what git or DVC put there since has another.
+    (Where a run was killed and the edit that it ran with was taken back, the record of that edit stays, and the job
+    runs again: the file alone does not tell.)"""
     if now is None or any(alike(now, each) for each in noted):
         return False
     with suppress(FileNotFoundError):  # that run may be making it again
@@ -105,7 +112,8 @@ def just_written(path: str, now: Record | None, noted: Collection[Record]) -> bo
 
 
 def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> None:
-    """Give each file the record of its content. A report (quickly made again) that no run wrote gets one that fits no job.
+    """Give each file the record of its content. A report (quickly made again) that no run wrote
+    gets one that fits no job.
 
     What passes (reports that neither git nor DVC keep) goes where it is of another revision than git's records.
     """
@@ -128,7 +136,12 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
         elif here in versions:
             right = versions[here]
         else:
-            right = BY_HAND if path in (*reports, *passing) and (now is None or any(alike(now, version) for version in versions.values())) else None
+            right = (
+                BY_HAND
+                if path in (*reports, *passing)
+                and (now is None or any(alike(now, version) for version in versions.values()))
+                else None
+            )
         if right and not alike(now, right):
             put(path, right)
     if known:
@@ -136,7 +149,8 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
 
 
 def keep(file: Path) -> None:
-    """Note down the record of each file that is here. A line stays as it is where the file was made of the same again."""
+    """Note down the record of each file that is here. A line stays as it is where the file was made of the same
+    again."""
     memory, lines = read_memory(), read_lines(file)
     for path, record in all_present().items():
         here, (known, old) = content(path, memory["digests"]), lines.get(path, (ABSENT, {}))
@@ -146,7 +160,10 @@ def keep(file: Path) -> None:
         memory["records"].setdefault(path, {})[digest] = record
         if (digest, True) != (known, alike(old, record)):
             lines[path] = (digest, record)
-    text = [json.dumps({"path": path, "sha256": digest, "record": record}, sort_keys=True) for path, (digest, record) in sorted(lines.items())]
+    text = [
+        json.dumps({"path": path, "sha256": digest, "record": record}, sort_keys=True)
+        for path, (digest, record) in sorted(lines.items())
+    ]
     if lines:
         write_atomic(file, "\n".join(text) + "\n")
     write_atomic(MEMORY, json.dumps(memory))
@@ -154,7 +171,9 @@ def keep(file: Path) -> None:
 
 def parser() -> Parser:
     """The command line of `udd records`."""
-    made = Parser(prog="udd records", description="Note down Snakemake's records of the results in this folder, for git.")
+    made = Parser(
+        prog="udd records", description="Note down Snakemake's records of the results in this folder, for git."
+    )
     made.add_argument("results", type=Path, help="folder of results, seen from where snakemake ran")
     return made
 
@@ -163,5 +182,8 @@ def run(argv: list[str] | None = None) -> None:
     """Write `snakemake.jsonl` into the results that the command line names."""
     folder = parser().parse_args(argv).results
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected the one that params.yaml calls `results`, seen from where snakemake ran")
+        raise UserError(
+            f"{folder}: no such folder; expected the one that params.yaml calls `results`, seen from where snakemake "
+            "ran"
+        )
     keep(folder / "snakemake.jsonl")

@@ -1,7 +1,7 @@
 """Where a result comes from: the code's digest, git revision, versions, device.
 
-The digest covers a module's syntax tree and those of everything it imports from `udd`; comments and docstrings do not count.
-The workflow gives it to each rule, so that an edit re-runs what it can change and nothing else.
+The digest covers a module's syntax tree and those of everything it imports from `udd`; comments and docstrings do not
+count. The workflow gives it to each rule, so that an edit re-runs what it can change and nothing else.
 """
 
 from __future__ import annotations
@@ -17,9 +17,19 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-# Rooms whose code no result depends on: how a result is asked for, refused, logged, interrupted and written (tests hold that to the same
-# bits), how raw data is read (its manifest, which pins the bytes, already counts).
-UNCOUNTED = ("udd.config", "udd.data", "udd.runs", "udd.command", "udd.errors", "udd.files", "udd.device", "udd.slurm", "udd.provenance")
+# Rooms whose code no result depends on: how a result is asked for, refused, logged, interrupted and written (tests hold
+# that to the same bits), how raw data is read (its manifest, which pins the bytes, already counts).
+UNCOUNTED = (
+    "udd.config",
+    "udd.data",
+    "udd.runs",
+    "udd.command",
+    "udd.errors",
+    "udd.files",
+    "udd.device",
+    "udd.slurm",
+    "udd.provenance",
+)
 
 
 def module_path(name: str) -> Path | None:
@@ -31,7 +41,10 @@ def module_path(name: str) -> Path | None:
 def without_docstrings(tree: ast.Module) -> ast.Module:
     """The same tree with every docstring removed."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
 
@@ -48,13 +61,17 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def counted(name: str) -> bool:
-    """Whether an imported module can change what its importer computes; a package's own file only names what lies in it."""
+    """Whether an imported module can change what its importer computes; a package's own
+    file only names what lies in it."""
     path = module_path(name)
-    return not (path and path.name == "__init__.py") and not any(name == room or name.startswith(f"{room}.") for room in UNCOUNTED)
+    return not (path and path.name == "__init__.py") and not any(
+        name == room or name.startswith(f"{room}.") for room in UNCOUNTED
+    )
 
 
 def closure(module: str) -> set[str]:
-    """`module` and all that it imports from `udd`, directly or not; a package that is asked for itself brings all of its files."""
+    """`module` and all that it imports from `udd`, directly or not; a package that is asked for itself
+    brings all of its files."""
     seen: set[str] = set()
     todo = {module}
     while todo:
@@ -83,11 +100,17 @@ def code_digest(module: str) -> str:
 
 
 def git_revision() -> str:
-    """The repository's revision, with `+` when the work tree differs from it; `unknown` where none holds this package (one around an installed copy
-    says nothing of it)."""
+    """The repository's revision, with `+` when the work tree differs from it; `unknown` where none holds this package
+    (one around an installed copy says nothing of it)."""
     try:
-        asked = ("ls-files", "--error-unmatch", "__init__.py"), ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
-        found = [subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, check=True) for words in asked]
+        asked = (
+            ("ls-files", "--error-unmatch", "__init__.py"),
+            ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"),
+        )
+        found = [
+            subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True, check=True)
+            for words in asked
+        ]
         return found[-1].stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

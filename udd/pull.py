@@ -1,6 +1,8 @@
-"""`udd pull`: bring what dvc.lock lists and is not here. Unlike `dvc pull` it stands back for what jobs made: it deletes and replaces nothing.
+"""`udd pull`: bring what dvc.lock lists and is not here. Unlike `dvc pull` it stands back for what jobs made: it
+deletes and replaces nothing.
 
-`dvc pull` makes a folder exactly what its dvc.lock lists; where a job has left a file there that DVC does not know, it pulls nothing at all.
+`dvc pull` makes a folder exactly what its dvc.lock lists; where a job has left a file there that DVC does not
+know, it pulls nothing at all.
 """
 
 from __future__ import annotations
@@ -61,9 +63,14 @@ def fetch() -> Path:
         place = subprocess.run(["dvc", "cache", "dir"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         return Path(place, "files", "md5")
     except FileNotFoundError:
-        raise UserError("dvc: no such program; pip install -e '.[dev]' (or activate the environment) and run again") from None
+        raise UserError(
+            "dvc: no such program; pip install -e '.[dev]' (or activate the environment) and run again"
+        ) from None
     except subprocess.CalledProcessError as error:
-        raise UserError(f"dvc fetch: exit status {error.returncode}, nothing was changed here; what it says above must be mended first") from None
+        raise UserError(
+            f"dvc fetch: exit status {error.returncode}, nothing was changed here; what it says above must be mended "
+            "first"
+        ) from None
 
 
 def parser() -> Parser:
@@ -76,7 +83,10 @@ def run(argv: list[str] | None = None) -> None:
     """Fill all folders of results from their dvc.lock, and say what was done."""
     parser().parse_args(argv)
     if not Path(".dvc").is_dir():
-        raise UserError(".dvc: no such folder here; run in the root of a clone of the repository (a .zip of it has none of git's files)")
+        raise UserError(
+            ".dvc: no such folder here; run in the root of a clone of the repository (a .zip of it has none of git's "
+            "files)"
+        )
     store = fetch()
     for lock in sorted(Path().glob("**/dvc.lock")):
         added, kept = fill(lock, store)

@@ -1,4 +1,5 @@
-"""Schedules of a method where the published one takes days of a GPU: a short one (`udd.short`), one of so many minutes here (`udd.budget`)."""
+"""Schedules of a method where the published one takes days of a GPU: a short one (`udd.short`), one of so many
+minutes here (`udd.budget`)."""
 
 from __future__ import annotations
 
@@ -22,31 +23,43 @@ from udd.runs.progress import duration
 
 
 def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: int = 0, **keys: Any) -> dict[str, Any]:
-    """The keys with which `udd.distill(data, method, ipc, **keys)` takes the schedule of `udd distill SOURCE`, a hundredth of the published steps or
-    so (udd.config.short), `keys` among them: any key of params.yaml that the method reads. Of a method that takes no steps, these alone.
+    """The keys with which `udd.distill(data, method, ipc, **keys)` takes the schedule of `udd distill SOURCE`, a
+    hundredth of the published steps or so (udd.config.short), `keys` among them: any key of params.yaml that the method
+    reads. Of a method that takes no steps, these alone.
 
-    Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless `cache_spacing` or `net_images`
-    is given.
-    Raises UserError for an unknown method or key.
+    Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless
+    `cache_spacing` or `net_images` is given. Raises UserError for an unknown method or key.
     """
     chosen = planned(method, ipc, keys)
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
-    return chosen | aged(config, data.to(setup(device, threads)), keys) if config["method"] in MATCHING and meets_cache(config) else chosen
+    return (
+        chosen | aged(config, data.to(setup(device, threads)), keys)
+        if config["method"] in MATCHING and meets_cache(config)
+        else chosen
+    )
 
 
 def aged(config: dict[str, Any], data: Dataset, given: dict[str, Any]) -> dict[str, Any]:
-    """The keys by which cached networks get no older than the data allow, where the keys that are given leave it open; a line says how old."""
+    """The keys by which cached networks get no older than the data allow, where the keys that are given leave it
+    open; a line says how old."""
     distill, asked = config["distill"], left_open(config, given)
     known = first_known(distill, data) if asked else 0
     ages = younger(distill, known)
-    when = f": one knows the data after {known:,}" if known else f": one does not know the data after {LOOKED:.0%} of these" if asked else ""
+    when = (
+        f": one knows the data after {known:,}"
+        if known
+        else f": one does not know the data after {LOOKED:.0%} of these"
+        if asked
+        else ""
+    )
     print(f"cached networks of at most {oldest(distill | ages):,} SGD steps{when}", file=sys.stderr)
     return ages
 
 
 def planned(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """The keys of the short schedule for a variant that is distilled, and what is asked for; of another, or one that is not known, the latter."""
+    """The keys of the short schedule for a variant that is distilled, and what is asked for; of another, or one
+    that is not known, the latter."""
     params = load([DEFAULTS])
     if method not in params["variants"] or not distils(how := method_of(params, method)):
         return asked
@@ -59,15 +72,21 @@ def settled(method: str, keys: dict[str, Any], asked: dict[str, Any]) -> dict[st
     return moving(uncached(keys, asked), asked) if method in MATCHING else keys
 
 
-def budget(data: Dataset, method: str, ipc: int, minutes: float, device: str = "auto", threads: int = 0, **keys: Any) -> dict[str, Any]:
-    """The keys with which `udd.distill(data, method, ipc, **keys)` takes about so many minutes here, trial and cached networks included: steps, cache
-    and rate, beside the short schedule of the method (udd.config.short) and `keys`, any key of params.yaml that the method reads.
+def budget(
+    data: Dataset, method: str, ipc: int, minutes: float, device: str = "auto", threads: int = 0, **keys: Any
+) -> dict[str, Any]:
+    """The keys with which `udd.distill(data, method, ipc, **keys)` takes about so many minutes here, trial and cached
+    networks included: steps, cache and rate, beside the short schedule of the method (udd.config.short) and `keys`, any
+    key of params.yaml that the method reads.
 
-    A trial of the method's own steps measures this device; so another device, or another day, gives other keys: keep them, for the same set again.
-    Raises UserError for a method that is not distilled, `outer` beside minutes, or minutes that hold not one step.
+    A trial of the method's own steps measures this device; so another device, or another day, gives other keys: keep
+    them, for the same set again. Raises UserError for a method that is not distilled, `outer` beside minutes, or
+    minutes that hold not one step.
     """
     if "outer" in keys:
-        raise UserError(f"minutes: found outer={keys['outer']} as well; the minutes decide the steps: leave out one of the two")
+        raise UserError(
+            f"minutes: found outer={keys['outer']} as well; the minutes decide the steps: leave out one of the two"
+        )
     _, published = configuration(data, method, ipc, 0, {})
     if not distils(published["method"]):
         raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
@@ -89,7 +108,10 @@ def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
     if meets_cache(config):
         ages = f"of at most {oldest(distill):,} SGD steps"
         known = f" (one knows the data after {found.known:,})" if found.known else ""
-        cache = f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} each, then "
+        cache = (
+            f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} "
+            "each, then "
+        )
     steps = distill["outer"] * distill["inner"]
     move = distill.get("image_move")
     how = f"the pixels move by {move:.3g} a step at the start" if move else f"rate {distill['image_lr']:.3g}"

@@ -1,7 +1,9 @@
-"""Under Slurm, a job that was cut goes back to the queue by itself, under its own number: who submitted it sees it wait, not fail.
+"""Under Slurm, a job that was cut goes back to the queue by itself, under its own number: who
+submitted it sees it wait, not fail.
 
-So a run may be cut as often as it advances, and what counts as a failure (`retries` of the profile) is a job that made no progress. Only jobs
-that the workflow submitted one by one do so (UDD_REQUEUE, udd.workflow): an allocation in which other things run is not ours to queue.
+So a run may be cut as often as it advances, and what counts as a failure (`retries` of the profile) is a job that made
+no progress. Only jobs that the workflow submitted one by one do so (UDD_REQUEUE, udd.workflow): an allocation in which
+other things run is not ours to queue.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""`udd split SOURCE`: an npz of a data set's training images alone, some of which stand for test images, to choose anything on."""
+"""`udd split SOURCE`: an npz of a data set's training images alone, some of which stand for test
+images, to choose anything on."""
 
 from __future__ import annotations
 
@@ -15,29 +16,39 @@ from udd.files import atomic_path
 
 
 def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `count` images train, [count - test], and which test, [test], each in their order: the last ones test or, by a seed, drawn ones."""
+    """Which of `count` images train, [count - test], and which test, [test], each in their order: the last ones test
+    or, by a seed, drawn ones."""
     order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
     return np.sort(order[: count - test]), np.sort(order[count - test :])
 
 
 def split(raw: Raw, test: int, seed: int | None) -> Raw:
-    """A data set of the training images alone, `test` of which stand for its test images. Raises UserError unless each class is in both parts."""
+    """A data set of the training images alone, `test` of which stand for its test images. Raises UserError unless
+    each class is in both parts."""
     images, labels = raw.train_images, raw.train_labels
     if not 0 < test < len(images):
-        raise UserError(f"--test: found {test}, expected 1 to {len(images) - 1}, fewer than the {len(images)} training images of {raw.source}")
+        raise UserError(
+            f"--test: found {test}, expected 1 to {len(images) - 1}, fewer than the {len(images)} training images of "
+            f"{raw.source}"
+        )
     train, held = parts(len(images), test, seed)
-    made = raw._replace(train_images=images[train], train_labels=labels[train], test_images=images[held], test_labels=labels[held])
+    made = raw._replace(
+        train_images=images[train], train_labels=labels[train], test_images=images[held], test_labels=labels[held]
+    )
     check(made)
     return made
 
 
 def as_npz(raw: Raw) -> dict[str, np.ndarray]:
-    """The arrays of an npz: images [n, K, H, W] as [n, H, W] where they are grey, else [n, H, W, K]; labels as narrow as they may be."""
+    """The arrays of an npz: images [n, K, H, W] as [n, H, W] where they are grey, else [n, H, W, K]; labels
+    as narrow as they may be."""
     narrow = np.min_scalar_type(len(raw.classes) - 1)
     found = {}
     for part in ("train", "test"):
         images = getattr(raw, f"{part}_images")
-        found[f"{part}_images"] = np.ascontiguousarray(images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1))
+        found[f"{part}_images"] = np.ascontiguousarray(
+            images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
+        )
         found[f"{part}_labels"] = getattr(raw, f"{part}_labels").astype(narrow)
     return found
 
@@ -46,13 +57,18 @@ def parser() -> Parser:
     """The command line of `udd split`."""
     made = Parser(
         prog="udd split",
-        description="Write an npz of a data set's training images alone, some of which stand for its test images: to choose anything on.",
+        description="Write an npz of a data set's training images alone, some of which stand for its test images: to "
+        "choose anything on.",
     )
     made.add_argument("source", help="a data set's name (cifar10, mnist, ...), a folder or an .npz")
-    made.add_argument("--test", type=count, required=True, help="how many training images are to be test images: the last ones")
+    made.add_argument(
+        "--test", type=count, required=True, help="how many training images are to be test images: the last ones"
+    )
     made.add_argument("--seed", type=whole, help="draw them in place of the last ones")
     made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
-    made.add_argument("--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)")
+    made.add_argument(
+        "--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)"
+    )
     made.add_argument("--out", type=Path, required=True, help="the .npz to write")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     return made
@@ -68,10 +84,21 @@ def run(argv: list[str] | None = None) -> None:
     import udd
 
     data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
-    made = split(Raw(Path(args.source), data.classes, [], *(getattr(data, part).numpy() for part in TENSORS)), args.test, args.seed)
+    made = split(
+        Raw(Path(args.source), data.classes, [], *(getattr(data, part).numpy() for part in TENSORS)),
+        args.test,
+        args.seed,
+    )
     with atomic_path(args.out) as path, open(path, "wb") as stream:
         np.savez(stream, **as_npz(made))  # type: ignore[arg-type]  # no array is called `allow_pickle`
     counts = {"train": len(made.train_labels), "test": len(made.test_labels)}
     declared = f"{{kind: npz, path: {args.out.name}, classes: {json.dumps(made.classes, ensure_ascii=False)}}}"
-    said = f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of {data.name}"
-    print(json.dumps({"file": str(args.out), **counts, "declared": declared}) if args.json else f"{said}\nin params.yaml: {declared}")
+    said = (
+        f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of "
+        f"{data.name}"
+    )
+    print(
+        json.dumps({"file": str(args.out), **counts, "declared": declared})
+        if args.json
+        else f"{said}\nin params.yaml: {declared}"
+    )

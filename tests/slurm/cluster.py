@@ -1,4 +1,5 @@
-"""A real Slurm of one machine, for tests: munge, a controller without accounting and two node daemons, all in one folder.
+"""A real Slurm of one machine, for tests: munge, a controller without accounting and two node
+daemons, all in one folder.
 
 Nothing is taken from /etc and nothing is left running; ports are free ones. Runs as root or as anybody.
 """
@@ -80,29 +81,46 @@ def configure(folder: Path) -> None:
     for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()
     controller, *nodes = free_ports(1 + len(NODES))
-    names = {"host": socket.gethostname().split(".")[0], "user": getpass.getuser(), "folder": folder, "controller": controller}
+    names = {
+        "host": socket.gethostname().split(".")[0],
+        "user": getpass.getuser(),
+        "folder": folder,
+        "controller": controller,
+    }
     (folder / "slurm.conf").write_text(CONF.format(**names, **dict(zip(NODES, nodes, strict=True))))
     # two files that every machine has stand for two GPUs: what a job is told depends on their number alone
-    (folder / "gres.conf").write_text("NodeName=node1 Name=gpu File=/dev/null\nNodeName=node1 Name=gpu File=/dev/zero\n")
+    (folder / "gres.conf").write_text(
+        "NodeName=node1 Name=gpu File=/dev/null\nNodeName=node1 Name=gpu File=/dev/zero\n"
+    )
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o600)
 
 
 def wrapped(folder: Path) -> Path:
-    """A folder of Slurm's programs that know this cluster; a variable would not do, since Snakemake's plugin drops all of SLURM_* in a job."""
+    """A folder of Slurm's programs that know this cluster; a variable would not do, since Snakemake's plugin
+    drops all of SLURM_* in a job."""
     programs = folder / "bin"
     programs.mkdir()
     for name in CLIENTS:
         script = programs / name
-        script.write_text(f'#!/bin/sh\nSLURM_CONF={shlex.quote(str(folder))}/slurm.conf exec {shutil.which(name)} "$@"\n')
+        script.write_text(
+            f'#!/bin/sh\nSLURM_CONF={shlex.quote(str(folder))}/slurm.conf exec {shutil.which(name)} "$@"\n'
+        )
         script.chmod(0o755)
     return programs
 
 
 def daemons(folder: Path) -> list[list[str]]:
     """The commands that stay in the foreground."""
-    munge = ["munged", "--foreground", "--force", "--num-threads=2", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket"]
+    munge = [
+        "munged",
+        "--foreground",
+        "--force",
+        "--num-threads=2",
+        f"--key-file={folder}/munge.key",
+        f"--socket={folder}/munge.socket",
+    ]
     munge += [f"--{name}-file={folder}/munge.{name}" for name in ("pid", "log", "seed")]
     conf = f"{folder}/slurm.conf"
     return [munge, ["slurmctld", "-D", "-f", conf], *(["slurmd", "-D", "-N", node, "-f", conf] for node in NODES)]
@@ -121,7 +139,8 @@ def wait(ready: str, call: list[str], environment: dict[str, str], seconds: floa
 
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment in which Slurm's programs talk to this cluster; everything ends with the block, whatever happens in it."""
+    """Yield the environment in which Slurm's programs talk to this cluster; everything ends with
+    the block, whatever happens in it."""
     configure(folder)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRUN"))}
     environment |= {"PATH": f"{wrapped(folder)}:{os.environ['PATH']}:/usr/sbin:/sbin"}
@@ -129,7 +148,11 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
     try:
         for call in daemons(folder):
             with open(folder / f"{call[0]}-{len(started)}.out", "wb") as said:
-                started.append(subprocess.Popen(call, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True))
+                started.append(
+                    subprocess.Popen(
+                        call, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                    )
+                )
             if call[0] == "munged":
                 wait("MUNGE:", ["munge", f"--socket={folder}/munge.socket", "--no-input"], environment)
         wait("node1=idle node2=idle", ["sh", "-c", "echo $(sinfo -hN -p cpu -o %N=%T)"], environment)

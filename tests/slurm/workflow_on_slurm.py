@@ -1,4 +1,5 @@
-"""The workflow on a real Slurm, with the profile as it is: jobs that are cut, killed, orphaned; the same bytes as on one machine.
+"""The workflow on a real Slurm, with the profile as it is: jobs that are cut, killed, orphaned; the same
+bytes as on one machine.
 
 Not part of `pytest` (hence the file's name): `.ci/slurm` installs what is needed and runs it.
 """
@@ -18,7 +19,16 @@ import pytest
 import yaml
 from workspace import COPIED, REPOSITORY, REQUEST, environment, tiny_params
 
-PROFILE = ["--profile", "profiles/slurm", "--resources", "gpu=0", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
+PROFILE = [
+    "--profile",
+    "profiles/slurm",
+    "--resources",
+    "gpu=0",
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+    "--latency-wait",
+    "10",
+]
 SHORT, LONG = (f"synthetic/digits/ipc1/{variant}/seed0.safetensors" for variant in ("udd", "udd-long"))
 PATIENCE = 100  # seconds for anything; what is waited for takes about ten
 
@@ -31,7 +41,12 @@ class Site:
 
     def run(self, *command: str, **variables: str) -> str:
         """Run a command to its end and return what it prints. Raises AssertionError with that if it fails."""
-        call: dict[str, Any] = {"cwd": self.folder, "env": self.variables | variables, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        call: dict[str, Any] = {
+            "cwd": self.folder,
+            "env": self.variables | variables,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+        }
         done = subprocess.run(command, text=True, timeout=3 * PATIENCE, **call)
         assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
         return done.stdout
@@ -46,7 +61,9 @@ class Site:
         """Wait until something is the case, and return it. Raises AssertionError if it takes too long."""
         until = time.monotonic() + PATIENCE
         while not (found := ready()):
-            assert time.monotonic() < until, f"{what}: waited {PATIENCE} s in vain\n{self.run('squeue', '--states=all')}"
+            assert time.monotonic() < until, (
+                f"{what}: waited {PATIENCE} s in vain\n{self.run('squeue', '--states=all')}"
+            )
             time.sleep(0.2)
         return found
 
@@ -84,7 +101,10 @@ def site(tmp_path_factory) -> Iterator[Site]:
     copy_repository(folder / "home")
     over = threading.Event()
     with cluster.running(folder / "cluster") as variables:
-        found = Site(folder / "home", environment() | {"PATH": f"{Path(variables['PATH'].split(':')[0])}:{environment()['PATH']}"})
+        found = Site(
+            folder / "home",
+            environment() | {"PATH": f"{Path(variables['PATH'].split(':')[0])}:{environment()['PATH']}"},
+        )
         helper = threading.Thread(target=hasten, args=(found, over))
         helper.start()
         try:
@@ -113,7 +133,9 @@ def test_each_job_of_a_node_is_told_a_gpu_of_its_own(site):
 
 def kill_first_step(site: Site) -> None:
     """Kill the step in which the first distillation runs, by a signal that nothing can answer."""
-    number = site.wait("a distillation", lambda: [job for job in site.jobs("distill") if job["JobState"] == "RUNNING"])[0]["JobId"]
+    number = site.wait("a distillation", lambda: [job for job in site.jobs("distill") if job["JobState"] == "RUNNING"])[
+        0
+    ]["JobId"]
     site.wait("its step", lambda: f"{number}.0" in site.run("squeue", "-h", "--steps", "--format=%i"))
     site.run("scancel", "--signal=KILL", f"{number}.0")
 
@@ -128,12 +150,17 @@ def test_a_run_may_be_cut_more_often_than_jobs_may_fail(site, local):
     failed, cut = site.jobs("distill")
     assert (failed["JobState"], cut["JobState"], cut["Restarts"]) == ("FAILED", "COMPLETED", "2")
     assert len(site.jobs("data")) == len(site.jobs("evaluate")) == 1 and not site.jobs("tables")
-    assert "gpu" not in site.run("squeue", "-h", "--states=all", "--Format=tres-per-job:50,JobArrayID", "--partition=cpu")
-    assert site.result(SHORT) == local.result(SHORT) and site.result("tables/main.tex") == local.result("tables/main.tex")
+    assert "gpu" not in site.run(
+        "squeue", "-h", "--states=all", "--Format=tres-per-job:50,JobArrayID", "--partition=cpu"
+    )
+    assert site.result(SHORT) == local.result(SHORT) and site.result("tables/main.tex") == local.result(
+        "tables/main.tex"
+    )
 
 
 def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
-    """Told that its time is over, a distillation is queued again; its submitter dies, is started again and submits the set a second time."""
+    """Told that its time is over, a distillation is queued again; its submitter dies, is started again and
+    submits the set a second time."""
     call = ["snakemake", *PROFILE, "--retries", "0", f"results/{LONG}"]
     checkpoints = site.folder / "results" / "checkpoints"
     before = set(checkpoints.rglob("*.safetensors"))
@@ -153,7 +180,9 @@ def test_what_a_dead_submitter_left_running_is_not_lost(site, local):
     jobs = [job for job in site.jobs("distill") if "udd-long" in job["Comment"]]
     assert jobs[0]["JobId"] == number and {job["JobState"] for job in jobs} == {"COMPLETED"}
     if len(jobs) > 1:
-        log = (site.folder / "results" / "logs" / LONG.replace("synthetic", "distill").replace(".safetensors", ".log")).read_text()
+        log = (
+            site.folder / "results" / "logs" / LONG.replace("synthetic", "distill").replace(".safetensors", ".log")
+        ).read_text()
         assert "goes on from" in log
     assert site.result(LONG) == local.result(LONG)
     assert "Nothing to be done" in site.run("snakemake", "--cores", "1", f"results/{LONG}")

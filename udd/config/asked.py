@@ -1,4 +1,5 @@
-"""What a command line asks for: a resolved configuration, or a cell of params.yaml by its coordinates; and `udd plan`, which prints it."""
+"""What a command line asks for: a resolved configuration, or a cell of params.yaml by its coordinates; and
+`udd plan`, which prints it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from udd.errors import UsageError, UserError
 
 
 class Asked(NamedTuple):
-    """config: a resolved configuration, as JSON or a JSON file; else a cell's coordinates in `params`, params.yaml and files laid over it."""
+    """config: a resolved configuration, as JSON or a JSON file; else a cell's coordinates in `params`,
+    params.yaml and files laid over it."""
 
     config: str | None = None
     params: Sequence[str] = ("params.yaml",)
@@ -26,7 +28,8 @@ class Asked(NamedTuple):
 
 
 def add_config(parser: argparse.ArgumentParser, needed: bool = True) -> None:
-    """Add the options that name a configuration: as the workflow does (--config), or by hand (--params and a cell's coordinates)."""
+    """Add the options that name a configuration: as the workflow does (--config), or by hand
+    (--params and a cell's coordinates)."""
     one = parser.add_mutually_exclusive_group(required=needed)
     one.add_argument("--config", help="resolved configuration, as JSON or a JSON file; replaces the options below")
     one.add_argument("--dataset", help="a data set's name in params.yaml")
@@ -49,12 +52,17 @@ def read_config(given: str | None) -> dict[str, Any] | None:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--config: not JSON ({error}); give the text that `udd plan` prints, or a file of it") from None
+        raise UserError(
+            f"--config: not JSON ({error}); give the text that `udd plan` prints, or a file of it"
+        ) from None
 
 
 def named_cell(params: Params, wanted: Asked) -> Cell:
     """The cell that --dataset, --ipc and --variant name. Raises UsageError if params.yaml does not have it."""
-    for option, name, known in (("dataset", wanted.dataset, params["datasets"]), ("variant", wanted.variant, params["variants"])):
+    for option, name, known in (
+        ("dataset", wanted.dataset, params["datasets"]),
+        ("variant", wanted.variant, params["variants"]),
+    ):
         if name not in known:
             raise UsageError(f"--{option} {name}: not in params.yaml; expected one of {', '.join(known)}")
     dataset = str(wanted.dataset)
@@ -76,7 +84,9 @@ def set_config_of(wanted: Asked) -> dict[str, Any]:
 
 def parser() -> Parser:
     """The command line of `udd plan`."""
-    made = Parser(prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells.")
+    made = Parser(
+        prog="udd plan", description="Print the resolved configuration of a cell (with --dataset), or all cells."
+    )
     add_config(made, needed=False)
     return made
 

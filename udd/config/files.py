@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def parser_of(verb: str, about: str, files: Mapping[str, str]) -> Parser:
-    """The command line of a verb: a configuration, an option for each of `files` (name: what it is), device and threads."""
+    """The command line of a verb: a configuration, an option for each of `files` (name: what it
+    is), device and threads."""
     made = Parser(prog=f"udd {verb}", description=about)
     add_config(made)
     for name, what in files.items():
@@ -34,7 +35,8 @@ def need(options: Mapping[str, Any], *names: str) -> Files:
 
 
 def filled(options: Mapping[str, Any], params: Params, **files: str) -> Files:
-    """Each of `files` (name: place below results) as the options name it, else in its place; and `root`, else the data root."""
+    """Each of `files` (name: place below results) as the options name it, else in its place; and
+    `root`, else the data root."""
     found: Files = {name: options[name] or Path(params["results"], place) for name, place in files.items()}
     return found | {"root": options["root"] or data_root(params)}
 
@@ -43,10 +45,14 @@ def results_folder(params: Params) -> Path:
     """The parameters' folder of results. Raises UserError if that is the repository itself, which would be filled."""
     found = Path(params["results"])
     if (REPOSITORY / "Snakefile").exists() and found.resolve() == REPOSITORY:
-        raise UserError("results: it is the repository itself, which would be filled; give --results (results/demo for experiments/demo.yaml)")
+        raise UserError(
+            "results: it is the repository itself, which would be filled; give --results (results/demo for "
+            "experiments/demo.yaml)"
+        )
     return found
 
 
 def taken_path(made: Path) -> Path:
-    """Where it stands what making a file took: seed0.csv -> seed0.cost.json, beside it. No rule declares it, so it may be absent."""
+    """Where it stands what making a file took: seed0.csv -> seed0.cost.json, beside it. No rule declares
+    it, so it may be absent."""
     return made.with_suffix(".cost.json")

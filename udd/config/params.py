@@ -30,8 +30,8 @@ def load(paths: Sequence[Path | str]) -> dict[str, Any]:
 
 
 def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]:
-    """Return `params` if they follow the schema and make sense together: sections filled up with their defaults, without the tables and
-    figures that are null, paths with ~ expanded.
+    """Return `params` if they follow the schema and make sense together: sections filled up with their defaults,
+    without the tables and figures that are null, paths with ~ expanded.
 
     Raises UserError naming the key.
     """
@@ -39,7 +39,9 @@ def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]
 
     for key, name in not_text(params):
         raise UserError(f"{source}: {key}: {name}")
-    params = params | {kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)}
+    params = params | {
+        kind: without_null(params[kind]) for kind in ("tables", "figures") if isinstance(params.get(kind), dict)
+    }
     error = best_match(strict_validator()(schema()).iter_errors(params))
     if error is not None:
         raise UserError(f"{source}: {explain(error)}")
@@ -50,13 +52,18 @@ def check(params: dict[str, Any], source: str = "params.yaml") -> dict[str, Any]
 
 
 def not_text(value: Any, place: str = "the file"):
-    """Yield (place, problem) of keys that are no text, of which neither JSON nor the schema has any: a number where `ipc10` is meant."""
+    """Yield (place, problem) of keys that are no text, of which neither JSON nor the schema has any: a
+    number where `ipc10` is meant."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         if isinstance(value, dict) and not isinstance(key, str):
             whole = isinstance(key, int) and not isinstance(key, bool)
             advice = f"for what differs at {key} images per class write ipc{key}; a name" if whole else "a key"
-            yield place, f"found the key {key}, which YAML reads as {type(key).__name__}, expected text; {advice} stands in quotes: '{key}'"
+            yield (
+                place,
+                f"found the key {key}, which YAML reads as {type(key).__name__}, expected text; {advice} stands in "
+                f"quotes: '{key}'",
+            )
         yield from not_text(inner, str(key) if place == "the file" else f"{place}.{key}")
 
 

@@ -1,8 +1,8 @@
 """params.yaml -> cells -> resolved configurations. Knows nothing of torch or Snakemake.
 
-A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a protocol on an
-architecture, with some networks. Each has one path and one resolved configuration: the defaults <- its data set's (<- those at its
-IPC) <- its variant's (<- those at its IPC <- those on its data set (<- those at its IPC)).
+A *cell* is (data set, IPC, variant). A *set* is a cell and a distillation seed; a *record* is a set evaluated by a
+protocol on an architecture, with some networks. Each has one path and one resolved configuration: the defaults <- its
+data set's (<- those at its IPC) <- its variant's (<- those at its IPC <- those on its data set (<- those at its IPC)).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Cell(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The evaluations of one set by one protocol on one architecture: as many networks as there are seeds, in one file."""
+    """The evaluations of one set by one protocol on one architecture: as many networks as there are seeds, in one
+    file."""
 
     cell: Cell
     seed: int
@@ -56,7 +57,8 @@ def canonical(config: Any) -> str:
 
 
 def maker(params: Params, variant: str) -> str:
-    """The variant whose sets a variant shows: its own, or by `sets: NAME` another's, which it evaluates otherwise; so they are made once."""
+    """The variant whose sets a variant shows: its own, or by `sets: NAME` another's, which it evaluates
+    otherwise; so they are made once."""
     return params["variants"][variant].get("sets", variant)
 
 
@@ -78,12 +80,18 @@ def cells(params: Params, request: dict[str, Any]) -> list[Cell]:
 
 def left_out(datasets: dict[str, Any]) -> list[tuple[str, str]]:
     """(key, variant) of each cell that data sets leave out at an IPC."""
-    at_ipc = [(f"datasets.{name}.{key}", here) for name, dataset in datasets.items() for key, here in dataset.items() if key.startswith("ipc")]
+    at_ipc = [
+        (f"datasets.{name}.{key}", here)
+        for name, dataset in datasets.items()
+        for key, here in dataset.items()
+        if key.startswith("ipc")
+    ]
     return [(f"{key}.without", variant) for key, here in at_ipc for variant in here.get("without", [])]
 
 
 def seeds(params: Params, cell: Cell) -> list[int]:
-    """The distillation seeds of a cell: those of params.yaml, or 0 alone for the full data set, of which there is one."""
+    """The distillation seeds of a cell: those of params.yaml, or 0 alone for the full data set, of which there is
+    one."""
     return [0] if cell.ipc == FULL else params["seeds"]["distill"]
 
 
@@ -120,27 +128,34 @@ def all_cells(params: Params) -> list[Cell]:
 
 
 def pages(params: Params) -> list[Record]:
-    """What the pages of sets show: one evaluation a set, by the first protocol and architecture of their request. The full data set has no page."""
+    """What the pages of sets show: one evaluation a set, by the first protocol and architecture of their request. The
+    full data set has no page."""
     request = params["figures"].get(PAGES)
     first = {key: request[key][:1] for key in ("protocols", "architectures") if key in request} if request else {}
     return [record for record in records(params, request | first) if record.cell.ipc != FULL] if request else []
 
 
 def all_records(params: Params) -> list[Record]:
-    """Every evaluation that some table, a figure of accuracies or a page asks for, once. The other figures look at sets alone."""
+    """Every evaluation that some table, a figure of accuracies or a page asks for, once. The other
+    figures look at sets alone."""
     tables, figures = params["tables"].values(), params["figures"].items()
     asking = [*tables, *(request for name, request in figures if name in ACCURACY_FIGURES)]
     return unique([*(record for request in asking for record in records(params, request)), *pages(params)])
 
 
 def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- its variant's, as `changes` has them; without flips where the data set's
-    images are not to be mirrored."""
+    """A section's values for a cell: the defaults <- its data set's <- its variant's, as `changes` has them; without
+    flips where the data set's images are not to be mirrored."""
     dataset, found = params["datasets"][cell.dataset], dict(params[section])
     for part in (dataset, params["variants"][cell.variant]):
         changed = changes(part, section, cell.ipc, cell.dataset)
-        found |= ({"image_move": 0.0} if "image_lr" in changed else {}) | changed  # a rate is in force where it is written last
-    return found if dataset.get("flip", True) else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
+        # A rate is in force where it is written last
+        found |= ({"image_move": 0.0} if "image_lr" in changed else {}) | changed
+    return (
+        found
+        if dataset.get("flip", True)
+        else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
+    )
 
 
 def changes(part: dict[str, Any], section: str, ipc: int | str, dataset: str = "") -> dict[str, Any]:
@@ -171,10 +186,17 @@ def made_as(params: Params, cell: Cell) -> Cell:
 
 
 def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
-    """The resolved configuration of one synthetic set, coreset, or the full data set, by the variant that it is made as."""
+    """The resolved configuration of one synthetic set, coreset, or the full data set, by the
+    variant that it is made as."""
     cell = made_as(params, cell)
     how, times = method(params, cell.variant), params["variants"][cell.variant].get("times")
-    config = {"dataset": dataset_config(params, cell.dataset), "ipc": cell.ipc, "variant": cell.variant, "seed": seed, "method": how}
+    config = {
+        "dataset": dataset_config(params, cell.dataset),
+        "ipc": cell.ipc,
+        "variant": cell.variant,
+        "seed": seed,
+        "method": how,
+    }
     config |= {"times": times} if times else {}
     return config | {section: read_keys(merged(params, section, cell)) for section in METHODS[how]}
 
@@ -185,11 +207,14 @@ def images_a_class(config: dict[str, Any]) -> int:
 
 
 def read_keys(section: dict[str, Any]) -> dict[str, Any]:
-    """A section's keys without those of a cache where networks are fresh, of clusters where real batches are random, and of the two rules of the
-    pixels' rate the one that is not in force: an edit of these is none of such a set's business."""
+    """A section's keys without those of a cache where networks are fresh, of clusters where real batches
+    are random, and of the two rules of the pixels' rate the one that is not in force: an edit of these is
+    none of such a set's business."""
     cached, random = section.get("networks") == "cached", section.get("real_batch") == "random"
     idle = ("image_lr" if section.get("image_move") else "image_move", *(CLUSTERS if random else ()))
-    return {key: value for key, value in section.items() if (cached or not key.startswith("cache_")) and key not in idle}
+    return {
+        key: value for key, value in section.items() if (cached or not key.startswith("cache_")) and key not in idle
+    }
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
@@ -197,7 +222,10 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
     recipe = params["evaluate"] | params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
     asked = params["protocols"][record.protocol]
-    recipe = {key: value for key, value in recipe.items() if key != "epochs_by_images" or (value and "epochs" not in asked)}  # a rule not asked for
+    # A rule not asked for
+    recipe = {
+        key: value for key, value in recipe.items() if key != "epochs_by_images" or (value and "epochs" not in asked)
+    }
     return {
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,
@@ -207,7 +235,8 @@ def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
 
 
 def without_usual_rate(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe of evaluation whose `rate` is said only where it is a set's own, so that no other record is made again."""
+    """A recipe of evaluation whose `rate` is said only where it is a set's own, so that no other record is made
+    again."""
     return {key: value for key, value in recipe.items() if (key, value) != ("rate", "recipe")}
 
 
@@ -227,13 +256,19 @@ def makers(params: Params, names: Iterable[str]) -> list[str]:
 
 
 def only(params: Params, request: str) -> Params:
-    """The parameters with one table, or one figure, and what it names: an edit of anything else is none of its business."""
-    kept = {kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")}
+    """The parameters with one table, or one figure, and what it names: an edit of
+    anything else is none of its business."""
+    kept = {
+        kind: {name: asked for name, asked in params[kind].items() if name == request} for kind in ("tables", "figures")
+    }
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
     shown = [name for variant in asked["variants"] for name in (variant, maker(params, variant))]
     wanted = [*shown, *variants(params, "full"), *(name for _, name in left_out(datasets))]
-    named = {"datasets": datasets, "variants": {name: on(made, datasets) for name, made in params["variants"].items() if name in wanted}}
+    named = {
+        "datasets": datasets,
+        "variants": {name: on(made, datasets) for name, made in params["variants"].items() if name in wanted},
+    }
     return params | kept | named | {"evaluate": without_usual_rate(params["evaluate"])}
 
 

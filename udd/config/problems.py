@@ -16,34 +16,49 @@ def problems(params: dict[str, Any]):
     yield from not_ascending(params)
     yield from impossible_paths(params)
     yield from shared_sets(params)
-    methods = {name: params["variants"].get(made.get("sets"), made).get("method", "udd") for name, made in params["variants"].items()}
+    methods = {
+        name: params["variants"].get(made.get("sets"), made).get("method", "udd")
+        for name, made in params["variants"].items()
+    }
     distilled = [name for name, method in methods.items() if distils(method)]
     for name, made in params["variants"].items():
         for place, part in parts(name, made):
             yield from unread_sections(place, methods[name], part)
         for dataset in made.get("datasets", {}).keys() - params["datasets"].keys():
-            yield f"variants.{name}.datasets", f"'{dataset}' is not declared under datasets; {suggestion(dataset, list(params['datasets']))}"
+            yield (
+                f"variants.{name}.datasets",
+                f"'{dataset}' is not declared under datasets; {suggestion(dataset, list(params['datasets']))}",
+            )
         if "times" in made and methods[name] not in CORESETS:
-            yield f"variants.{name}.times", f"the method of {name} is {methods[name]}, which takes no multiple of IPC; expected {', '.join(CORESETS)}"
+            yield (
+                f"variants.{name}.times",
+                f"the method of {name} is {methods[name]}, which takes no multiple of IPC; expected "
+                f"{', '.join(CORESETS)}",
+            )
     for kind in ("tables", "figures"):
         for name, request in params[kind].items():
             yield from unknown_names(params, f"{kind}.{name}", request)
     for name in params["figures"].get("curves", {}).get("variants", []):
-        if name not in distilled and params["variants"][name].get("method") != "full":  # the full data set is left out of figures
+        # The full data set is left out of figures
+        if name not in distilled and params["variants"][name].get("method") != "full":
             yield "figures.curves.variants", f"'{name}' has no loss, it is not distilled; name distilled variants"
     for key, name in left_out(params["datasets"]):
         if name not in params["variants"]:
             yield key, f"'{name}' is not declared under variants; {suggestion(name, list(params['variants']))}"
     for name, dataset in params["datasets"].items():
         if dataset["kind"] == "folder" and "size" not in dataset:
-            yield f"datasets.{name}", "key 'size' is missing; a folder's images are resized to one side: give it in pixels"
+            yield (
+                f"datasets.{name}",
+                "key 'size' is missing; a folder's images are resized to one side: give it in pixels",
+            )
         for variant, made in params["variants"].items():
             yield from too_many_windows(f"variants.{variant}", params["udd"], name, dataset, made)
     yield from repeated_operations(params)
 
 
 def shared_sets(params: dict[str, Any]):
-    """Yield what is wrong with variants that evaluate another's sets: these are for tables, and differ by `evaluate` alone."""
+    """Yield what is wrong with variants that evaluate another's sets: these are for tables, and
+    differ by `evaluate` alone."""
     variants = params["variants"]
     shared = {name: made["sets"] for name, made in variants.items() if "sets" in made}
     for name, of in shared.items():
@@ -53,13 +68,25 @@ def shared_sets(params: dict[str, Any]):
         elif of in shared:
             yield key, f"{of} has no sets of its own, it evaluates those of {shared[of]}; name that"
         for place, part in parts(name, variants[name]):
-            for other in (other for other in part if other not in ("sets", "label", "evaluate", "datasets") and not other.startswith("ipc")):
-                yield f"variants.{place}.{other}", f"{name} evaluates the sets of {of} and makes none; leave all out but evaluate and label"
+            for other in (
+                other
+                for other in part
+                if other not in ("sets", "label", "evaluate", "datasets") and not other.startswith("ipc")
+            ):
+                yield (
+                    f"variants.{place}.{other}",
+                    f"{name} evaluates the sets of {of} and makes none; leave all out but evaluate and label",
+                )
     for kind, request in params["figures"].items():
         for name in (name for name in request["variants"] if name in shared):
-            yield f"figures.{kind}.variants", f"'{name}' has no sets of its own; name {shared[name]}, and {name} in a table"
+            yield (
+                f"figures.{kind}.variants",
+                f"'{name}' has no sets of its own; name {shared[name]}, and {name} in a table",
+            )
     for key, left in left_out(params["datasets"]):
-        for name in (name for name, of in shared.items() if of == left and (key, name) not in left_out(params["datasets"])):
+        for name in (
+            name for name, of in shared.items() if of == left and (key, name) not in left_out(params["datasets"])
+        ):
             yield key, f"found {left} left out, whose sets {name} evaluates; leave {name} out as well"
 
 
@@ -72,12 +99,20 @@ def parts(place: str, made: dict[str, Any]):
 
 
 def impossible_paths(params: dict[str, Any]):
-    """Yield the paths that cannot be: Snakemake reads braces in a file's name as wildcards, and quotes end its commands."""
+    """Yield the paths that cannot be: Snakemake reads braces in a file's name as wildcards, and
+    quotes end its commands."""
     if set("{}'\"\\\n") & set(params["results"]):
-        yield "results", f"found {params['results']!r}, expected a folder's name without braces, quotes, backslashes and line breaks"
+        yield (
+            "results",
+            f"found {params['results']!r}, expected a folder's name without braces, quotes, backslashes and line "
+            "breaks",
+        )
     for name, dataset in params["datasets"].items():
         if set("~$") & set(dataset.get("path", "")[:1]):
-            yield f"datasets.{name}.path", f"found '{dataset['path']}', expected a path below data_root; put a link there and name that"
+            yield (
+                f"datasets.{name}.path",
+                f"found '{dataset['path']}', expected a path below data_root; put a link there and name that",
+            )
 
 
 def not_finite(value: Any, key: str = ""):
@@ -104,10 +139,16 @@ def unknown_names(params: dict[str, Any], key: str, request: dict[str, Any]):
     for field in ("datasets", "variants"):
         for name in request[field]:
             if name not in params[field]:
-                yield f"{key}.{field}", f"'{name}' is not declared under {field}; {suggestion(name, list(params[field]))}"
+                yield (
+                    f"{key}.{field}",
+                    f"'{name}' is not declared under {field}; {suggestion(name, list(params[field]))}",
+                )
     for name in request.get("protocols", []):
         if name not in params["protocols"]:
-            yield f"{key}.protocols", f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}"
+            yield (
+                f"{key}.protocols",
+                f"'{name}' is not declared under protocols; {suggestion(name, list(params['protocols']))}",
+            )
 
 
 def unread_sections(place: str, method: str, made: dict[str, Any]):
@@ -115,7 +156,10 @@ def unread_sections(place: str, method: str, made: dict[str, Any]):
     of_methods = {section for sections in METHODS.values() for section in sections}
     for section in of_methods & made.keys() - set(METHODS[method]):
         read = ", ".join(METHODS[method]) or "no section"
-        yield f"variants.{place}.{section}", f"the method is {method}, which reads {read}; leave it out, or give another method"
+        yield (
+            f"variants.{place}.{section}",
+            f"the method is {method}, which reads {read}; leave it out, or give another method",
+        )
 
 
 def too_many_windows(key: str, defaults: dict[str, Any], name: str, dataset: dict[str, Any], variant: dict[str, Any]):
@@ -140,7 +184,8 @@ def chosen_at(dataset: str, ipc: str, variant: dict[str, Any]) -> str:
 
 
 def repeated_operations(value: Any, key: str = ""):
-    """Yield the lists of augmentation that have colour, or a cutout, in two of their entries: of one draw there is one of each."""
+    """Yield the lists of augmentation that have colour, or a cutout, in two of their entries: of
+    one draw there is one of each."""
     for name, inner in value.items() if isinstance(value, dict) else ():
         place = f"{key}.{name}" if key else str(name)
         yield from repeated_operations(inner, place)

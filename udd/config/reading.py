@@ -1,4 +1,5 @@
-"""Reading a YAML file as people write it: UTF-8, a mapping, each key once. Whatever is wrong is one line that names file, key and lines."""
+"""Reading a YAML file as people write it: UTF-8, a mapping, each key once. Whatever is wrong is one line that
+names file, key and lines."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     try:
         if repeated := next(repetitions(yaml.compose(text, yaml.SafeLoader)), None):
             key, first, second = repeated
-            raise UserError(f"{path}: {key}: declared twice, in lines {first} and {second}; the last would win silently: leave one")
+            raise UserError(
+                f"{path}: {key}: declared twice, in lines {first} and {second}; the last would win silently: leave one"
+            )
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
@@ -33,7 +36,8 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
 
 
 def decoded(path: Path | str) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark. Raises UserError that names the byte that is not."""
+    """The text of a file in UTF-8, with or without a byte order mark. Raises UserError that names the byte that is
+    not."""
     try:
         data = Path(path).read_bytes()
         return data.decode("utf-8-sig")
@@ -42,12 +46,19 @@ def decoded(path: Path | str) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"byte 0x{data[error.start]:02x} in line {data.count(10, 0, error.start) + 1}"
-        raise UserError(f"{path}: found {kind}, expected text in UTF-8; save it as UTF-8 (iconv -f OLD -t UTF-8)") from None
+        kind = (
+            "UTF-16"
+            if data[:2] in (b"\xff\xfe", b"\xfe\xff")
+            else f"byte 0x{data[error.start]:02x} in line {data.count(10, 0, error.start) + 1}"
+        )
+        raise UserError(
+            f"{path}: found {kind}, expected text in UTF-8; save it as UTF-8 (iconv -f OLD -t UTF-8)"
+        ) from None
 
 
 def repetitions(node: Any, place: str = "", within: tuple[int, ...] = ()) -> Iterator[tuple[str, int, int]]:
-    """(key with its place, first line, second line) of each key that a mapping of the document has twice; `<<` merges are no keys."""
+    """(key with its place, first line, second line) of each key that a mapping of the document has twice;
+    `<<` merges are no keys."""
     import yaml
 
     if id(node) in within:  # an alias of what it stands in
@@ -69,7 +80,8 @@ def repetitions(node: Any, place: str = "", within: tuple[int, ...] = ()) -> Ite
 
 
 def typed(value: Any) -> Any:
-    """`value` with each text that YAML reads as a number, a truth value or null as that: Snakemake leaves what --config says as text."""
+    """`value` with each text that YAML reads as a number, a truth value or null as that: Snakemake leaves
+    what --config says as text."""
     import yaml
 
     if isinstance(value, dict):
@@ -84,8 +96,11 @@ def typed(value: Any) -> Any:
 
 
 def expanded(key: str, path: str) -> str:
-    """A path with `~` and `$VARIABLES` as a shell would read it. Raises UserError that names the key if there is no such user or variable."""
+    """A path with `~` and `$VARIABLES` as a shell would read it. Raises UserError that names the key if there is
+    no such user or variable."""
     found = os.path.expanduser(os.path.expandvars(path))
     if found.startswith("~") or "$" in found:
-        raise UserError(f"{key}: found '{path}', of which '{found}' remains; expected a path whose ~ and $VARIABLES are known here")
+        raise UserError(
+            f"{key}: found '{path}', of which '{found}' remains; expected a path whose ~ and $VARIABLES are known here"
+        )
     return found

@@ -15,7 +15,9 @@ def strict_validator() -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool))
+    whole = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
     return extend(Draft202012Validator, type_checker=whole)
 
 
@@ -25,7 +27,9 @@ def explain(error: Any) -> str:
     found = error.instance
     if error.validator == "additionalProperties" and isinstance(found, dict):
         known, patterns = list(error.schema.get("properties", {})), error.schema.get("patternProperties", {})
-        unknown = next(name for name in found if name not in known and not any(re.search(pattern, name) for pattern in patterns))
+        unknown = next(
+            name for name in found if name not in known and not any(re.search(pattern, name) for pattern in patterns)
+        )
         elsewhere = [name for name in names() if key.split(".")[-1] in names() and unknown in defaults(name)]
         advice = f"it is one of section {' and of '.join(elsewhere)}" if elsewhere else suggestion(unknown, known)
         return f"unknown key '{unknown}' in {key}; {advice}"
@@ -33,14 +37,26 @@ def explain(error: Any) -> str:
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
     if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
         if error.validator_value == "integer":
-            return f"{key}: found the text '{found}', expected a whole number; write it without quotes, as {float(found):.0f}"
+            return (
+                f"{key}: found the text '{found}', expected a whole number; write it without quotes, as "
+                f"{float(found):.0f}"
+            )
         return f"{key}: found the text '{found}', expected a number; YAML needs a point: write {float(found):.1e}"
-    return f"{key}: found {found!r}, expected {expectation(error)}" if error.validator != "required" else f"{key}: {error.message}"
+    return (
+        f"{key}: found {found!r}, expected {expectation(error)}"
+        if error.validator != "required"
+        else f"{key}: {error.message}"
+    )
 
 
 def expectation(error: Any) -> str:
     """What a value should have been, in words, from the failing line of the schema."""
-    words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+    words = {
+        "minimum": "at least",
+        "maximum": "at most",
+        "exclusiveMinimum": "more than",
+        "exclusiveMaximum": "less than",
+    }
     words |= {
         "type": "a value of type",
         "pattern": "text that matches",

@@ -1,4 +1,5 @@
-"""The sections of params.yaml: which keys they have, with defaults (udd/config/sections/*.yaml), and which of them each method reads.
+"""The sections of params.yaml: which keys they have, with defaults (udd/config/sections/*.yaml), and which
+of them each method reads.
 
 A method of its own section is a line in METHODS and a file in sections/; no other method's configuration changes by it.
 """
@@ -32,10 +33,12 @@ METHODS: dict[str, tuple[str, ...]] = {
     "full": (),
 }
 CORESETS = ("random", "herding", "forgetting")  # methods that choose real images, IPC a class or a multiple of it
-OWN_NETWORKS = ("dsa", "dd", "cafe", "kip")  # methods that train networks of their own on the synthetic set, or none: no cache, but real images
+# Methods that train networks of their own on the synthetic set, or none: no cache, but real images
+OWN_NETWORKS = ("dsa", "dd", "cafe", "kip")
 CACHED_ONLY = ("mtt", "dance", "ncfm")  # methods that take weights from cached networks
 TRAJECTORIES = ("mtt",)  # of these, methods that follow a network over `expert_ages` of its ages
-MATCHING = ("udd", "idc")  # methods whose step is Algorithm 1's (udd.objectives.matching): its loops have formulas, and its images may go in parts
+# Methods whose step is Algorithm 1's (udd.objectives.matching): its loops have formulas, and its images may go in parts
+MATCHING = ("udd", "idc")
 GRIDS = ("idc", "dance", "ncfm")  # methods whose images are grids of `factor` x `factor` training images
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
 NO_NETWORK = ("kip",)  # methods that have no network of finite width
@@ -59,8 +62,13 @@ def section(name: str) -> dict[str, Any]:
 
     path = FOLDER / f"{name}.yaml"
     found = yaml.safe_load(path.read_text()) if path.exists() else None
-    if not isinstance(found, dict) or not all("default" in about for about in found.get("properties", {"": {}}).values()):
-        raise UserError(f"{path}: found no JSON schema with a default for each key, which method {name} reads; write one, as in dsa.yaml")
+    if not isinstance(found, dict) or not all(
+        "default" in about for about in found.get("properties", {"": {}}).values()
+    ):
+        raise UserError(
+            f"{path}: found no JSON schema with a default for each key, which method {name} reads; write one, as in "
+            "dsa.yaml"
+        )
     return found
 
 
@@ -70,8 +78,8 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants (and there on a data set), and in all of
-    these at an IPC."""
+    """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants (and there
+    on a data set), and in all of these at an IPC."""
     import yaml
 
     whole = yaml.safe_load(SCHEMA.read_text())
@@ -85,7 +93,12 @@ def schema() -> dict[str, Any]:
     for place in (*at_ipc, variants):
         place["properties"] |= {name: part for name, part in parts.items() if name != "utilization"}
     of_sections = {key: part for key, part in variants["properties"].items() if key in made}
-    here = {"type": "object", "additionalProperties": False, "properties": of_sections, "patternProperties": variants["patternProperties"]}
+    here = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": of_sections,
+        "patternProperties": variants["patternProperties"],
+    }
     variants["properties"]["datasets"] |= {"additionalProperties": here}
     variants["properties"]["method"] |= {"enum": list(METHODS)}
     return whole

@@ -1,7 +1,8 @@
-"""How long steps take on this device: measured once, for half a minute, and kept below the user's cache folder (XDG_CACHE_HOME/udd).
+"""How long steps take on this device: measured once, for half a minute, and kept below the user's cache
+folder (XDG_CACHE_HOME/udd).
 
-A step takes a time of its own and one for each image, fitted to a step on one image and one on many. Only so are small batches foretold
-right where launching the operations takes longer than they do.
+A step takes a time of its own and one for each image, fitted to a step on one image and one on many. Only so are small
+batches foretold right where launching the operations takes longer than they do.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def conditions(device: torch.device) -> dict[str, Any]:
 
 def pace_at(key: Step, device: torch.device) -> Path:
     """The file that keeps the pace of a step, as the present code takes it."""
-    return kept_at("calibration", f"{key.model.architecture}-{key.kind}", conditions(device), code_digest("udd.costs.steps"), key)
+    return kept_at(
+        "calibration", f"{key.model.architecture}-{key.kind}", conditions(device), code_digest("udd.costs.steps"), key
+    )
 
 
 def known(key: Step, device: torch.device) -> Pace | None:
@@ -74,7 +77,8 @@ def known(key: Step, device: torch.device) -> Pace | None:
 
 
 def clock(device: torch.device) -> float:
-    """Seconds, when the device has done all that it was asked. On a CPU those of the main thread, which other programs do not lengthen."""
+    """Seconds, when the device has done all that it was asked. On a CPU those of the main thread, which other
+    programs do not lengthen."""
     if device.type == "cpu":
         return time.thread_time()
     torch.cuda.synchronize(device)
@@ -82,7 +86,8 @@ def clock(device: torch.device) -> float:
 
 
 def timed(step: Step, device: torch.device, budget: float) -> float:
-    """The seconds that the step takes: the median of as many runs as the budget, in seconds, allows, after one that is not counted."""
+    """The seconds that the step takes: the median of as many runs as the budget, in seconds, allows, after
+    one that is not counted."""
     at, taken = bench(step, device), []
     run(step, at)  # what is loaded, chosen or compiled once
     end = time.monotonic() + budget
@@ -102,7 +107,9 @@ def measured(key: Step, device: torch.device, budget: float) -> Pace:
     return Pace(one - image, image) if one > image else Pace(0, all_of_them / many)
 
 
-def paces(steps: Iterable[Step], device: torch.device, again: bool = False, say: Callable[[str], None] = lambda _: None) -> dict[Step, Pace]:
+def paces(
+    steps: Iterable[Step], device: torch.device, again: bool = False, say: Callable[[str], None] = lambda _: None
+) -> dict[Step, Pace]:
     """The paces of all steps, by their key: kept ones, and what is missing (or all, if `again`) measured and kept."""
     keys = sorted({pace_key(step) for step in steps})
     found = {key: pace for key in keys if (pace := None if again else known(key, device))}

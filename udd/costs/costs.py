@@ -17,7 +17,8 @@ from udd.costs.workload import Workload
 
 
 class Estimate(NamedTuple):
-    """What some jobs take: their number, FLOP, seconds one after another, the peak bytes of the largest, the bytes of caches they leave."""
+    """What some jobs take: their number, FLOP, seconds one after another, the peak bytes of the largest, the
+    bytes of caches they leave."""
 
     jobs: int
     flop: int
@@ -33,8 +34,8 @@ def cost(number: int, steps: Steps, speeds: dict[Step, Pace], most: int, disk: i
 
 
 def largest(job: Workload, device: torch.device) -> int:
-    """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at. Where the method's own step was followed
-    whole, the steps that stand for it (udd.costs.own) are none that is taken."""
+    """The peak bytes of the job's step that takes most; of a kind only the one on most images is looked at. Where the
+    method's own step was followed whole, the steps that stand for it (udd.costs.own) are none that is taken."""
     steps = job.shared if job.step else together(job.own, job.shared)
     return max((in_all(job.step, device), *(taken(step, device) for step in widest(steps))))
 

@@ -1,4 +1,5 @@
-"""What an estimate measured or counted once, kept below the user's cache folder (XDG_CACHE_HOME/udd): its absence only costs the time again."""
+"""What an estimate measured or counted once, kept below the user's cache folder (XDG_CACHE_HOME/udd): its absence
+only costs the time again."""
 
 from __future__ import annotations
 

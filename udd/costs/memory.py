@@ -1,5 +1,5 @@
-"""The memory of a step: the peak of the bytes that live during it, followed operation by operation on tensors without memory, times what a
-device is known to take for them."""
+"""The memory of a step: the peak of the bytes that live during it, followed operation by operation on tensors without
+memory, times what a device is known to take for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Live(TorchDispatchMode):
         return out
 
     def follow(self, storage: torch.UntypedStorage) -> None:
-        """Count a storage once, from now until it is freed. Views share their storage, and operations in place make none."""
+        """Count a storage once, from now until it is freed. Views share their storage, and
+        operations in place make none."""
         if id(storage) not in self.storages:
             self.now += storage.nbytes()
             self.peak = max(self.peak, self.now)
@@ -57,12 +58,13 @@ def followed(step: Step, fake: bool = True) -> int:
 
 @cache
 def peak(step: Step) -> int:
-    """The same without memory, and not compiled. Not in it: what a library takes inside of an operation, and torch itself."""
+    """The same without memory, and not compiled. Not in it: what a library takes inside of an
+    operation, and torch itself."""
     return followed(step._replace(compiled=False))
 
 
-# What is taken for a live byte, as measured on a CPU (benchmarks/README.md): compiled code keeps fewer intermediate results; a CPU process
-# that is not compiled, and keeps what it frees, has gaps between them, 1.3 to 2.2 times in all.
+# What is taken for a live byte, as measured on a CPU (benchmarks/README.md): compiled code keeps fewer intermediate
+# results; a CPU process that is not compiled, and keeps what it frees, has gaps between them, 1.3 to 2.2 times in all.
 COMPILED = {("synthetic", "float32"): 0.68, ("synthetic", "bfloat16"): 0.56, ("real", "bfloat16"): 0.75}
 EAGER = {"cpu": 1.7}
 
@@ -74,4 +76,8 @@ def in_all(live: int, device: torch.device) -> int:
 
 def taken(step: Step, device: torch.device) -> int:
     """The bytes that a step takes on a device at its peak."""
-    return round(COMPILED.get((step.kind, step.precision), 1.0) * peak(step)) if step.compiled else in_all(peak(step), device)
+    return (
+        round(COMPILED.get((step.kind, step.precision), 1.0) * peak(step))
+        if step.compiled
+        else in_all(peak(step), device)
+    )

@@ -1,4 +1,5 @@
-"""What a step of a method costs, counted as the method's own code runs on tensors without memory: so a new method's cost is known with it.
+"""What a step of a method costs, counted as the method's own code runs on tensors without memory: so a new
+method's cost is known with it.
 
 UDD and IDC, whose steps may be compiled or go in parts, have formulas of their loops (udd.costs.schedule).
 """
@@ -49,13 +50,18 @@ def meeting(config: Section, sizes: Sizes) -> Meeting:
     """What the first step meets, in whatever mode tensors are made."""
     distill, random = config["distill"], torch.Generator()
     real = torch.zeros(sizes.classes, distill["batch_real"], sizes.channels, sizes.side, sizes.side, dtype=torch.uint8)
-    draws, half = draw(distill["matching_augment"], sizes.classes, sizes.side, random), torch.full((sizes.channels,), 0.5)
+    draws, half = (
+        draw(distill["matching_augment"], sizes.classes, sizes.side, random),
+        torch.full((sizes.channels,), 0.5),
+    )
     network = new_network(model(distill, sizes), CPU)
     weights = tuple(weight.detach() for weight in network.parameters())
     met = Meeting(network, real, draws, half, half, random, random, EAGER, 0, 0, logged=False, anew=True)
     if methods.module(config["method"]).MEETS == methods.PROXIES and meets_cache(config):
         embedding = torch.zeros(sizes.classes, network.classifier.in_features)
-        return met._replace(target=Target(tuple(torch.zeros(sizes.classes, *weight.shape) for weight in weights), embedding))
+        return met._replace(
+            target=Target(tuple(torch.zeros(sizes.classes, *weight.shape) for weight in weights), embedding)
+        )
     return met._replace(expert=lambda age: weights, share=0.5)
 
 
@@ -95,14 +101,27 @@ def counted(found: Section, sizes: Sizes) -> StepCost:
 
 @cache
 def known(config: str, sizes: Sizes) -> StepCost:
-    """What one step takes, by what is kept of an earlier count of the present code's, if there was one; `config` as canonical JSON."""
+    """What one step takes, by what is kept of an earlier count of the present code's, if there was one;
+    `config` as canonical JSON."""
     found: Section = json.loads(config)
     code = [code_digest(module) for module in ("udd.costs.own", *methods.modules(found))]
-    path = kept_at("steps", found["method"], config, sizes, torch.__version__, code, methods.module(found["method"]).MEETS, meets_cache(found))
+    path = kept_at(
+        "steps",
+        found["method"],
+        config,
+        sizes,
+        torch.__version__,
+        code,
+        methods.module(found["method"]).MEETS,
+        meets_cache(found),
+    )
     before = kept(path)
     if all(isinstance(before.get(name), int) for name in StepCost._fields):
         return StepCost(before["flop"], before["bytes"])
-    print(f"counting a step of {found['method']} at IPC {found['ipc']}, {sizes.classes} classes: seconds, once", file=sys.stderr)
+    print(
+        f"counting a step of {found['method']} at IPC {found['ipc']}, {sizes.classes} classes: seconds, once",
+        file=sys.stderr,
+    )
     cost = counted(found, sizes)
     keep(path, {"config": found, "sizes": sizes._asdict()} | cost._asdict())
     return cost
@@ -123,5 +142,6 @@ def method_steps(config: Section, sizes: Sizes) -> Steps:
 
 
 def peak(config: Section, sizes: Sizes) -> int:
-    """The bytes that live at the peak of a step of a method's own; 0 of UDD and IDC, whose steps are followed one by one."""
+    """The bytes that live at the peak of a step of a method's own; 0 of UDD and IDC, whose steps
+    are followed one by one."""
     return 0 if config["method"] in MATCHING else step_cost(config, sizes).bytes

@@ -25,10 +25,18 @@ from udd.device import setup
 from udd.errors import UsageError
 
 MANY = 64  # images: the batch for which speeds are printed
-NOTES = """Jobs one after another; what exists already is counted too. Memory: tensors that live at a time; what libraries and the allocator
-take comes on top."""
-KIP = "KIP with kernel: convolutional takes far longer than said: products alone are counted, and it hardly has any (docs/cost.md)."
-UNCOMPILED = "Some jobs will compile their steps; the times are of steps that are not compiled. --compiled measures those that are (minutes, once)."
+NOTES = (
+    "Jobs one after another; what exists already is counted too. Memory: tensors that live at a time; what libraries "
+    "and the allocator\ntake comes on top."
+)
+KIP = (
+    "KIP with kernel: convolutional takes far longer than said: products alone are counted, and it hardly has any "
+    "(docs/cost.md)."
+)
+UNCOMPILED = (
+    "Some jobs will compile their steps; the times are of steps that are not compiled. --compiled measures those that "
+    "are (minutes, once)."
+)
 
 
 def asked(params: Params, table: str | None) -> Params:
@@ -53,7 +61,8 @@ def cost_table(found: dict[tuple[str, str], Estimate]) -> str:
     """The costs as text."""
     unit, size = ("PFLOP", 1e15) if max(cost.flop for cost in found.values()) >= 1e15 else ("TFLOP", 1e12)
     rows = [
-        (*names, f"{cost.jobs:,}", f"{cost.flop / size:,.3f}", duration(cost.seconds), f"{cost.bytes / 1e9:,.2f} GB") for names, cost in found.items()
+        (*names, f"{cost.jobs:,}", f"{cost.flop / size:,.3f}", duration(cost.seconds), f"{cost.bytes / 1e9:,.2f} GB")
+        for names, cost in found.items()
     ]
     return aligned(rows, ("job", "data set", "jobs", unit, "time", "peak memory"))
 
@@ -68,7 +77,14 @@ def speed(key: Step, pace: Pace) -> dict[str, Any]:
     model, rate = key.model, flop(key._replace(images=MANY)) / pace.seconds(MANY)
     network = f"{model.architecture}, width {model.width}, {model.channels} x {model.side} x {model.side}"
     how = f"{key.precision}, compiled" if key.compiled else key.precision
-    return {"network": network, "how": how, "step": key.kind, "flop_per_second": rate, "seconds": pace.step, "seconds_an_image": pace.image}
+    return {
+        "network": network,
+        "how": how,
+        "step": key.kind,
+        "flop_per_second": rate,
+        "seconds": pace.step,
+        "seconds_an_image": pace.image,
+    }
 
 
 def speed_table(said: list[dict[str, Any]]) -> str:
@@ -81,7 +97,9 @@ def speed_table(said: list[dict[str, Any]]) -> str:
     return aligned(cells, (f"GFLOP/s, {MANY} images a step", "", *kinds))
 
 
-def estimate(params: dict[str, Any], device: torch.device, directory: str, compiled: bool, recalibrate: bool) -> dict[str, Any]:
+def estimate(
+    params: dict[str, Any], device: torch.device, directory: str, compiled: bool, recalibrate: bool
+) -> dict[str, Any]:
     """All that is printed: conditions, costs, speeds, and whether compiled steps were taken as they are."""
     needed = {name: sizes(params, name, directory) for name in unique(cell.dataset for cell in all_cells(params))}
     planned = workloads(params, needed, device)
@@ -95,7 +113,9 @@ def estimate(params: dict[str, Any], device: torch.device, directory: str, compi
 
 def convolutional_kip(params: Params) -> bool:
     """Whether some set is made with KIP's convolutional kernel, whose operations are hardly products."""
-    return any(set_config(params, cell, 0).get("kip", {}).get("kernel") == "convolutional" for cell in all_cells(params))
+    return any(
+        set_config(params, cell, 0).get("kip", {}).get("kernel") == "convolutional" for cell in all_cells(params)
+    )
 
 
 def as_json(found: dict[str, Any]) -> str:
@@ -109,20 +129,34 @@ def as_text(found: dict[str, Any]) -> str:
     here = found["conditions"]
     disk = found["costs"]["total", ""].disk
     caches = [f"Caches of networks will take {disk / 1e9:,.2f} GB of disk, beside the results."] if disk else []
-    notes = "\n".join([NOTES, *caches, *([UNCOMPILED] if found["uncompiled"] else []), *([KIP] if found["convolutional_kip"] else [])])
+    notes = "\n".join(
+        [NOTES, *caches, *([UNCOMPILED] if found["uncompiled"] else []), *([KIP] if found["convolutional_kip"] else [])]
+    )
     title = f"{here['device']}, CPU threads: {here['threads']}, torch {here['torch']}"
     return "\n\n".join([title, cost_table(found["costs"]), notes, speed_table(found["speeds"])])
 
 
 def parser() -> Parser:
     """The command line of `udd estimate`."""
-    made = Parser(prog="udd estimate", description="What all of params.yaml will cost: FLOP, time on this device, peak memory.")
+    made = Parser(
+        prog="udd estimate", description="What all of params.yaml will cost: FLOP, time on this device, peak memory."
+    )
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--table", help="what this table alone will cost")
-    made.add_argument("--directory", default=".", help="where results grow, as for snakemake: manifests of your own data are looked for below it")
+    made.add_argument(
+        "--directory",
+        default=".",
+        help="where results grow, as for snakemake: manifests of your own data are looked for below it",
+    )
     made.add_argument("--json", action="store_true", help="print JSON: times in seconds, memory in bytes")
-    made.add_argument("--compiled", action="store_true", help="also compile what jobs will compile, and time it so: minutes, the first time")
-    made.add_argument("--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute")
+    made.add_argument(
+        "--compiled",
+        action="store_true",
+        help="also compile what jobs will compile, and time it so: minutes, the first time",
+    )
+    made.add_argument(
+        "--recalibrate", action="store_true", help="measure the speed of this device again: up to half a minute"
+    )
     add_common(made)
     return made
 

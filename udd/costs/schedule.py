@@ -1,4 +1,5 @@
-"""How many steps of which kind a training, a search or a distillation takes: formulas of the loops in udd.networks.training and udd.methods.udd."""
+"""How many steps of which kind a training, a search or a distillation takes: formulas of the loops in
+udd.networks.training and udd.methods.udd."""
 
 from __future__ import annotations
 
@@ -47,10 +48,16 @@ def times(steps: Steps, count: int) -> Steps:
     return {step: each * count for step, each in steps.items()}
 
 
-def batched(kind: str, network: Model, images: int, batch: int, precision: str = "float32", compiled: bool = False) -> Steps:
+def batched(
+    kind: str, network: Model, images: int, batch: int, precision: str = "float32", compiled: bool = False
+) -> Steps:
     """The steps that take so many images in batches, the last of which may be smaller."""
     whole, rest = divmod(images, batch)
-    return {Step(kind, network, size, precision, compiled): count for size, count in ((batch, whole), (rest, 1)) if size * count}
+    return {
+        Step(kind, network, size, precision, compiled): count
+        for size, count in ((batch, whole), (rest, 1))
+        if size * count
+    }
 
 
 def passed(network: Model, images: int, device: torch.device, precision: str = "float32") -> Steps:
@@ -64,13 +71,16 @@ def model(recipe: Section, sizes: Sizes, architecture: str = "") -> Model:
 
 
 def images_of_one(config: Section, every: bool = False) -> int:
-    """The training images that one stored image of a set gives: a grid's parts, UDD's P windows (or every one) and itself or not, else itself."""
+    """The training images that one stored image of a set gives: a grid's parts, UDD's P windows (or every one) and
+    itself or not, else itself."""
     if config["method"] in GRIDS:
         return config["distill"]["factor"] ** 2
     if "udd" not in config:
         return 1
     own = config["udd"]
-    return (own["decode"] == "regions") + (4 * len(own["scales"]) if every or own["policy"] == "all" else own["selected"])
+    return (own["decode"] == "regions") + (
+        4 * len(own["scales"]) if every or own["policy"] == "all" else own["selected"]
+    )
 
 
 def search(own: Section, network: Model, images: int) -> Steps:
@@ -81,17 +91,23 @@ def search(own: Section, network: Model, images: int) -> Steps:
         "activation": batched("forward", network, images, each),
         "gradient": batched("saliency", network, images, each),  # at most: from a block's map there is less to go back
     }
-    return together(*policies.values()) if own["policy"] == "vote" else policies.get(own["policy"].removesuffix("_map"), {})
+    return (
+        together(*policies.values())
+        if own["policy"] == "vote"
+        else policies.get(own["policy"].removesuffix("_map"), {})
+    )
 
 
 def own_steps(config: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of UDD or IDC for a set alone. Left out: L_c's own gradient in the few hundred steps that the loss curve shows."""
+    """The steps of UDD or IDC for a set alone. Left out: L_c's own gradient in the few hundred
+    steps that the loss curve shows."""
     distill, ipc, own = config["distill"], config["ipc"], config[config["method"]]
     network, outer, inner, classes = model(distill, sizes), distill["outer"], distill["inner"], sizes.classes
     pairs = min(ipc * images_of_one(config), own["max_pairs"])
     matched = {Step("synthetic", network, pairs, distill["precision"], compiled): outer * inner * classes}
     networks = outer * inner if meets_cache(config) else outer
-    started = times(batched("forward", network, pairs, images_at_once(network.side)), networks * classes * own["cfc"])  # F, with every network
+    # F, with every network
+    started = times(batched("forward", network, pairs, images_at_once(network.side)), networks * classes * own["cfc"])
     found = times(search(own, network, ipc * classes), outer * inner) if config["method"] == "udd" else {}
     return together(matched, started, found)
 
@@ -105,22 +121,31 @@ def network_steps(distill: Section, sizes: Sizes, compiled: bool, trainings: int
 
 def real_steps(distill: Section, sizes: Sizes, compiled: bool, batches: int) -> Steps:
     """The real gradients of so many batches of every class."""
-    return {Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches * sizes.classes}
+    return {
+        Step("real", model(distill, sizes), distill["batch_real"], distill["precision"], compiled): batches
+        * sizes.classes
+    }
 
 
 def embedding_steps(distill: Section, sizes: Sizes, searches: int) -> Steps:
-    """The embeddings of all real images, for so many searches of representative ones, if any are made. Left out: the products of k-means itself."""
+    """The embeddings of all real images, for so many searches of representative ones, if any are made. Left out: the
+    products of k-means itself."""
     each = batched("forward", model(distill, sizes), sizes.train, images_at_once(sizes.side), distill["precision"])
     return times(each, searches * clustered(distill))
 
 
 def searches(distill: Section) -> int:
     """How often a distillation chooses representative real images, if it does (udd.proxies.clusters)."""
-    return sum(due(distill, outer, inner) for outer in range(distill["outer"]) for inner in range(distill["inner"])) if clustered(distill) else 0
+    return (
+        sum(due(distill, outer, inner) for outer in range(distill["outer"]) for inner in range(distill["inner"]))
+        if clustered(distill)
+        else 0
+    )
 
 
 def shared_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
-    """The steps of a distillation that do not depend on its set, unless a cache has them: real batches, their gradients, training the networks."""
+    """The steps of a distillation that do not depend on its set, unless a cache has them: real batches, their
+    gradients, training the networks."""
     trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
     real = real_steps(distill, sizes, compiled, distill["outer"] * distill["inner"])
     return together(real, trained, embedding_steps(distill, sizes, searches(distill)))

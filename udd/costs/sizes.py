@@ -1,4 +1,5 @@
-"""How many images of which shape a data set has: from its manifest if there is one, else as published. Reads no raw data."""
+"""How many images of which shape a data set has: from its manifest if there is one, else as
+published. Reads no raw data."""
 
 from __future__ import annotations
 
@@ -44,15 +45,21 @@ PUBLISHED = {
 def from_manifest(manifest: dict[str, Any]) -> Sizes:
     """The sizes that a manifest gives."""
     channels, side, _ = manifest["shape"]
-    return Sizes(channels, side, len(manifest["classes"]), *(sum(manifest["counts"][part]) for part in ("train", "test")))
+    return Sizes(
+        channels, side, len(manifest["classes"]), *(sum(manifest["counts"][part]) for part in ("train", "test"))
+    )
 
 
 def sizes(params: Params, dataset: str, directory: Path | str = ".") -> Sizes:
-    """The sizes of a data set; results grow below `directory`. Raises UserError for one's own data that has no manifest yet."""
+    """The sizes of a data set; results grow below `directory`. Raises UserError for one's own data
+    that has no manifest yet."""
     config, path = dataset_config(params, dataset), Path(directory, params["results"], "data", f"{dataset}.json")
     if path.exists() and (manifest := read_manifest(path))["config"] == config:
         return from_manifest(manifest)
     if config["kind"] not in PUBLISHED:
-        raise UserError(f"{path}: no manifest of {dataset}, so its size is unknown; make it with udd data, or give --directory as to snakemake")
+        raise UserError(
+            f"{path}: no manifest of {dataset}, so its size is unknown; make it with udd data, or give --directory as "
+            "to snakemake"
+        )
     published = PUBLISHED[config["kind"]]
     return published._replace(side=config.get("size", published.side))

@@ -1,6 +1,7 @@
 """One step of each kind, alone: what is counted, timed and followed.
 
-A step is the call of ours that takes a job's time, on images of no matter what content; jobs differ in how many steps of which kind they take.
+A step is the call of ours that takes a job's time, on images of no matter what content; jobs differ in how many steps
+of which kind they take.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from udd.synthetic.regions import Windows
 
 # Choices that hardly change what a step costs: one for all.
 OPERATIONS = ("color", "crop", "cutout")
-TRAINING = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "augment": ["color", "crop"], "cutmix_beta": 1.0, "cutmix_p": 0.5}
+TRAINING = {
+    "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "augment": ["color", "crop"],
+    "cutmix_beta": 1.0,
+    "cutmix_p": 0.5,
+}
 MATCHING = {"distance": "mse", "matched": "convolutions", "cfc": True, "cfc_weight": 1.0, "cfc_temperature": 0.7}
 
 
@@ -55,8 +63,9 @@ class Step(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What a step works on: a network, its optimiser as after a first step, how it is executed, images [n, K, H, W] in [0, 1], labels, all of
-    class 0, an augmentation, a target of matching, a mean and standard deviation of the channels, and the step's precision."""
+    """What a step works on: a network, its optimiser as after a first step, how it is executed, images [n, K, H, W] in
+    [0, 1], labels, all of class 0, an augmentation, a target of matching, a mean and standard deviation of the
+    channels, and the step's precision."""
 
     network: Network
     optimizer: SGD
@@ -73,21 +82,35 @@ class Bench(NamedTuple):
 def new_network(model: Model, device: torch.device) -> Network:
     """A network with some weights or other, on the device."""
     with torch.device(device):
-        return Network(*BUILDERS[model.architecture](model.channels, model.side, model.width), model.shape, model.classes)
+        return Network(
+            *BUILDERS[model.architecture](model.channels, model.side, model.width), model.shape, model.classes
+        )
 
 
 def bench(step: Step, device: torch.device) -> Bench:
     """All that the step needs, on the device."""
     model, network = step.model, new_network(step.model, device)
     loss, gradient = (
-        partial(compiled(each) if step.compiled else each, precision=PRECISIONS[step.precision]) for each in (batch_loss, image_gradient)
+        partial(compiled(each) if step.compiled else each, precision=PRECISIONS[step.precision])
+        for each in (batch_loss, image_gradient)
     )
     with torch.device(device):
         images, labels = torch.rand(step.images, *model.shape), torch.zeros(step.images, dtype=torch.int64)
         mean, std = torch.full((model.channels,), 0.5), torch.full((model.channels,), 0.5)
     draws = draw(OPERATIONS, 1, model.side, torch.Generator(device))
     target = tuple(torch.zeros_like(weight) for weight in network.parameters() if weight.ndim == 4)
-    made = Bench(network, sgd(network, TRAINING), Execution(loss, gradient), images, labels, draws, target, mean, std, PRECISIONS[step.precision])
+    made = Bench(
+        network,
+        sgd(network, TRAINING),
+        Execution(loss, gradient),
+        images,
+        labels,
+        draws,
+        target,
+        mean,
+        std,
+        PRECISIONS[step.precision],
+    )
     train(made._replace(images=images[:1], labels=labels[:1], execution=EAGER))  # from here on there is momentum
     return made
 
@@ -102,7 +125,9 @@ def synthetic(at: Bench) -> None:
     side, count, device = at.images.shape[-1], len(at.images), at.images.device
     matrices = torch.eye(side, device=device).unsqueeze(0)
     among = Windows(torch.zeros(1, 4, dtype=torch.int64, device=device), matrices, matrices, True)
-    pairs = torch.stack([torch.arange(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)], 1).unsqueeze(0)
+    pairs = torch.stack(
+        [torch.arange(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)], 1
+    ).unsqueeze(0)
     averages = torch.ones(2, at.network.classifier.in_features, device=device)
     work = Work(at.images.unsqueeze(0), pairs, among, averages, MATCHING)
     class_step(at.network, work, 0, at.target, at.draws, at.mean, at.std, False, at.execution)
@@ -110,7 +135,17 @@ def synthetic(at: Bench) -> None:
 
 def train(at: Bench) -> None:
     """One step of training on a batch (Eq. 6)."""
-    sgd_step(at.network, at.optimizer, at.images, at.labels, TRAINING, at.mean, at.std, torch.Generator(at.images.device), at.execution.loss)
+    sgd_step(
+        at.network,
+        at.optimizer,
+        at.images,
+        at.labels,
+        TRAINING,
+        at.mean,
+        at.std,
+        torch.Generator(at.images.device),
+        at.execution.loss,
+    )
 
 
 @torch.no_grad()
@@ -126,7 +161,13 @@ def saliency(at: Bench) -> None:
     torch.autograd.grad(F.cross_entropy(at.network(normalise(pixels, at.mean, at.std)), at.labels), pixels)
 
 
-KINDS: dict[str, Callable[[Bench], None]] = {"real": real, "synthetic": synthetic, "train": train, "forward": forward, "saliency": saliency}
+KINDS: dict[str, Callable[[Bench], None]] = {
+    "real": real,
+    "synthetic": synthetic,
+    "train": train,
+    "forward": forward,
+    "saliency": saliency,
+}
 
 
 def run(step: Step, at: Bench) -> None:

@@ -42,8 +42,9 @@ FLOAT = 4  # bytes
 
 
 class Workload(NamedTuple):
-    """What one job takes: kind, data set, the steps for its set and those on real images alone; the bytes that it holds throughout, of the data and
-    of its own; those that it leaves on the disk, where they are many; those of its method's own step, where it is followed whole (udd.costs.own)."""
+    """What one job takes: kind, data set, the steps for its set and those on real images alone; the bytes that it holds
+    throughout, of the data and of its own; those that it leaves on the disk, where they are many; those of its method's
+    own step, where it is followed whole (udd.costs.own)."""
 
     kind: str
     dataset: str
@@ -56,12 +57,16 @@ class Workload(NamedTuple):
 
 
 def distillation(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Workload:
-    """The job that distils a set. It holds a real batch of every class, and its set as images, velocity, gradient and update."""
+    """The job that distils a set. It holds a real batch of every class, and its set as images,
+    velocity, gradient and update."""
     config = plan.set_config(params, cell, seed)
     distill, ipc = config["distill"], int(cell.ipc)
     compiled = distillation_compiles(distill, sizes, device)
     alone, shared = method_steps(config, sizes, compiled)
-    data, held = sizes.stored + sizes.classes * distill["batch_real"] * sizes.image, 4 * sizes.classes * ipc * sizes.image * FLOAT
+    data, held = (
+        sizes.stored + sizes.classes * distill["batch_real"] * sizes.image,
+        4 * sizes.classes * ipc * sizes.image * FLOAT,
+    )
     return Workload("distil", cell.dataset, alone, shared, data, held, step=own.peak(config, sizes))
 
 
@@ -71,7 +76,9 @@ def method_steps(config: Section, sizes: Sizes, compiled: bool) -> tuple[Steps, 
     if config["method"] in MATCHING:
         return own_steps(config, sizes, compiled), {} if meets_cache(config) else shared_steps(distill, sizes, compiled)
     meets = methods.module(config["method"]).MEETS
-    chosen = {} if meets == methods.PROXIES and meets_cache(config) else embedding_steps(distill, sizes, searches(distill))
+    chosen = (
+        {} if meets == methods.PROXIES and meets_cache(config) else embedding_steps(distill, sizes, searches(distill))
+    )
     if meets == methods.OWN or meets_cache(config):
         return together(own.method_steps(config, sizes), chosen), {}
     trained = times(network_steps(distill, sizes, compiled, distill["inner"]), distill["outer"])
@@ -82,8 +89,12 @@ def cache(config: Section, sizes: Sizes, device: torch.device) -> list[Workload]
     """The jobs that make the networks of the cache that a set meets."""
     distill, network = config["distill"], new_network(model(config["distill"], sizes), torch.device("meta"))
     steps = cache_steps(distill, sizes, distillation_compiles(distill | schedule(distill), sizes, device))
-    disk = nbytes(distill, sum(weight.numel() for weight in network.parameters()), network.classifier.in_features, sizes.classes)
-    return [Workload("cache", config["dataset"]["name"], steps, data=sizes.stored, held=disk, disk=disk)] * distill["cache_networks"]
+    disk = nbytes(
+        distill, sum(weight.numel() for weight in network.parameters()), network.classifier.in_features, sizes.classes
+    )
+    return [Workload("cache", config["dataset"]["name"], steps, data=sizes.stored, held=disk, disk=disk)] * distill[
+        "cache_networks"
+    ]
 
 
 def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.device) -> Workload:
@@ -99,7 +110,8 @@ def coreset(params: Params, cell: Cell, seed: int, sizes: Sizes, device: torch.d
 
 
 def training_images(config: Section, views: str, sizes: Sizes) -> int:
-    """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all, searched, random or none)."""
+    """The images that an evaluation trains on in an epoch: all real ones, or the set's with such views (all,
+    searched, random or none)."""
     if config["method"] == "full":
         return sizes.train
     each = 1 if views == "none" else images_of_one(config, every=views == "all")
@@ -110,11 +122,16 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     """The job that trains a network on a set and tests it."""
     config = plan.evaluation_config(params, record)
     recipe = config["evaluate"]
-    network, images = model(recipe, sizes, config["architecture"]), training_images(config["set"], recipe["views"], sizes)
+    network, images = (
+        model(recipe, sizes, config["architecture"]),
+        training_images(config["set"], recipe["views"], sizes),
+    )
     lasting = epochs(recipe, images, sizes.classes)
     compiled = compiles(recipe["compile"], network, lasting * images, device)
     trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
-    tested = times(passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"])))
+    tested = times(
+        passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"]))
+    )
     held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
     return Workload("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
 
@@ -137,7 +154,8 @@ def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) 
 
 
 def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
-    """(cell, seed) of every set that an evaluation, a measurement or a figure needs, once; the full data set is none."""
+    """(cell, seed) of every set that an evaluation, a measurement or a figure needs, once; the full data set is
+    none."""
     evaluated = [(record.cell, record.seed) for record in plan.all_records(params)]
     shown = [
         (cell, seed)
@@ -145,7 +163,9 @@ def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
         for cell in analysis.drawn_cells(params, drawing)
         for seed in analysis.shown_seeds(params, drawing.name, cell)
     ]
-    needed = plan.unique((plan.made_as(params, cell), seed) for cell, seed in [*evaluated, *analysis.measurements(params), *shown])
+    needed = plan.unique(
+        (plan.made_as(params, cell), seed) for cell, seed in [*evaluated, *analysis.measurements(params), *shown]
+    )
     return [found for found in needed if found[0].ipc != plan.FULL]
 
 

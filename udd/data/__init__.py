@@ -3,10 +3,10 @@
     udd data --params params.yaml --dataset mnist                     # by hand
     udd data --config JSON --root DIR --out results/data/mnist.json   # as the workflow does
 
-reads a data set's raw files, writes them packed as one file of uint8 tensors below the data root, and writes a *manifest*:
-the configuration, classes, images per class, mean and standard deviation, and the size and SHA-256 of every raw file and of
-the packed one. The manifest is what is versioned; the data root is a cache that can be deleted, since `load` builds the packed
-file again and accepts nothing but the same bytes.
+reads a data set's raw files, writes them packed as one file of uint8 tensors below the data root, and writes a
+*manifest*: the configuration, classes, images per class, mean and standard deviation, and the size and SHA-256 of every
+raw file and of the packed one. The manifest is what is versioned; the data root is a cache that can be deleted, since
+`load` builds the packed file again and accepts nothing but the same bytes.
 
 The data root is `--root`, else the environment variable UDD_DATA, else `data_root` in params.yaml.
 
@@ -18,19 +18,21 @@ Add an entry under `datasets` in params.yaml; from then on its name is used like
       pets:                  # <root>/pets/train/<class>/ and <root>/pets/test/<class>/, images at any depth
         kind: folder
         size: 64             # shorter side to 64, then the centre square; images may have any size
-      blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images, test_labels (MedMNIST's layout)
+      blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images,
+      test_labels (MedMNIST's layout)
         kind: npz
         path: bloodmnist.npz # relative to the root; by default the name (npz: name.npz)
         classes: [basophil, eosinophil, erythroblast, granulocytes, lymphocyte, monocyte, neutrophil, platelet]
 
-`folder`: classes are the folders' names, or those that `classes` lists; the images are grey if every one of them is, else RGB.
-`parquet`: `train-*.parquet` and `test-*.parquet` as on the Hugging Face Hub, columns image and label (pip install 'udd[hub]').
-`npz`: images uint8 [n, H, W] or [n, H, W, K], labels [n] or [n, 1], 0 to C-1, named by `classes`; val_* is ignored.
-`imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and val/<wnid>/, RGB, at `size` (224).
-`mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in `path` below it), downloaded where absent.
-`digits`: scikit-learn's 1,797 digits of 8 x 8 pixels, enlarged to `size` (16), split 80/20 within each class; no download.
-`depth: 16` and `background` say what becomes of 16-bit and of transparent images: docs/your-images.md has all that is read.
-Any kind takes `size`. Every class needs training and test images; mean and standard deviation are computed, never declared.
+`folder`: classes are the folders' names, or those that `classes` lists; the images are grey if every one of them is,
+else RGB. `parquet`: `train-*.parquet` and `test-*.parquet` as on the Hugging Face Hub, columns image and label (pip
+install 'udd[hub]'). `npz`: images uint8 [n, H, W] or [n, H, W, K], labels [n] or [n, 1], 0 to C-1, named by `classes`;
+val_* is ignored. `imagenet10`: the classes that `classes` lists, from an ImageNet folder with train/<wnid>/ and
+val/<wnid>/, RGB, at `size` (224). `mnist fashionmnist svhn cifar10 cifar100`: torchvision's layout in the root (or in
+`path` below it), downloaded where absent. `digits`: scikit-learn's 1,797 digits of 8 x 8 pixels, enlarged to `size`
+(16), split 80/20 within each class; no download. `depth: 16` and `background` say what becomes of 16-bit and of
+transparent images: docs/your-images.md has all that is read. Any kind takes `size`. Every class needs training and test
+images; mean and standard deviation are computed, never declared.
 """
 
 from __future__ import annotations
@@ -55,8 +57,8 @@ TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 class Dataset(NamedTuple):
-    """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1] scale. flip: whether augmentation
-    may mirror the images, as it may not mirror digits."""
+    """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1]
+    scale. flip: whether augmentation may mirror the images, as it may not mirror digits."""
 
     name: str
     classes: list[str]
@@ -74,9 +76,11 @@ class Dataset(NamedTuple):
 
 
 def load(manifest: Path | str, root: Path | str) -> Dataset:
-    """The data set that `manifest` pins, on the CPU, from its packed file below `root`; built from the raw files if absent.
+    """The data set that `manifest` pins, on the CPU, from its packed file below `root`; built from
+    the raw files if absent.
 
-    Raises UserError if the manifest is not one, the raw files are missing or corrupt, or size or SHA-256 are not the manifest's.
+    Raises UserError if the manifest is not one, the raw files are missing or corrupt, or size or
+    SHA-256 are not the manifest's.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -90,7 +94,14 @@ def load(manifest: Path | str, root: Path | str) -> Dataset:
         tensors = load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a packed data set ({error}); delete it and run again") from None
-    return Dataset(pinned["dataset"], pinned["classes"], pinned["mean"], pinned["std"], flip=True, **{name: tensors[name] for name in TENSORS})
+    return Dataset(
+        pinned["dataset"],
+        pinned["classes"],
+        pinned["mean"],
+        pinned["std"],
+        flip=True,
+        **{name: tensors[name] for name in TENSORS},
+    )
 
 
 def read_manifest(path: Path | str) -> dict[str, Any]:
@@ -104,7 +115,8 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
 
 
 def rebuild(pinned: dict[str, Any], manifest: Path | str, root: Path) -> None:
-    """Build the packed file again. Raises UserError naming the first raw file that is not the one that `manifest` pins."""
+    """Build the packed file again. Raises UserError naming the first raw file that is not the one that `manifest`
+    pins."""
     from udd.data.packing import prepare
 
     made = prepare(pinned["config"], root)
@@ -115,7 +127,9 @@ def rebuild(pinned: dict[str, Any], manifest: Path | str, root: Path) -> None:
     if differing:
         raise UserError(f"{root}: {differing[0]} is not as in the data that {manifest} pins; get that data or {RENEW}")
     if made["packed"] != pinned["packed"]:
-        raise UserError(f"{root}: {manifest}'s files decode to other pixels here; use the Pillow that made it or {RENEW}")
+        raise UserError(
+            f"{root}: {manifest}'s files decode to other pixels here; use the Pillow that made it or {RENEW}"
+        )
 
 
 def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
@@ -130,14 +144,22 @@ def verify(path: Path, packed: dict[str, Any], manifest: Path | str) -> None:
 def parser() -> Parser:
     """The command line of `udd data`."""
     made = Parser(
-        prog="udd data", description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own images first."
+        prog="udd data",
+        description="Pack a data set and write its manifest. udd data check FOLDER_OR_NPZ looks through your own "
+        "images first.",
     )
     one = made.add_mutually_exclusive_group(required=True)
-    one.add_argument("--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted")
+    one.add_argument(
+        "--config", help="the data set as JSON, or a JSON file: name, kind, and path, size, classes where wanted"
+    )
     one.add_argument("--dataset", help="the data set's name in params.yaml")
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
-    made.add_argument("--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml")
-    made.add_argument("--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results")
+    made.add_argument(
+        "--root", type=Path, help="data root; by default the variable UDD_DATA, else data_root in params.yaml"
+    )
+    made.add_argument(
+        "--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results"
+    )
     made.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
     made.add_argument("--json", action="store_true", help="print the manifest")
     return made
@@ -162,7 +184,12 @@ def run(argv: list[str] | None = None) -> None:
 
 def stands(config: dict[str, Any], root: Path, out: Path) -> bool:
     """Whether `out` is this configuration's manifest already, and only its raw files are not there any more."""
-    if not isinstance(config, dict) or not {"name", "kind"} <= config.keys() or not out.exists() or not gone(config, root):
+    if (
+        not isinstance(config, dict)
+        or not {"name", "kind"} <= config.keys()
+        or not out.exists()
+        or not gone(config, root)
+    ):
         return False
     pinned = read_json(out)
     if not isinstance(pinned, dict) or pinned.get("config") != config or "packed" not in pinned:
@@ -183,17 +210,25 @@ def tell(out: Path, manifest: dict[str, Any]) -> None:
     """Say what was made, and what was left out of it or changed."""
     shape = " x ".join(map(str, manifest["shape"]))
     train, test = (sum(manifest["counts"][part]) for part in ("train", "test"))
-    print(f"{out}: {manifest['dataset']}, {len(manifest['classes'])} classes, {train} training and {test} test images of {shape}")
+    print(
+        f"{out}: {manifest['dataset']}, {len(manifest['classes'])} classes, {train} training and {test} test images of "
+        f"{shape}"
+    )
     if left_out := manifest.get("left_out"):
         print(f"{out}: left out: {', '.join(f'{count} {what}' for what, count in sorted(left_out.items()))}")
     if number := manifest.get("transparent"):
-        print(f"{out}: {number} images are transparent in part; behind them is {manifest['background']} (key background)")
+        print(
+            f"{out}: {number} images are transparent in part; behind them is {manifest['background']} (key background)"
+        )
     if span := manifest.get("range"):
         print(f"{out}: 16-bit values {span[0]} to {span[1]}, the range of the training images, became 0 to 255")
 
 
-def resolve(given: str | None, files: list[str], name: str | None, root: Path | None, out: Path | None) -> tuple[dict[str, Any], Path, Path]:
-    """Configuration, data root and manifest: those given, else of the data set `name` in params.yaml. Raises UsageError for an unknown one."""
+def resolve(
+    given: str | None, files: list[str], name: str | None, root: Path | None, out: Path | None
+) -> tuple[dict[str, Any], Path, Path]:
+    """Configuration, data root and manifest: those given, else of the data set `name` in params.yaml. Raises
+    UsageError for an unknown one."""
     from udd.config import params as parameters
     from udd.config import plan
     from udd.config.asked import read_config

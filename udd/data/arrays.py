@@ -22,8 +22,8 @@ TEST_EVERY = 5  # one digit of five is a test image
 def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     """Read an `npz` data set: images uint8 [n, H, W] or [n, H, W, K], K = 1 or 3; labels integer [n] or [n, 1].
 
-    Other keys, such as val_images, are ignored.
-    Raises UserError, naming the file, for a corrupt file and for arrays that are missing, of another type or of another shape.
+    Other keys, such as val_images, are ignored. Raises UserError, naming the file, for a corrupt file and for arrays
+    that are missing, of another type or of another shape.
     """
     path = root / (config.get("path") or f"{config['name']}.npz")
     if not path.is_file():
@@ -33,7 +33,10 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     train_labels, test_labels = (labels_of(path, part, arrays) for part in ("train", "test"))
     classes = config.get("classes") or [str(label) for label in range(max(train_labels.max(), test_labels.max()) + 1)]
     dtype, notes = (np.uint16, {"range": value_range(path, arrays)}) if "depth" in config else (np.uint8, {})
-    train_images, test_images = (fit_all(eight_bits(images_of(path, part, arrays, dtype), notes), config.get("size")) for part in ("train", "test"))
+    train_images, test_images = (
+        fit_all(eight_bits(images_of(path, part, arrays, dtype), notes), config.get("size"))
+        for part in ("train", "test")
+    )
     files = [entry(path.name, data)]
     return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels, notes)
 
@@ -48,7 +51,9 @@ def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
             found = {key: array(path, file, key) for key in keys if key in file}
     except UserError:
         raise
-    except Exception as error:  # the parsers of zip and npy raise a dozen kinds on foreign bytes, and all mean the same here
+    except (
+        Exception
+    ) as error:  # the parsers of zip and npy raise a dozen kinds on foreign bytes, and all mean the same here
         raise UserError(f"{path}: corrupt, truncated or not an npz file ({error}); get it again") from None
     if len(found) < len(keys):
         raise UserError(f"{path}: no {' and no '.join(sorted(set(keys) - set(found)))}; expected {', '.join(keys)}")
@@ -85,7 +90,9 @@ def images_of(path: Path, part: str, arrays: dict[str, np.ndarray], dtype: type)
     images = arrays[f"{part}_images"]
     if images.dtype != dtype:
         expected = "uint8, 0 to 255" if dtype is np.uint8 else "uint16, as `depth: 16` says"
-        advice = "; set the data set's `depth: 16` to have them scaled by their range" if images.dtype == np.uint16 else ""
+        advice = (
+            "; set the data set's `depth: 16` to have them scaled by their range" if images.dtype == np.uint16 else ""
+        )
         raise UserError(f"{path}: {part}_images is {images.dtype}; expected {expected}{advice}")
     if images.ndim == 3:
         images = images[..., None]
@@ -104,19 +111,24 @@ def labels_of(path: Path, part: str, arrays: dict[str, np.ndarray]) -> np.ndarra
         raise UserError(f"{path}: {part}_labels has shape {labels.shape}; expected [n] or [n, 1], one class an image")
     largest, n = int(labels.max()), len(arrays["train_labels"])
     if largest >= n:  # each class has a training image; and there is no memory for three thousand million classes
-        raise UserError(f"{path}: {part}_labels has the label {largest}, but there are {n} training images; number the classes 0 to C-1")
+        raise UserError(
+            f"{path}: {part}_labels has the label {largest}, but there are {n} training images; number the classes 0 "
+            "to C-1"
+        )
     return labels.reshape(-1).astype(np.int64)
 
 
 def read_digits(config: dict[str, Any], _root: Path, _threads: int) -> Raw:
-    """Read scikit-learn's 1,797 handwritten digits, which come with that package: nothing to download, the root is not used.
+    """Read scikit-learn's 1,797 handwritten digits, which come with that package: nothing to
+    download, the root is not used.
 
     They are 8 x 8, values 0 to 16: brought to 0..255, then enlarged bilinearly to `size` (16 by default).
     There is no official split. Here, of each class in the file's order, every fifth image is a test image:
     1,442 images to train, 355 to test.
     """
     data = resources.files("sklearn.datasets.data").joinpath("digits.csv.gz").read_bytes()
-    table = np.loadtxt(gzip.decompress(data).decode().splitlines(), delimiter=",")  # [1797, 65]: 64 pixels and the label
+    # [1797, 65]: 64 pixels and the label
+    table = np.loadtxt(gzip.decompress(data).decode().splitlines(), delimiter=",")
     labels = table[:, 64].astype(np.int64)
     images = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
     images = fit_all(images, config.get("size") or DIGITS_SIZE)

@@ -1,4 +1,5 @@
-"""Images of more than 8 bits a channel: known by their header, since Pillow would keep the upper 8 bits and say nothing."""
+"""Images of more than 8 bits a channel: known by their header, since Pillow would keep
+the upper 8 bits and say nothing."""
 
 from __future__ import annotations
 
@@ -55,12 +56,15 @@ def bits_of_codestream(image: Image.Image) -> int:
 
 
 def deep_pixels(path: Path, data: bytes) -> np.ndarray:
-    """The values of an image of 16 bits a channel, upright, as uint16 [K, H, W], K = 1 or 3. Raises UserError for other kinds."""
+    """The values of an image of 16 bits a channel, upright, as uint16 [K, H, W], K = 1 or 3. Raises
+    UserError for other kinds."""
     image = Image.open(io.BytesIO(data))
     if "transparency" not in image.info and image.mode.startswith("I"):
         values = np.asarray(ImageOps.exif_transpose(image))
         if values.min() < 0 or values.max() > 65535:
-            raise UserError(f"{path}: values from {values.min()} to {values.max()}; expected 0 to 65535, as 16 bits have it")
+            raise UserError(
+                f"{path}: values from {values.min()} to {values.max()}; expected 0 to 65535, as 16 bits have it"
+            )
         return values.astype(np.uint16)[None]
     if "transparency" in image.info or image.mode != "RGB" or not all(map(WORDS.search, raw_modes(image)[:1] or [""])):
         raise UserError(
@@ -71,7 +75,8 @@ def deep_pixels(path: Path, data: bytes) -> np.ndarray:
 
 
 def colours(data: bytes) -> np.ndarray:
-    """Pillow has no mode for 16-bit RGB: it unpacks the upper byte of each value, and, told the other byte order, the lower one."""
+    """Pillow has no mode for 16-bit RGB: it unpacks the upper byte of each value, and, told the
+    other byte order, the lower one."""
     image, other = (Image.open(io.BytesIO(data)) for _ in range(2))
     other.tile = [swapped(tile) for tile in other.tile]
     upper, lower = (np.asarray(ImageOps.exif_transpose(half), np.uint16) for half in (image, other))
@@ -80,5 +85,8 @@ def colours(data: bytes) -> np.ndarray:
 
 def swapped(tile: Any) -> Any:
     """The tile with its values' bytes in the other order."""
-    parts = tuple(WORDS.sub(lambda found: f";16{SWAPPED[found[1]]}", part) if isinstance(part, str) else part for part in arguments(tile))
+    parts = tuple(
+        WORDS.sub(lambda found: f";16{SWAPPED[found[1]]}", part) if isinstance(part, str) else part
+        for part in arguments(tile)
+    )
     return tile._replace(args=parts if isinstance(tile[3], tuple) else parts[0])

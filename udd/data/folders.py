@@ -17,10 +17,12 @@ from udd.errors import UserError
 
 
 def read_folder(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """Read the images below `train/<class>/` and `test/<class>/`, at any depth. They are grey if all of them are, else RGB.
+    """Read the images below `train/<class>/` and `test/<class>/`, at any depth. They are grey if
+    all of them are, else RGB.
 
-    Classes are the folders, sorted by name, or those that `classes` lists. With `size`, images of any size are fitted to it;
-    without, all must be squares of one size. Raises UserError for a class without images and for a file that does not decode.
+    Classes are the folders, sorted by name, or those that `classes` lists. With `size`, images of any size are
+    fitted to it; without, all must be squares of one size. Raises UserError for a class without images and for a
+    file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
     classes, parts, left_out = find_tree(base, "folder", config.get("classes"))
@@ -33,7 +35,8 @@ def read_folder(config: dict[str, Any], root: Path, threads: int) -> Raw:
 def read_imagenet(config: dict[str, Any], root: Path, threads: int) -> Raw:
     """Read the classes that `classes` lists (WordNet ids) from an ImageNet folder, `train/<wnid>/` and `val/<wnid>/`.
 
-    Images are RGB at `size` (224 by default). Raises UserError for a class without images and for a file that does not decode.
+    Images are RGB at `size` (224 by default). Raises UserError for a class without images and for a
+    file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
     if not config.get("classes"):
@@ -51,11 +54,15 @@ def common_side(base: Path, sides: set[tuple[int, int]]) -> int:
     """The side of the images if they are all squares of one size. Raises UserError otherwise."""
     width, height = min(sides)
     if len(sides) > 1 or width != height:
-        raise UserError(f"{base}: images from {min(sides)} to {max(sides)} pixels (width, height); set the data set's size")
+        raise UserError(
+            f"{base}: images from {min(sides)} to {max(sides)} pixels (width, height); set the data set's size"
+        )
     return width
 
 
-def read_tree(base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], look: Look, threads: int) -> Raw:
+def read_tree(
+    base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], look: Look, threads: int
+) -> Raw:
     """Decode and hash every file, several at once; the order of the images is that of their sorted names."""
     arrays, files, notes = [], [], Counter()
     if look.span:
@@ -86,7 +93,8 @@ def contents(path: Path) -> bytes:
 
 
 def value_range(paths: list[Path], threads: int) -> tuple[int, int]:
-    """The least and the greatest value in the training images of 16 bits a channel: one range for the whole data set."""
+    """The least and the greatest value in the training images of 16 bits a channel: one range for the whole data
+    set."""
 
     def extremes(path: Path) -> tuple[int, int]:
         values = deep_values(path, contents(path))
@@ -98,7 +106,8 @@ def value_range(paths: list[Path], threads: int) -> tuple[int, int]:
 
 
 def described(look: Look, left_out: Counter[str], found: Counter[str]) -> dict[str, Any]:
-    """What a manifest adds where there is something to say: what was left out, the background, the range of 16-bit values."""
+    """What a manifest adds where there is something to say: what was left out, the
+    background, the range of 16-bit values."""
     left_out += Counter({"further frames": found["frames"]})
     notes: dict[str, Any] = {"left_out": dict(left_out)} if left_out else {}
     if found["transparent"]:

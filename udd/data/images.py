@@ -18,7 +18,8 @@ from udd.errors import UserError
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is a warning, then an error of its own; this is ours:
 LARGEST = 2**28  # pixels of an image; of one with 16 bits a channel, a quarter of that
-LARGE = 2**25  # pixels of one that is decoded while no other large one is, so that memory does not grow with the threads
+# Pixels of one that is decoded while no other large one is, so that memory does not grow with the threads
+LARGE = 2**25
 ORIENTATION = 0x0112  # EXIF's tag; without it Pillow would make a copy
 CHUNK = 2**22  # values that are scaled at a time
 GREY = {"1", "L", "LA", "La"}
@@ -59,14 +60,19 @@ def check(path: Path, image: Image.Image, deep: bool) -> None:
         raise UserError(f"{path}: {width} x {height} pixels, expected at most {most:,} in all; make it smaller")
     if is_deep(image) and not deep:
         what = f"{path}: more than 8 bits a channel (mode {image.mode})"
-        raise UserError(f"{what}; convert it to 8 bits, or set the data set's `depth: 16` to have all scaled by their range")
+        raise UserError(
+            f"{what}; convert it to 8 bits, or set the data set's `depth: 16` to have all scaled by their range"
+        )
     if deep and not is_deep(image):
-        raise UserError(f"{path}: 8 bits a channel or fewer (mode {image.mode}), but `depth: 16` is set; leave it out or convert it")
+        raise UserError(
+            f"{path}: 8 bits a channel or fewer (mode {image.mode}), but `depth: 16` is set; leave it out or convert it"
+        )
 
 
 @contextmanager
 def opened(path: Path, data: bytes, deep: bool) -> Iterator[Image.Image]:
-    """The image in `data`, checked but not decoded; of large ones one at a time. Raises UserError for all that goes wrong with it."""
+    """The image in `data`, checked but not decoded; of large ones one at a time. Raises UserError for all
+    that goes wrong with it."""
     try:
         image = Image.open(io.BytesIO(data))
         check(path, image, deep)
@@ -79,7 +85,8 @@ def opened(path: Path, data: bytes, deep: bool) -> Iterator[Image.Image]:
 
 
 def decode(path: Path, data: bytes, look: Look) -> tuple[np.ndarray, Counter[str]]:
-    """The image in `data`, upright by its EXIF, as uint8 [K, H, W]; and how many further frames, or see-through images, it was.
+    """The image in `data`, upright by its EXIF, as uint8 [K, H, W]; and how many further frames, or
+    see-through images, it was.
 
     Raises UserError naming `path`.
     """
@@ -121,7 +128,8 @@ def scaled_pixels(path: Path, data: bytes, look: Look) -> np.ndarray:
 
 
 def scaled(values: np.ndarray, span: tuple[int, int]) -> np.ndarray:
-    """uint16 values of any shape as uint8: the least and the greatest of `span` become 0 and 255, what is beyond them too."""
+    """uint16 values of any shape as uint8: the least and the greatest of `span` become 0 and 255,
+    what is beyond them too."""
     low, high = span
     width = max(high - low, 1)
     table = (((np.clip(np.arange(65536), low, high) - low) * 510 + width) // (2 * width)).astype(np.uint8)  # rounded
@@ -169,7 +177,8 @@ def unreadable(path: Path, error: Exception) -> UserError:
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
-    """Resize the shorter side to `size` (bilinear, antialiased) and cut the centre square, as torchvision's transforms do."""
+    """Resize the shorter side to `size` (bilinear, antialiased) and cut the centre square, as
+    torchvision's transforms do."""
     short = min(image.size)
     width, height = (int(size * side / short) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
@@ -183,4 +192,6 @@ def fit_all(images: np.ndarray, size: int | None) -> np.ndarray:
     if size is None or height == width == size:
         return images
     planes = images.reshape(n * channels, height, width)
-    return np.stack([np.asarray(fit(Image.fromarray(plane), size)) for plane in planes]).reshape(n, channels, size, size)
+    return np.stack([np.asarray(fit(Image.fromarray(plane), size)) for plane in planes]).reshape(
+        n, channels, size, size
+    )

@@ -1,6 +1,8 @@
-"""Which files of a tree are its images: `<split>/<class>/`, at any depth below a class, in whatever format Pillow reads.
+"""Which files of a tree are its images: `<split>/<class>/`, at any depth below a class,
+in whatever format Pillow reads.
 
-What is left out is counted. Hidden files and folders are nobody's images; those in them that look like one count all the same.
+What is left out is counted. Hidden files and folders are nobody's images; those in them that look
+like one count all the same.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from udd.errors import UserError
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
 PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
-NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}  # formats that Pillow names, but cannot decode by itself
+# Formats that Pillow names, but cannot decode by itself
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 LITTER = {"__MACOSX", "__pycache__"}  # folders that programs leave behind
 
 
@@ -34,7 +37,11 @@ def suffixes() -> frozenset[str]:
     from PIL import Image
 
     Image.init()
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in NO_PICTURES)
+    return frozenset(
+        suffix
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN and kind not in NO_PICTURES
+    )
 
 
 def is_image(path: Path) -> bool:
@@ -47,7 +54,8 @@ def walk(folder: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(folder, followlinks=True):
         above = Path(here).resolve()
         kept = (name for name in folders if not name.startswith(".") and name not in LITTER)
-        folders[:] = [name for name in kept if not above.is_relative_to(Path(here, name).resolve())]  # no link to a folder above
+        # No link to a folder above
+        folders[:] = [name for name in kept if not above.is_relative_to(Path(here, name).resolve())]
         yield from (Path(here, name) for name in files)
 
 
@@ -91,7 +99,8 @@ def find_tree(base: Path, kind: str, wanted: list[str] | None) -> tuple[list[str
 
 
 def find(base: Path, split: str, classes: list[str], left_out: Counter[str]) -> Part:
-    """List a split's images, counting what is left out. Raises UserError for a class whose folder is missing or has none."""
+    """List a split's images, counting what is left out. Raises UserError for a class
+    whose folder is missing or has none."""
     paths, labels = [], []
     for label, name in enumerate(classes):
         folder = base / split / name
@@ -108,7 +117,8 @@ def find(base: Path, split: str, classes: list[str], left_out: Counter[str]) -> 
 
 
 def find_annotated(base: Path, classes: list[str], every: bool) -> Part:
-    """The test images that Tiny-ImageNet's annotations name. Raises UserError for a class that `every` one should be of."""
+    """The test images that Tiny-ImageNet's annotations name. Raises UserError for a class that
+    `every` one should be of."""
     file = base / ANNOTATIONS
     place = {name: label for label, name in enumerate(classes)}
     images: list[list[Path]] = [[] for _ in classes]
@@ -117,8 +127,14 @@ def find_annotated(base: Path, classes: list[str], every: bool) -> Part:
         if label in place:
             images[place[label]].append(file.parent / "images" / name)
         elif line.strip() and every:
-            raise UserError(f"{file}, line {number}: class {label!r} has no folder in train/; expected a file and its class, with a tab")
-    return Part([path for group in images for path in sorted(group)], [label for label, group in enumerate(images) for _ in group])
+            raise UserError(
+                f"{file}, line {number}: class {label!r} has no folder in train/; expected a file and its class, with "
+                "a tab"
+            )
+    return Part(
+        [path for group in images for path in sorted(group)],
+        [label for label, group in enumerate(images) for _ in group],
+    )
 
 
 def aside(base: Path, splits: set[str]) -> Counter[str]:
@@ -140,13 +156,17 @@ def has_parquet(base: Path) -> bool:
 
 
 def parquet_files(base: Path) -> list[list[Path]]:
-    """The files of training and of test images (test-*, else validation-*), sorted. Raises UserError where there are none."""
+    """The files of training and of test images (test-*, else validation-*), sorted. Raises
+    UserError where there are none."""
     if not has_parquet(base):
         raise UserError(f"{base}: no train-*.parquet in it or its data/; name the folder that holds them")
     place = base if any(base.glob("train-*.parquet")) else base / "data"
     test = next((found for part in PARTS for found in [sorted(place.glob(f"{part}-*.parquet"))] if found), [])
     if not test:
-        raise UserError(f"{place}: no test-*.parquet and no validation-*.parquet, expected one beside train-*.parquet; put test images there")
+        raise UserError(
+            f"{place}: no test-*.parquet and no validation-*.parquet, expected one beside train-*.parquet; put test "
+            "images there"
+        )
     return [sorted(place.glob("train-*.parquet")), test]
 
 

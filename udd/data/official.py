@@ -1,8 +1,8 @@
 """The data sets that torchvision knows: MNIST, FashionMNIST, SVHN, CIFAR-10 and CIFAR-100.
 
 URLs, checksums, file names and folders are torchvision's, so a root that torchvision filled is used as it is, and the
-other way round. A file that is there is verified by its official MD5 and never fetched again. One that is not is downloaded
-into memory, verified, and only then written, in one step: what an interruption leaves never looks complete.
+other way round. A file that is there is verified by its official MD5 and never fetched again. One that is not is
+downloaded into memory, verified, and only then written, in one step: what an interruption leaves never looks complete.
 Nothing is unpacked on the disk: archives are read where they are.
 """
 
@@ -52,14 +52,16 @@ def read_idx_set(official: str, config: dict[str, Any], root: Path, _threads: in
 
 
 def idx(data: bytes) -> np.ndarray:
-    """The uint8 array in a gzipped idx file: two zero bytes, the type (8), the number of axes, their lengths, the values."""
+    """The uint8 array in a gzipped idx file: two zero bytes, the type (8), the number of axes,
+    their lengths, the values."""
     data = gzip.decompress(data)
     shape = struct.unpack_from(f">{data[3]}I", data, 4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
 def read_svhn(official: str, config: dict[str, Any], root: Path, _threads: int) -> Raw:
-    """Read SVHN's cropped digits: train_32x32.mat and test_32x32.mat. The files call the digit 0 class 10; here it is class 0."""
+    """Read SVHN's cropped digits: train_32x32.mat and test_32x32.mat. The files call the digit 0
+    class 10; here it is class 0."""
     import scipy.io
 
     described = getattr(torchvision("datasets"), official)
@@ -70,7 +72,8 @@ def read_svhn(official: str, config: dict[str, Any], root: Path, _threads: int) 
         data = obtain(base / name, [url], md5)
         files.append(entry(name, data))
         content = scipy.io.loadmat(io.BytesIO(data))
-        arrays.append(fit_all(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)), config.get("size")))  # from [H, W, K, n]
+        # From [H, W, K, n]
+        arrays.append(fit_all(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)), config.get("size")))
         arrays.append(content["y"].reshape(-1).astype(np.int64) % 10)
     return Raw(base, named(config, [str(digit) for digit in range(10)]), files, *arrays)
 
@@ -80,8 +83,11 @@ def read_cifar(official: str, config: dict[str, Any], root: Path, _threads: int)
     described = getattr(torchvision("datasets"), official)
     base = root / (config.get("path") or "")
     meta = described.meta["filename"]
-    contents = cifar_contents(described, base, dict([*described.train_list, *described.test_list, (meta, described.meta["md5"])]))
-    batches = {name: pickle.loads(data, encoding="latin1") for name, data in contents.items()}  # the official ones: verified
+    contents = cifar_contents(
+        described, base, dict([*described.train_list, *described.test_list, (meta, described.meta["md5"])])
+    )
+    # The official ones: verified
+    batches = {name: pickle.loads(data, encoding="latin1") for name, data in contents.items()}
     arrays = []
     for part in (described.train_list, described.test_list):
         images = np.concatenate([batches[name]["data"] for name, _ in part]).reshape(-1, 3, 32, 32)
@@ -106,7 +112,8 @@ def cifar_contents(described: Any, base: Path, names: dict[str, str]) -> dict[st
 
 
 def obtain(path: Path, urls: list[str], md5: str, pause: Callable[[float], None] = time.sleep) -> bytes:
-    """The content of an official file, downloaded if it is not there. Raises UserError if it is not what its MD5 promises."""
+    """The content of an official file, downloaded if it is not there. Raises UserError if
+    it is not what its MD5 promises."""
     if not path.exists():
         try:
             write_atomic(path, download(path, urls, md5, pause))
@@ -114,7 +121,9 @@ def obtain(path: Path, urls: list[str], md5: str, pause: Callable[[float], None]
             unpacked = path.with_suffix("")
             if path.suffix != ".gz" or not unpacked.exists():
                 raise
-            raise UserError(f"{error}; {unpacked.name} beside it cannot stand in, only {path.name} has a published checksum") from None
+            raise UserError(
+                f"{error}; {unpacked.name} beside it cannot stand in, only {path.name} has a published checksum"
+            ) from None
     data = path.read_bytes()
     if digest(data) != md5:
         found = f"{len(data)} bytes with MD5 {digest(data)}, expected {md5}"
@@ -138,7 +147,9 @@ def download(path: Path, urls: list[str], md5: str, pause: Callable[[float], Non
             if digest(data) == md5:
                 return data
             reason = f"{url}: {len(data)} bytes with MD5 {digest(data)}, expected {md5}"
-    raise UserError(f"{path}: not there, and the download failed ({reason}); put the file there or run again with a network")
+    raise UserError(
+        f"{path}: not there, and the download failed ({reason}); put the file there or run again with a network"
+    )
 
 
 def digest(data: bytes) -> str:

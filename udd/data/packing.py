@@ -45,8 +45,9 @@ READERS: dict[str, Callable[..., Raw]] = {
 def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, Any]:
     """Read the data set that `config` declares, write its packed file below `root`, return its manifest.
 
-    The same raw files give the same packed bytes and the same manifest on any machine. `threads` decode images (0: one a core).
-    Raises UserError, naming the file, for whatever is missing, corrupt or inconsistent; nothing is written then.
+    The same raw files give the same packed bytes and the same manifest on any machine. `threads` decode
+    images (0: one a core). Raises UserError, naming the file, for whatever is missing, corrupt or
+    inconsistent; nothing is written then.
     """
     if not isinstance(config, dict) or not config.get("name"):
         raise UserError(f"data set {json.dumps(config)}: no name; expected an object with name and kind")
@@ -56,7 +57,9 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
     if Path(path).is_absolute() or path.startswith("~") or "$" in path:
         raise UserError(f"{config['name']}: path {path} is absolute; put a link to it in the data root and name that")
     for key in OWN_KEYS & config.keys() if config["kind"] in (*OFFICIAL, "digits") else ():
-        raise UserError(f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out")
+        raise UserError(
+            f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out"
+        )
     check_writable(root)
     raw = READERS[config["kind"]](config, root, threads)
     check(raw)
@@ -81,7 +84,9 @@ def check_writable(root: Path) -> None:
     """Raise UserError if no packed file can be written below `root`."""
     place = next(folder for folder in (root / "packed", root, *root.absolute().parents) if folder.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        advice = "link what is in it into a folder of your own and name that: UDD_DATA=FOLDER, or data_root in params.yaml"
+        advice = (
+            "link what is in it into a folder of your own and name that: UDD_DATA=FOLDER, or data_root in params.yaml"
+        )
         raise UserError(f"{place}: cannot be written, and packed data sets lie in the data root; {advice}")
 
 
@@ -109,7 +114,9 @@ def varied(raw: Raw) -> tuple[list[float], list[float]]:
     """Each channel's mean and standard deviation. Raises UserError if one is constant."""
     mean, std = channel_statistics(raw.train_images)
     if min(std) == 0:
-        raise UserError(f"{raw.source}: a channel of the training images is constant (std is {std}) and cannot be normalised")
+        raise UserError(
+            f"{raw.source}: a channel of the training images is constant (std is {std}) and cannot be normalised"
+        )
     return mean, std
 
 
@@ -118,7 +125,8 @@ def pack(raw: Raw, config: dict[str, Any], root: Path) -> dict[str, Any]:
     name = f"{packed_name(config)}.safetensors"
     with atomic_path(root / name) as temporary:
         temporary.touch()
-        mode = temporary.stat().st_mode  # what the umask allows; safetensors would let only this user read a shared root
+        # What the umask allows; safetensors would let only this user read a shared root
+        mode = temporary.stat().st_mode
         try:
             save_file({tensor: np.ascontiguousarray(getattr(raw, tensor)) for tensor in TENSORS}, temporary)
         except SafetensorError as error:

@@ -1,4 +1,5 @@
-"""Data sets of the Hugging Face Hub: folders of parquet files, the images inside them as files, the classes' names in their metadata.
+"""Data sets of the Hugging Face Hub: folders of parquet files, the images inside them as files, the classes'
+names in their metadata.
 
 Needs pyarrow (pip install 'udd[hub]'), which is imported when such a folder is read.
 """
@@ -28,7 +29,8 @@ ROWS = 256  # that are read at a time
 
 
 class Shard(NamedTuple):
-    """One parquet file: its columns of images and labels, its labels, its classes' names where its metadata has them."""
+    """One parquet file: its columns of images and labels, its labels, its classes' names where its metadata has
+    them."""
 
     path: Path
     image: str
@@ -37,7 +39,8 @@ class Shard(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an image is before it is decoded: grey or not, (width, height), the least and the greatest value of one of 16 bits."""
+    """What an image is before it is decoded: grey or not, (width, height), the least and the
+    greatest value of one of 16 bits."""
 
     grey: bool
     size: tuple[int, int]
@@ -45,10 +48,11 @@ class Header(NamedTuple):
 
 
 def read_parquet(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """Read `train-*.parquet` and `test-*.parquet` (else `validation-*.parquet`) of a folder. Images are grey if all of them are, else RGB.
+    """Read `train-*.parquet` and `test-*.parquet` (else `validation-*.parquet`) of a folder. Images are grey if
+    all of them are, else RGB.
 
-    With `size`, images of any size are fitted to it; without, all must be squares of one size. Raises UserError, naming file and row, for
-    whatever is missing or does not decode.
+    With `size`, images of any size are fitted to it; without, all must be squares of one size. Raises UserError, naming
+    file and row, for whatever is missing or does not decode.
     """
     base = root / (config.get("path") or config["name"])
     parts = [[shard(path) for path in paths] for paths in parquet_files(base)]
@@ -66,7 +70,16 @@ def read_parquet(config: dict[str, Any], root: Path, threads: int) -> Raw:
         notes += seen
     labels = [np.concatenate([each.labels for each in part]) for part in parts]
     files = [entry(each.path, base) for part in parts for each in part]
-    return Raw(base, classes, files, images[0], labels[0], images[1], labels[1], described(as_asked, other_parquet(base), notes))
+    return Raw(
+        base,
+        classes,
+        files,
+        images[0],
+        labels[0],
+        images[1],
+        labels[1],
+        described(as_asked, other_parquet(base), notes),
+    )
 
 
 def arrow(path: Path, module: str = "pyarrow") -> Any:
@@ -74,7 +87,9 @@ def arrow(path: Path, module: str = "pyarrow") -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise UserError(f"{path}: parquet files are read by pyarrow, which is not installed; pip install 'udd[hub]'") from None
+        raise UserError(
+            f"{path}: parquet files are read by pyarrow, which is not installed; pip install 'udd[hub]'"
+        ) from None
 
 
 def opened_parquet(path: Path) -> Any:
@@ -88,7 +103,9 @@ def opened_parquet(path: Path) -> Any:
 
 def broken(path: Path, error: Exception) -> UserError:
     """The one line for a file that pyarrow does not read."""
-    return UserError(f"{path}: corrupt, cut off or not a parquet file ({' '.join(str(error).split())[:150]}); get it again")
+    return UserError(
+        f"{path}: corrupt, cut off or not a parquet file ({' '.join(str(error).split())[:150]}); get it again"
+    )
 
 
 def shard(path: Path) -> Shard:
@@ -99,7 +116,10 @@ def shard(path: Path) -> Shard:
     kind = schema.field(image).type
     inside = kind.field("bytes").type if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not types.is_binary(inside) and not types.is_large_binary(inside):
-        raise UserError(f"{path}: column {image} is {kind}; expected structs of bytes and path, as the Hub's images are, or the bytes of image files")
+        raise UserError(
+            f"{path}: column {image} is {kind}; expected structs of bytes and path, as the Hub's images are, or the "
+            "bytes of image files"
+        )
     if not types.is_integer(schema.field(label).type):
         raise UserError(f"{path}: column {label} is {schema.field(label).type}; expected integers 0 to C-1")
     return Shard(path, image, labels_in(file, path, label), names_in(schema.metadata or {}, label))
@@ -112,10 +132,16 @@ def labels_in(file: Any, path: Path, label: str) -> np.ndarray:
     except Exception as error:
         raise broken(path, error) from None
     if found.null_count or not len(found):
-        raise UserError(f"{path}: column {label} has {len(found)} rows, {found.null_count} of them without a label; expected one an image")
+        raise UserError(
+            f"{path}: column {label} has {len(found)} rows, {found.null_count} of them without a label; expected one "
+            "an image"
+        )
     values = found.to_numpy().astype(np.int64)
     if values.min() < 0:
-        raise UserError(f"{path}: column {label} holds {values.min()}, which is no class (the Hub hides test labels so); take the file away")
+        raise UserError(
+            f"{path}: column {label} holds {values.min()}, which is no class (the Hub hides test labels so); take the "
+            "file away"
+        )
     return values
 
 
@@ -123,7 +149,9 @@ def column(path: Path, there: Sequence[str], wanted: Sequence[str]) -> str:
     """The first of the wanted columns that is there. Raises UserError if none is."""
     found = next((name for name in wanted if name in there), None)
     if found is None:
-        raise UserError(f"{path}: found the columns {', '.join(there) or 'none'}, expected {' or '.join(wanted)}; rename one")
+        raise UserError(
+            f"{path}: found the columns {', '.join(there) or 'none'}, expected {' or '.join(wanted)}; rename one"
+        )
     return found
 
 
@@ -136,20 +164,26 @@ def names_in(metadata: dict[bytes, bytes], label: str) -> list[str]:
 
 
 def class_names(config: dict[str, Any], base: Path, parts: Sequence[Sequence[Shard]]) -> list[str]:
-    """The classes' names: the configuration's, else the files', else numbers. Raises UserError where files differ, or labels have no name."""
+    """The classes' names: the configuration's, else the files', else numbers. Raises UserError where files
+    differ, or labels have no name."""
     every = [each for part in parts for each in part]
     names = next((each.names for each in every if each.names), [])
     if other := next((each for each in every if each.names and each.names != names), None):
-        raise UserError(f"{other.path}: its {len(other.names)} classes are not those of the other files in {base}; keep one data set in a folder")
+        raise UserError(
+            f"{other.path}: its {len(other.names)} classes are not those of the other files in {base}; keep one data "
+            "set in a folder"
+        )
     largest, count = max(int(each.labels.max()) for each in every), sum(len(each.labels) for each in parts[0])
-    if largest >= (len(names) or count):  # each class has a training image; and there is no memory for three thousand million classes
+    # Each class has a training image; and there is no memory for three thousand million classes
+    if largest >= (len(names) or count):
         known = f"{len(names)} classes have names" if names else f"there are {count} training images"
         raise UserError(f"{base}: found the label {largest}, but {known}; number the classes 0 to C-1")
     return named(config, names or [str(label) for label in range(largest + 1)])
 
 
 def rows(each: Shard) -> Iterator[list[tuple[Path, bytes]]]:
-    """A file's images, some at a time: of each its place, as errors name it, and its bytes. Raises UserError for one without bytes."""
+    """A file's images, some at a time: of each its place, as errors name it, and its bytes. Raises
+    UserError for one without bytes."""
     number = 0
     try:
         for batch in opened_parquet(each.path).iter_batches(ROWS, columns=[each.image]):
@@ -158,7 +192,10 @@ def rows(each: Shard) -> Iterator[list[tuple[Path, bytes]]]:
                 data = value.get("bytes") if isinstance(value, dict) else value
                 place = Path(f"{each.path}, row {number}")
                 if not data:
-                    raise UserError(f"{place}: no bytes of an image, expected them in the file; embed the images (datasets: embed_external_files)")
+                    raise UserError(
+                        f"{place}: no bytes of an image, expected them in the file; embed the images (datasets: "
+                        "embed_external_files)"
+                    )
                 found.append((place, data))
                 number += 1
             yield found
@@ -177,7 +214,8 @@ def mapped(part: Sequence[Shard], threads: int, ask: Callable[[Path, bytes], Any
 
 
 def header(path: Path, data: bytes, deep: bool) -> Header:
-    """An image's header; one of 16 bits is decoded for its range. Raises UserError if it is none, too large or of another depth than declared."""
+    """An image's header; one of 16 bits is decoded for its range. Raises UserError if it is none, too large or of
+    another depth than declared."""
     with opened(path, data, deep) as image:
         grey, size = image.mode in GREY or image.mode.startswith("I"), image.size
         values = deep_pixels(path, data) if deep else np.zeros(1, np.uint8)

@@ -15,7 +15,8 @@ FORMAT = 1  # of a manifest
 
 
 class Raw(NamedTuple):
-    """A data set as read: images uint8 [n, K, H, W], labels int64 [n] in 0..C-1, classes by name, and an `entry` a file."""
+    """A data set as read: images uint8 [n, K, H, W], labels int64 [n] in 0..C-1, classes
+    by name, and an `entry` a file."""
 
     source: Path  # named in error messages
     classes: list[str]
@@ -33,12 +34,15 @@ def entry(name: str, data: bytes) -> dict[str, Any]:
 
 
 def named(config: dict[str, Any], found: Sequence[str]) -> list[str]:
-    """The classes' names: those of the configuration, if it has any, else `found`. Raises UserError if their number differs."""
+    """The classes' names: those of the configuration, if it has any, else `found`. Raises UserError
+    if their number differs."""
     wanted = config.get("classes")
     if not wanted:
         return list(found)
     if len(wanted) != len(found):
-        raise UserError(f"{config['name']}: classes has {len(wanted)} names, the data {len(found)} classes; name each label once")
+        raise UserError(
+            f"{config['name']}: classes has {len(wanted)} names, the data {len(found)} classes; name each label once"
+        )
     return list(wanted)
 
 
@@ -48,18 +52,24 @@ def counts(labels: np.ndarray, classes: int) -> list[int]:
 
 
 def check(raw: Raw) -> None:
-    """Raise UserError unless the images are square and of one shape and every class is in the training and in the test part."""
+    """Raise UserError unless the images are square and of one shape and every class is in the
+    training and in the test part."""
     if len(raw.classes) < 2 or len(set(raw.classes)) < len(raw.classes):
         raise UserError(f"{raw.source}: classes are {raw.classes}; at least two, each named once, are needed")
     channels = raw.train_images.shape[1], raw.test_images.shape[1]
     if channels[0] != channels[1]:
-        found = " and ".join(f"{part} images have {count}" for part, count in zip(("training", "test"), channels, strict=True))
+        found = " and ".join(
+            f"{part} images have {count}" for part, count in zip(("training", "test"), channels, strict=True)
+        )
         raise UserError(f"{raw.source}: {found} channels; make all of them grey (1) or all RGB (3)")
     shapes = {raw.train_images.shape[1:], raw.test_images.shape[1:]}
     if len(shapes) > 1 or raw.train_images.shape[2] != raw.train_images.shape[3]:
         found = " and ".join(map(str, sorted(shapes)))
         raise UserError(f"{raw.source}: images are {found} [K, H, W], not square or not alike; set the data set's size")
-    for part, images, labels in (("train", raw.train_images, raw.train_labels), ("test", raw.test_images, raw.test_labels)):
+    for part, images, labels in (
+        ("train", raw.train_images, raw.train_labels),
+        ("test", raw.test_images, raw.test_labels),
+    ):
         check_labels(f"{raw.source}: {part}", raw.classes, len(images), labels)
 
 
@@ -71,4 +81,6 @@ def check_labels(where: str, classes: list[str], images: int, labels: np.ndarray
         raise UserError(f"{where} labels run from {labels.min()} to {labels.max()}; expected 0 to {len(classes) - 1}")
     missing = [name for name, count in zip(classes, counts(labels, len(classes)), strict=True) if count == 0]
     if missing:
-        raise UserError(f"{where} has no image of class {', '.join(missing[:5])}; every class needs training and test images")
+        raise UserError(
+            f"{where} has no image of class {', '.join(missing[:5])}; every class needs training and test images"
+        )

@@ -1,7 +1,8 @@
-"""Which raw files a data set has, and what has become of them since its manifest was made. Imports neither torch nor numpy.
+"""Which raw files a data set has, and what has become of them since its manifest was made. Imports
+neither torch nor numpy.
 
-Asked at every start of the workflow, so it is cheap: a file whose name, size and times are those of the last look is not read
-again. Where they differ its SHA-256 decides: copied or touched files are the same data.
+Asked at every start of the workflow, so it is cheap: a file whose name, size and times are those of the last look is
+not read again. Where they differ its SHA-256 decides: copied or touched files are the same data.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from udd.data.listing import SPLITS, image_files, parquet_files
 from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
 
-# The official files, as torchvision lays them out. The first pattern that finds one holds: an archive goes before its folder.
+# The official files, as torchvision lays them out. The first pattern that finds one holds: an
+# archive goes before its folder.
 OFFICIAL = {
     "mnist": ["MNIST/raw/*-ubyte.gz"],
     "fashionmnist": ["FashionMNIST/raw/*-ubyte.gz"],
@@ -116,7 +118,8 @@ def gone(config: dict[str, Any], root: Path) -> bool:
 
 
 def fingerprint(config: dict[str, Any], root: Path, manifest: Path) -> tuple[str, str]:
-    """What the raw files are now, as a parameter of the rule that makes `manifest`, and what to tell the user, if anything.
+    """What the raw files are now, as a parameter of the rule that makes `manifest`, and what to
+    tell the user, if anything.
 
     The parameter changes when the data does. Raw files that are not there are those that the manifest pins.
     """
@@ -147,4 +150,8 @@ def changes(name: str, here: Checksums, pinned: Checksums, root: Path) -> str:
     changed = sum(here[file] != pinned[file] for file in here.keys() & pinned.keys())
     counts = {"changed": changed, "new": len(here.keys() - pinned.keys()), "gone": len(pinned.keys() - here.keys())}
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{name}: raw files below {root} are not as its manifest pins them ({told}); it has to be made again" if told else ""
+    return (
+        f"{name}: raw files below {root} are not as its manifest pins them ({told}); it has to be made again"
+        if told
+        else ""
+    )

@@ -1,9 +1,9 @@
 """The one door to torchvision, which is imported when first asked for and nowhere else.
 
-A CPU build of torch beside torchvision's GPU build fails at `import torchvision` ("operator torchvision::nms does not exist"):
-the C++ part, linked against CUDA, does not load, and the Python part then describes two operators that nobody declared.
-Neither is of use here, so on that error they are declared and the import is tried again. Data sets, transforms, models and
-utilities then work; `torchvision.io` does not (images are read with Pillow).
+A CPU build of torch beside torchvision's GPU build fails at `import torchvision` ("operator torchvision::nms does not
+exist"): the C++ part, linked against CUDA, does not load, and the Python part then describes two operators that nobody
+declared. Neither is of use here, so on that error they are declared and the import is tried again. Data sets,
+transforms, models and utilities then work; `torchvision.io` does not (images are read with Pillow).
 """
 
 from __future__ import annotations

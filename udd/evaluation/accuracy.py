@@ -1,8 +1,8 @@
 """Evaluation (Sec. 3.1): fresh networks trained on one set, and their accuracy on the real test images.
 
-`udd evaluate --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set.
-The headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures that
-were published that way; the test images never choose anything.
+`udd evaluate --config JSON --manifest M --root DIR [--set SET.safetensors] --out RECORD.json`; `full` takes no set. The
+headline is the accuracy after the last epoch. The best of four check-ups stands beside it, only to compare with figures
+that were published that way; the test images never choose anything.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Rounding(nn.Module):
 def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Rounding, torch.Generator]:
     """A new network on `device` in the recipe's precision, and the random stream that made it and trains it.
 
-    The random numbers follow from data set, set seed, architecture, width and network seed: variants meet the same networks.
+    The random numbers follow from data set, set seed, architecture, width and network seed:
+    variants meet the same networks.
     """
     recipe, architecture = config["evaluate"], config["architecture"]
     width = recipe["width"]
@@ -78,8 +79,8 @@ def results(found: list[tuple[int, float]]) -> Config:
 
 
 class TrainingSet(NamedTuple):
-    """What to train on: images [n, K, H, W] in [0, 1] (bytes: real ones) and labels [n]; how an epoch's views are made of them where
-    they change (else None), given the network and its random stream; how many images an epoch has."""
+    """What to train on: images [n, K, H, W] in [0, 1] (bytes: real ones) and labels [n]; how an epoch's views are made
+    of them where they change (else None), given the network and its random stream; how many images an epoch has."""
 
     images: Tensor
     labels: Tensor
@@ -100,7 +101,9 @@ def evaluate(config: Config, dataset: Dataset, examples: TrainingSet, device: to
             found.append(checked(config, epoch, recipe["epochs"], value))
 
     chosen = examples.views(network.network, generator) if examples.views else None
-    train(trained, examples.images, examples.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen)
+    train(
+        trained, examples.images, examples.labels, recipe, dataset.mean, dataset.std, generator, check_up, views=chosen
+    )
     return results(found) | {"seconds": round(time.perf_counter() - begun, 3)}
 
 
@@ -110,7 +113,8 @@ def recipe_for(config: Config, images: int, classes: int) -> Config:
 
 
 def title(config: Config) -> str:
-    """What a log calls an evaluation, its record's file and the network: cifar10/ipc10/udd/seed0/idc/convnet3 network 1."""
+    """What a log calls an evaluation, its record's file and the network:
+    cifar10/ipc10/udd/seed0/idc/convnet3 network 1."""
     made = config["set"]
     cell = plan.Cell(made["dataset"]["name"], made["ipc"], made["variant"])
     path = plan.Record(cell, made["seed"], config["protocol"], config["architecture"]).path
@@ -126,16 +130,22 @@ def check_set(found: SyntheticSet, config: Config, dataset: Dataset, path: Path)
     """Raise UserError unless the set is of this data set, these classes and this planned configuration."""
     metadata = found.metadata
     if metadata["dataset"] != dataset.name:
-        raise UserError(f"{path}: a set of {metadata['dataset']}, expected one of {dataset.name}; give the set of this data set")
+        raise UserError(
+            f"{path}: a set of {metadata['dataset']}, expected one of {dataset.name}; give the set of this data set"
+        )
     if list(metadata["classes"]) != list(dataset.classes):
-        counts = f"{len(metadata['classes'])} classes, expected the {len(dataset.classes)} of {dataset.name} in their order"
+        counts = (
+            f"{len(metadata['classes'])} classes, expected the {len(dataset.classes)} of {dataset.name} in their order"
+        )
         raise UserError(f"{path}: {counts}; distil it again")
     if found.images.shape[1:] != dataset.test_images.shape[1:]:
         shapes = f"{list(found.images.shape[1:])}, expected {list(dataset.test_images.shape[1:])} as in {dataset.name}"
         raise UserError(f"{path}: images of shape {shapes}; distil it again")
     differing = difference(metadata["config"], config["set"])
     if differing:
-        raise UserError(f"{path}: made with another configuration: {differing}; distil it again or evaluate it with its own")
+        raise UserError(
+            f"{path}: made with another configuration: {differing}; distil it again or evaluate it with its own"
+        )
 
 
 def size_in_bytes(*tensors: Tensor) -> int:
@@ -152,7 +162,9 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[T
     """What to train on, and what it took: stored_bytes, stored_images, decoded_images."""
     if config["set"]["method"] == "full":
         images, labels = dataset.train_images, dataset.train_labels
-        return TrainingSet(images, labels, None, len(images)), sizes(size_in_bytes(images, labels), len(images), len(images))
+        return TrainingSet(images, labels, None, len(images)), sizes(
+            size_in_bytes(images, labels), len(images), len(images)
+        )
     if path is None:
         raise UserError(f"--set is missing: variant {config['set']['variant']} is evaluated on a set; give its file")
     found, reading, device = load_set(path), config["evaluate"]["views"], dataset.test_images.device

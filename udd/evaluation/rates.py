@@ -1,4 +1,5 @@
-"""The rate at which networks are trained on a set: the recipe's, or (`rate: own`) the one that was learned with the set."""
+"""The rate at which networks are trained on a set: the recipe's, or (`rate: own`) the one
+that was learned with the set."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from udd.errors import UserError
 
 
 def rated(recipe: dict[str, Any], metadata: dict[str, Any], name: str | Path) -> dict[str, Any]:
-    """The recipe, with the rate of a set's metadata as its `lr` if it asks for that. Raises UserError, which names the set, if it holds none."""
+    """The recipe, with the rate of a set's metadata as its `lr` if it asks for that. Raises UserError, which
+    names the set, if it holds none."""
     if recipe.get("rate", "recipe") == "recipe":
         return recipe
     own = metadata.get("rate")

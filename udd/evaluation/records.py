@@ -1,4 +1,5 @@
-"""Evaluations as a job: one record file a set, protocol and architecture, with a result for each network; those that are there are kept."""
+"""Evaluations as a job: one record file a set, protocol and architecture, with a result for each network; those
+that are there are kept."""
 
 from __future__ import annotations
 
@@ -38,11 +39,15 @@ def parser() -> Parser:
     add_config(made)
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
-    made.add_argument("--networks", type=int, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says")
+    made.add_argument(
+        "--networks", type=int, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says"
+    )
     made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
     made.add_argument("--root", type=Path, required=True, help="where raw data lies")
     made.add_argument("--set", type=Path, help="the set to train on (safetensors); none for the variant `full`")
-    made.add_argument("--out", type=Path, required=True, help="the record to write (JSON); networks that it holds already are kept")
+    made.add_argument(
+        "--out", type=Path, required=True, help="the record to write (JSON); networks that it holds already are kept"
+    )
     made.add_argument("--json", action="store_true", help="print the record")
     add_common(made)
     return made
@@ -55,7 +60,9 @@ def config_of(wanted: Asked, protocol: str, architecture: str, networks: list[in
         missing = {"set", "architecture", "protocol", "evaluate"} - config.keys()
         if missing:
             raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
-        return {key: value for key, value in config.items() if key != "networks"}, networks or config.get("networks", [0])
+        return {key: value for key, value in config.items() if key != "networks"}, networks or config.get(
+            "networks", [0]
+        )
     params = load_params(wanted.params)
     if protocol not in params["protocols"]:
         raise UsageError(f"--protocol {protocol}: not in params.yaml; expected one of {', '.join(params['protocols'])}")
@@ -64,7 +71,8 @@ def config_of(wanted: Asked, protocol: str, architecture: str, networks: list[in
 
 
 def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
-    """The results by network that a record has of this configuration, code and inputs; none if it is of others, or not there."""
+    """The results by network that a record has of this configuration, code and inputs; none if it
+    is of others, or not there."""
     if not path.exists():
         return {}
     try:
@@ -86,21 +94,28 @@ def record(
     found: dict[str, Any],
     keep: Callable[[Config], None],
 ) -> Config:
-    """The record of a set (at `path`; None: all real images) with a result for each network: those `found`, and new ones.
+    """The record of a set (at `path`; None: all real images) with a result for each
+    network: those `found`, and new ones.
 
-    `keep(record)` is called whenever it has grown, so that a job that is cut loses one network. Raises UserError if a network fails, after
-    the others.
+    `keep(record)` is called whenever it has grown, so that a job that is cut loses one network. Raises UserError if a
+    network fails, after the others.
     """
     precision.warn(config["evaluate"]["precision"], device)
     examples, account = training_set(config, dataset, path)
     recipe = rated(config["evaluate"], load_set(path).metadata if path else {}, path or "the full data set")
     account |= {"rate": recipe["lr"]} if recipe.get("rate") == "own" else {}
-    made = {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)} | account | trained(config, examples, len(dataset.classes))
+    made = (
+        {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)}
+        | account
+        | trained(config, examples, len(dataset.classes))
+    )
     made["networks"] = dict(found)
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = result(config | {"evaluate": recipe, "network": network}, dataset, examples, device)
+            made["networks"][str(network)] = result(
+                config | {"evaluate": recipe, "network": network}, dataset, examples, device
+            )
         except UserError as error:
             failures.append(error)
         keep(made)
@@ -117,13 +132,15 @@ def result(config: Config, dataset: Dataset, examples: TrainingSet, device: torc
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut has done lies beside it."""
+    """Evaluate one set on the networks asked for and write the record, which is whole: what a job that was cut
+    has done lies beside it."""
     args = parser().parse_args(argv)
     device = setup(args.device, args.threads)
     config, networks = config_of(asked(vars(args)), args.protocol, args.architecture, args.networks)
     if args.set and not args.set.exists():
         raise UserError(f"{args.set}: no such set; make it with snakemake or pull it with dvc pull")
-    part = args.out.with_name(f"{args.out.name}.part")  # Snakemake removes the output of a job that failed, or brings back the one before
+    # Snakemake removes the output of a job that failed, or brings back the one before
+    part = args.out.with_name(f"{args.out.name}.part")
     with lock(args.out):
         inputs = inputs_digest([args.manifest, args.set])
 
@@ -132,9 +149,12 @@ def run(argv: list[str] | None = None) -> None:
 
         before = kept(args.out, config, inputs)
         if not before:
-            args.out.unlink(missing_ok=True)  # what is there is of something else, and must not pass for the result if this job fails
+            # What is there is of something else, and must not pass for the result if this job fails
+            args.out.unlink(missing_ok=True)
         found = before | kept(part, config, inputs)
-        made = record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep) | {"inputs": inputs}
+        made = record(config, networks, load(args.manifest, args.root).to(device), args.set, device, found, keep) | {
+            "inputs": inputs
+        }
         write_json(part, made)
         os.replace(part, args.out)
     print(json.dumps(made) if args.json else args.out)

@@ -1,10 +1,12 @@
-"""The reference networks of a data set: a few, trained on its real training images, by which mUE and the figures see activations and features.
+"""The reference networks of a data set: a few, trained on its real training images, by which mUE and the figures see
+activations and features.
 
     udd reference --config JSON --manifest M --root DIR --out results/proxies/NAME.safetensors   # as the workflow does
     udd reference --params params.yaml --dataset mnist                                           # by hand
 
-One file a data set (safetensors): the parameters of network i under `i.<name>`; its metadata, JSON under the key `udd`, holds format, config
-(udd.config.drawings.reference_config), shape [K, H, W], mean, std, classes, `tops`, each network's top of the histogram's range, and provenance.
+One file a data set (safetensors): the parameters of network i under `i.<name>`; its metadata, JSON under the key `udd`,
+holds format, config (udd.config.drawings.reference_config), shape [K, H, W], mean, std, classes, `tops`, each network's
+top of the histogram's range, and provenance.
 """
 
 from __future__ import annotations
@@ -52,9 +54,12 @@ class ReferenceNetworks(NamedTuple):
 
 
 def activation_maps(network: Network, images: Tensor, mean: list[float], std: list[float], batch: int = 250) -> Tensor:
-    """The activation map of each image (bytes, or floats in [0, 1]): the channel mean of the last block's. [n, K, H, W] -> [n, h, w]."""
+    """The activation map of each image (bytes, or floats in [0, 1]): the channel mean of the last block's.
+    [n, K, H, W] -> [n, h, w]."""
     with torch.inference_mode():
-        return torch.cat([network.features(normalise(as_float(part), mean, std))[0].mean(1) for part in images.split(batch)])
+        return torch.cat(
+            [network.features(normalise(as_float(part), mean, std))[0].mean(1) for part in images.split(batch)]
+        )
 
 
 def embeddings(network: Network, images: Tensor, mean: list[float], std: list[float], batch: int = 250) -> Tensor:
@@ -89,31 +94,43 @@ def train_reference(dataset: Dataset, config: dict[str, Any], device: torch.devi
         train(network, dataset.train_images, dataset.train_labels, recipe, dataset.mean, dataset.std, generator)
         networks.append(network)
         tops.append(top_of(activation_maps(network, real, dataset.mean, dataset.std), recipe["percentile"]))
-    seen = {"shape": list(dataset.train_images.shape[1:]), "classes": dataset.classes, "mean": dataset.mean, "std": dataset.std}
+    seen = {
+        "shape": list(dataset.train_images.shape[1:]),
+        "classes": dataset.classes,
+        "mean": dataset.mean,
+        "std": dataset.std,
+    }
     return ReferenceNetworks(networks, tops, {"format": FORMAT, "config": config, "tops": tops} | seen)
 
 
 def save(path: Path | str, reference: ReferenceNetworks) -> None:
     """Write the networks atomically; the same ones give the same bytes."""
     states = enumerate(network.state_dict() for network in reference.networks)
-    tensors = {f"{number}.{name}": value.cpu().contiguous() for number, state in states for name, value in state.items()}
+    tensors = {
+        f"{number}.{name}": value.cpu().contiguous() for number, state in states for name, value in state.items()
+    }
     write_atomic(path, to_bytes(tensors, {"udd": json.dumps(reference.metadata, sort_keys=True)}))
 
 
 def load(path: Path | str, device: torch.device | str = "cpu") -> ReferenceNetworks:
-    """Read reference networks onto `device`. Raises UserError if the file is missing, truncated, or of another format."""
+    """Read reference networks onto `device`. Raises UserError if the file is missing, truncated, or of another
+    format."""
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             if metadata.get("format") != FORMAT:
                 raise UserError(
-                    f"{path}: found reference networks of format {metadata.get('format')}, expected {FORMAT}; make them again with this version"
+                    f"{path}: found reference networks of format {metadata.get('format')}, expected {FORMAT}; make "
+                    "them again with this version"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
         raise UserError(f"{path}: no such reference networks; make them with udd reference") from None
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a whole file of reference networks ({' '.join(str(error).split())}); delete it and make it again") from None
+        raise UserError(
+            f"{path}: not a whole file of reference networks ({' '.join(str(error).split())}); delete it and make it "
+            "again"
+        ) from None
     networks = [restored(tensors, number, metadata).to(device) for number in range(len(metadata["tops"]))]
     return ReferenceNetworks(networks, metadata["tops"], metadata)
 
@@ -123,19 +140,24 @@ def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) 
     recipe, (channels, side, _) = metadata["config"]["utilization"], metadata["shape"]
     network = build(recipe["network"], channels, side, len(metadata["classes"]), recipe["width"], torch.Generator())
     prefix = f"{number}."
-    network.load_state_dict({name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    )
     return network
 
 
 def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
-    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
+    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts
+    them."""
     config = read_config(options["config"])
     if config is not None:
         return config, need(options, "manifest", "root", "out")
     params, name = load_params(options["params"]), options["dataset"]
     if name not in params["datasets"]:
         raise UsageError(f"--dataset {name}: not in params.yaml; expected one of {', '.join(params['datasets'])}")
-    return reference_config(params, name), filled(options, params, manifest=f"data/{name}.json", out=reference_path(name))
+    return reference_config(params, name), filled(
+        options, params, manifest=f"data/{name}.json", out=reference_path(name)
+    )
 
 
 def parser() -> Parser:
@@ -149,4 +171,9 @@ def run(argv: list[str] | None = None) -> None:
     device, (config, files) = setup(args.device, args.threads), resolve(vars(args))
     with lock(files["out"]):
         reference = train_reference(load_data(files["manifest"], files["root"]).to(device), config, device)
-        save(files["out"], reference._replace(metadata=reference.metadata | {"provenance": provenance("udd.evaluation.reference", device)}))
+        save(
+            files["out"],
+            reference._replace(
+                metadata=reference.metadata | {"provenance": provenance("udd.evaluation.reference", device)}
+            ),
+        )

@@ -1,14 +1,16 @@
-"""mUE, the mean utilisation by activation entropy (Eqs. 11, 12), of a synthetic set or of real images; and the experiment of Fig. 8.
+"""mUE, the mean utilisation by activation entropy (Eqs. 11, 12), of a synthetic set or of real images; and
+the experiment of Fig. 8.
 
-    udd utilization --config JSON --proxies P --set SET.safetensors --out X.json              # a set
-    udd utilization --config JSON --proxies P --manifest M --root DIR --out X.json            # the real images (method `full`)
-    udd utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
+    udd utilization --config JSON --proxies P --set SET.safetensors --out X.json              # a set udd utilization
+    --config JSON --proxies P --manifest M --root DIR --out X.json            # the real images (method `full`) udd
+    utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
 
-The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top], where top is the q-th
-percentile of real images' activations under the same network (udd.evaluation.reference); values above count in the last interval. With H the entropy
-of the histogram, the utilisation of the image is H / log d, averaged over d in D and over the networks: 0 where all activations are alike, 1 where
-they spread evenly. Eq. 11 prints 1 - H / log d, which falls where the text and Fig. 8 rise; `mue_printed` is that. The print also divides the
-sum by |X|, the number of activations: `mue_printed_letter` does, and so lies within 1 / |X| of 1 whatever the image.
+The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top],
+where top is the q-th percentile of real images' activations under the same network (udd.evaluation.reference); values
+above count in the last interval. With H the entropy of the histogram, the utilisation of the image is H / log d,
+averaged over d in D and over the networks: 0 where all activations are alike, 1 where they spread evenly. Eq. 11 prints
+1 - H / log d, which falls where the text and Fig. 8 rise; `mue_printed` is that. The print also divides the sum by |X|,
+the number of activations: `mue_printed_letter` does, and so lies within 1 / |X| of 1 whatever the image.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ FILES = {
 
 
 def histograms(values: Tensor, top: float, intervals: int) -> Tensor:
-    """The share of each row's values in equal intervals of [0, top]; those outside count in the first or last. [n, m] -> float64 [n, d]."""
+    """The share of each row's values in equal intervals of [0, top]; those outside count in the first or last.
+    [n, m] -> float64 [n, d]."""
     index = (values.double() * intervals / top).long().clamp(0, intervals - 1)
     counts = torch.zeros(len(values), intervals, dtype=torch.float64, device=values.device)
     return counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64)) / values.shape[1]
@@ -60,15 +63,18 @@ def entropy(shares: Tensor) -> Tensor:
 
 
 def utilisation(values: Tensor, top: float, intervals: Sequence[int]) -> Tensor:
-    """H / log d of each row of activations, averaged over the numbers of intervals d (Eq. 12). [n, m] -> float64 [n], each in [0, 1]."""
+    """H / log d of each row of activations, averaged over the numbers of intervals d (Eq. 12). [n, m]
+    -> float64 [n], each in [0, 1]."""
     return torch.stack([entropy(histograms(values, top, d)) / math.log(d) for d in intervals]).mean(0).clamp(0, 1)
 
 
 def measure(images: Tensor, reference: ReferenceNetworks, intervals: Sequence[int]) -> dict[str, Any]:
-    """mUE of images [n, K, H, W] (bytes, or floats in [0, 1]): the mean over networks and images, and what it is made of."""
+    """mUE of images [n, K, H, W] (bytes, or floats in [0, 1]): the mean over networks and
+    images, and what it is made of."""
     mean, std = reference.metadata["mean"], reference.metadata["std"]
     maps = [activation_maps(network, images, mean, std).flatten(1) for network in reference.networks]
-    each = torch.stack([utilisation(values, top, intervals) for values, top in zip(maps, reference.tops, strict=True)])  # [networks, n]
+    # [networks, n]
+    each = torch.stack([utilisation(values, top, intervals) for values, top in zip(maps, reference.tops, strict=True)])
     by_image, size = each.mean(0), maps[0].shape[1]
     mue = by_image.mean().item()
     return {
@@ -83,11 +89,14 @@ def measure(images: Tensor, reference: ReferenceNetworks, intervals: Sequence[in
     }
 
 
-def spread_experiment(spreads: Sequence[float], intervals: Sequence[int], samples: int = 1000, size: int = 64) -> list[dict[str, float]]:
+def spread_experiment(
+    spreads: Sequence[float], intervals: Sequence[int], samples: int = 1000, size: int = 64
+) -> list[dict[str, float]]:
     """Fig. 8: the utilisation of normal samples against their standard deviation, given in parts of the range.
 
-    `samples` maps of `size` values each, around the middle of the range [0, 1] and confined to it (the truncated normal, by its inverse
-    distribution function), since activations outside of the range would pile up at its ends. Deterministic: the same draws for every spread.
+    `samples` maps of `size` values each, around the middle of the range [0, 1] and confined to it (the truncated
+    normal, by its inverse distribution function), since activations outside of the range would pile up at its ends.
+    Deterministic: the same draws for every spread.
     """
     uniform = torch.rand(samples, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     results = []
@@ -101,13 +110,16 @@ def spread_experiment(spreads: Sequence[float], intervals: Sequence[int], sample
 
 
 def images_of(config: dict[str, Any], files: Files) -> Tensor:
-    """The images to measure: those stored in the set, whole, or `images` real training images. Raises UserError if the set is another."""
+    """The images to measure: those stored in the set, whole, or `images` real training images. Raises
+    UserError if the set is another."""
     if config["set"]["method"] == "full":
         return real_images(load_data(files["manifest"], files["root"]), config["utilization"]["images"])
     found = load_set(files["set"])
     differing = difference(found.metadata["config"], config["set"])
     if differing:
-        raise UserError(f"{files['set']}: a set of another configuration: {differing}; make it again, or measure it with its own")
+        raise UserError(
+            f"{files['set']}: a set of another configuration: {differing}; make it again, or measure it with its own"
+        )
     return found.images
 
 
@@ -116,15 +128,20 @@ def check_reference(reference: ReferenceNetworks, config: dict[str, Any], path: 
     planned = {key: value for key, value in config["utilization"].items() if key not in NOT_REFERENCE}
     differing = difference(reference.metadata["config"], {"dataset": config["set"]["dataset"], "utilization": planned})
     if differing:
-        raise UserError(f"{path}: reference networks of another configuration: {differing}; make them again with udd reference")
+        raise UserError(
+            f"{path}: reference networks of another configuration: {differing}; make them again with udd reference"
+        )
 
 
 def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
-    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts them."""
+    """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts
+    them."""
     wanted = asked(options)
     config = read_config(wanted.config)
     if config is not None:
-        return config, need(options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",)))
+        return config, need(
+            options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",))
+        )
     params = load_params(wanted.params)
     cell = named_cell(params, wanted)
     measured = {"set": shown_file(params, "set", cell, wanted.seed), "manifest": f"data/{cell.dataset}.json"}
@@ -146,5 +163,12 @@ def run(argv: list[str] | None = None) -> None:
         reference = load_reference(files["proxies"], device)
         check_reference(reference, config, files["proxies"])
         found = measure(images_of(config, files).to(device), reference, config["utilization"]["intervals"])
-        write_json(files["out"], {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)} | found)
-        print(f"{files['out']}: mUE {found['mue']:.3f} over {found['images']} images and {len(reference.networks)} networks")
+        write_json(
+            files["out"],
+            {"format": FORMAT, "config": config, "provenance": provenance("udd.evaluation.utilization", device)}
+            | found,
+        )
+        print(
+            f"{files['out']}: mUE {found['mue']:.3f} over {found['images']} images and {len(reference.networks)} "
+            "networks"
+        )

@@ -1,7 +1,8 @@
-"""What a network trains on in an epoch, S^train (Secs. 2.1, 2.3): the images of a set and the views that their windows give.
+"""What a network trains on in an epoch, S^train (Secs. 2.1, 2.3): the images of a set and the views
+that their windows give.
 
-A set stores its pixels and the candidate windows. Which windows join the whole images is a reading of the paper, `all`, `searched`,
-`random` or `none` (the key evaluate.views); what each comes to is in docs/evaluation.md.
+A set stores its pixels and the candidate windows. Which windows join the whole images is a reading of the paper, `all`,
+`searched`, `random` or `none` (the key evaluate.views); what each comes to is in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def at_random(selected: int, count: int, generator: torch.Generator) -> Choose:
     return choose
 
 
-def searched(network: Network, among: Windows, mean: Tensor, std: Tensor, own: dict[str, Any], generator: torch.Generator) -> Choose:
+def searched(
+    network: Network, among: Windows, mean: Tensor, std: Tensor, own: dict[str, Any], generator: torch.Generator
+) -> Choose:
     """Choose the windows that `network` uses least as it is now, by the set's own search policy (Sec. 2.3)."""
 
     def choose(images: Tensor, labels: Tensor) -> Tensor:
@@ -54,7 +57,8 @@ def fixed(made: SyntheticSet, reading: str) -> tuple[Tensor, Tensor]:
 
 
 def changes(made: SyntheticSet, reading: str) -> bool:
-    """Whether the views of a set change from epoch to epoch by this reading: only where there is a choice of windows."""
+    """Whether the views of a set change from epoch to epoch by this reading: only where there is a choice of
+    windows."""
     return reading in ("searched", "random") and len(made.windows) > 0 and not policies.takes_all(own_section(made))
 
 
@@ -64,5 +68,9 @@ def anew(made: SyntheticSet, reading: str, network: Network, generator: torch.Ge
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], like)
     mean, std = (torch.tensor(made.metadata[name], device=generator.device) for name in ("mean", "std"))
     random = reading == "random"
-    choose = at_random(own["selected"], len(made.windows), generator) if random else searched(network, among, mean, std, own, generator)
+    choose = (
+        at_random(own["selected"], len(made.windows), generator)
+        if random
+        else searched(network, among, mean, std, own, generator)
+    )
     return lambda images, labels: decoded(images, labels, choose(images, labels), among)

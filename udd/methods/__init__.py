@@ -1,17 +1,17 @@
-"""One module a method, read beside its paper. The machinery (udd.runs) knows none by name; a new method is a module here, and a line and
-a file of its keys in udd.config.sections.
+"""One module a method, read beside its paper. The machinery (udd.runs) knows none by name; a new method is a module
+here, and a line and a file of its keys in udd.config.sections.
 
 A method's module has, with plain tensors (udd.methods.udd is the model):
 
-    MEETS = PROXIES                                  or OWN, or EXPERTS: the networks that its steps meet
-    begin(config, data, generator) -> State          a NamedTuple of tensors (or tuples of tensors), `images` [C, B, K, H, W] among them
-    step(state, meeting, config) -> (State, Scalars) one step; Scalars: name -> [C] or [], the columns of the curve and what the log says
-    end_network(state, meeting, config) -> State     after the last step on a network
+    MEETS = PROXIES                                  or OWN, or EXPERTS: the networks that its steps meet begin(config,
+    data, generator) -> State          a NamedTuple of tensors (or tuples of tensors), `images` [C, B, K, H, W] among
+    them step(state, meeting, config) -> (State, Scalars) one step; Scalars: name -> [C] or [], the columns of the curve
+    and what the log says end_network(state, meeting, config) -> State     after the last step on a network
     finish(state, data, config, provenance) -> SyntheticSet
 
-`config` is the resolved configuration of a set: `distill` holds what methods share, the section of the method's name its own. `meeting` is
-what a step meets (udd.proxies.meeting). Random, herding and forgetting make no images: they choose (udd.methods.coresets; of a
-multiple of IPC: udd.methods.times).
+`config` is the resolved configuration of a set: `distill` holds what methods share, the section of the method's name
+its own. `meeting` is what a step meets (udd.proxies.meeting). Random, herding and forgetting make no images: they
+choose (udd.methods.coresets; of a multiple of IPC: udd.methods.times).
 """
 
 import importlib
@@ -20,7 +20,8 @@ from typing import Any
 from udd.config.caches import meets_cache
 from udd.config.sections import distils
 
-PROXIES, OWN, EXPERTS = "proxies", "own", "experts"  # networks trained on real images alone (udd.proxies), the method's, or weights of cached ones
+# Networks trained on real images alone (udd.proxies), the method's, or weights of cached ones
+PROXIES, OWN, EXPERTS = "proxies", "own", "experts"
 
 
 def name(method: str) -> str:
@@ -34,8 +35,8 @@ def module(method: str) -> Any:
 
 
 def modules(config: dict[str, Any]) -> tuple[str, ...]:
-    """The modules whose code counts for a set of this configuration: its method's, that of the networks that it meets, and of what
-    chooses its start, its real batches and its rate."""
+    """The modules whose code counts for a set of this configuration: its method's, that of the networks that it meets,
+    and of what chooses its start, its real batches and its rate."""
     own = name(config["method"])
     if not distils(config["method"]):
         return ("udd.methods.times" if "times" in config else own,)

@@ -20,7 +20,8 @@ from udd.synthetic.regions import Windows, crop_resize
 
 
 class Aligned(NamedTuple):
-    """The gradient on the pixels [C, B, K, H, W]; of each class the distance of its embeddings and the cross-entropy of its training images [C]."""
+    """The gradient on the pixels [C, B, K, H, W]; of each class the distance of its embeddings and the cross-entropy of
+    its training images [C]."""
 
     gradient: Tensor
     distance: Tensor
@@ -30,14 +31,18 @@ class Aligned(NamedTuple):
 def augmented(images: Tensor, meeting: Meeting, classes: range) -> Tensor:
     """Images of some classes [n, Q, K, H, W], normalised, under their classes' draws."""
     count = images.shape[1]
-    draws = {name: values[classes.start : classes.stop].repeat_interleave(count, 0) for name, values in meeting.draws.items()}
+    draws = {
+        name: values[classes.start : classes.stop].repeat_interleave(count, 0) for name, values in meeting.draws.items()
+    }
     inputs = augment.normalise(augment.as_float(images.flatten(0, 1), meeting.mean.dtype), meeting.mean, meeting.std)
     return augment.apply(inputs, draws).unflatten(0, (-1, count))
 
 
 def decoded(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
-    """The training images of some classes from their (image, window) pairs. [n, B, K, H, W], int64 [n, Q, 2] -> [n, Q, K, H, W]."""
-    first = images.shape[1] * torch.arange(len(images), device=images.device).unsqueeze(1)  # of each class, in the row of all images
+    """The training images of some classes from their (image, window) pairs. [n, B, K, H, W], int64
+    [n, Q, 2] -> [n, Q, K, H, W]."""
+    # Of each class, in the row of all images
+    first = images.shape[1] * torch.arange(len(images), device=images.device).unsqueeze(1)
     image = (first + pairs[:, :, 0]).flatten()
     return crop_resize(images.flatten(0, 1)[image], pairs[:, :, 1].flatten(), among).unflatten(0, pairs.shape[:2])
 
@@ -68,7 +73,8 @@ def alignment(
     distance: Distance,
     meeting: Meeting,
 ) -> Aligned:
-    """The gradient on the pixels of all classes. images [C, B, K, H, W], trained on as (image, window) pairs [C, Q, 2]; target: [C, ...] each."""
+    """The gradient on the pixels of all classes. images [C, B, K, H, W], trained on as (image, window) pairs
+    [C, Q, 2]; target: [C, ...] each."""
     model, run = Embedding(network), meeting.execution.execute(image_gradient)
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     of = (images.new_tensor(shares[0]), images.new_tensor(shares[1]))
@@ -77,7 +83,9 @@ def alignment(
         chosen, labels = slice(part.start, part.stop), torch.arange(part.start, part.stop, device=images.device)
         pixels = images[chosen].detach().requires_grad_()
         inputs = augmented(decoded(pixels, pairs[chosen], among), meeting, part)
-        found, (apart, entropy) = run(model, weights, inputs.detach(), labels, [each[chosen] for each in target], of, distance)
+        found, (apart, entropy) = run(
+            model, weights, inputs.detach(), labels, [each[chosen] for each in target], of, distance
+        )
         gradients.append(torch.autograd.grad(inputs, pixels, found)[0])
         distances.append(apart)
         entropies.append(entropy)

@@ -1,10 +1,11 @@
-"""CAFE, condensing by aligning features (Wang et al. 2022): at every layer the mean features of synthetic and real images of a class are brought
-together, and the synthetic means are to classify the real images.
+"""CAFE, condensing by aligning features (Wang et al. 2022): at every layer the mean features of synthetic and real
+images of a class are brought together, and the synthetic means are to classify the real images.
 
-First order. How long a network lives, and how long it trains between two steps on the images, is decided by its accuracy on real images (the paper's
-dynamic bi-level optimisation). Decisions are tensors, taken by torch.where, so a step is the same work whatever they are, and nothing waits for a
-device: epochs after the last one that counts are made, and leave no trace. `outer` x `inner` counts steps on the images, `inner` the most on one
-network. The authors look at new real images each time, here at random ones of the step's batch. `image_lr` is for normalised pixels, as published.
+First order. How long a network lives, and how long it trains between two steps on the images, is decided by its
+accuracy on real images (the paper's dynamic bi-level optimisation). Decisions are tensors, taken by torch.where, so a
+step is the same work whatever they are, and nothing waits for a device: epochs after the last one that counts are made,
+and leave no trace. `outer` x `inner` counts steps on the images, `inner` the most on one network. The authors look at
+new real images each time, here at random ones of the step's batch. `image_lr` is for normalised pixels, as published.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ UNSEEN = -1.0  # in place of an accuracy: not looked yet
 
 
 class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and their momentum; its network's weights (empty before the first step), accuracies after the last steps on the images
-    [LOOKS], the latest last, and how many such steps it has seen []."""
+    """Pixels [C, B, K, H, W] and their momentum; its network's weights (empty before the first step), accuracies after
+    the last steps on the images [LOOKS], the latest last, and how many such steps it has seen []."""
 
     images: Tensor
     velocity: Tensor
@@ -44,9 +45,12 @@ class State(NamedTuple):
 
 
 def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
-    """The start that the configuration names; the authors' code starts from noise by default, or from random real images."""
+    """The start that the configuration names; the authors' code starts from noise by default, or
+    from random real images."""
     images = initial.start(config, data, generator)
-    return State(images, torch.zeros_like(images), (), unseen(images), torch.zeros((), dtype=torch.int64, device=images.device))
+    return State(
+        images, torch.zeros_like(images), (), unseen(images), torch.zeros((), dtype=torch.int64, device=images.device)
+    )
 
 
 # --- the losses ---
@@ -62,7 +66,8 @@ def layers(network: Network, inputs: Tensor) -> list[Tensor]:
 
 
 def seen(network: Network, images: Tensor, meeting: Meeting) -> tuple[list[Tensor], Tensor]:
-    """Every layer's mean features of the images of each class [C, D], and their embeddings [C, Q, E]. images [C, Q, K, H, W]."""
+    """Every layer's mean features of the images of each class [C, D], and their embeddings
+    [C, Q, E]. images [C, Q, K, H, W]."""
     means, embeddings = [], []
     for part in groups(images.shape[0], images.shape[1], images.shape[-1]):
         inputs = augmented(images[part.start : part.stop], meeting, part)
@@ -78,13 +83,17 @@ def alignment(ours: Sequence[Tensor], real: Sequence[Tensor], weights: Sequence[
     weights: of the embedding, the last block, the one before; whatever lies further in front takes the last of them.
     """
     pairs = zip(reversed(ours), reversed(real), strict=True)
-    return torch.stack([weights[min(i, len(weights) - 1)] * (a - b).square().sum(1) for i, (a, b) in enumerate(pairs)]).sum(0)
+    return torch.stack(
+        [weights[min(i, len(weights) - 1)] * (a - b).square().sum(1) for i, (a, b) in enumerate(pairs)]
+    ).sum(0)
 
 
 def discrimination(embeddings: Tensor, centres: Tensor) -> Tensor:
-    """The cross-entropy of real embeddings, classified by inner products with the synthetic centres (L_d), summed over a class's images.
+    """The cross-entropy of real embeddings, classified by inner products with the synthetic centres (L_d),
+    summed over a class's images.
 
-    [C, R, E], [C, E] -> [C]. The authors' code adds the distance of the embeddings' means once more, which the paper does not.
+    [C, R, E], [C, E] -> [C]. The authors' code adds the distance of the embeddings' means once
+    more, which the paper does not.
     """
     labels = torch.arange(len(centres), device=centres.device).repeat_interleave(embeddings.shape[1])
     found = F.cross_entropy((embeddings @ centres.T).flatten(0, 1), labels, reduction="none")
@@ -110,7 +119,8 @@ def settled(looks: Tensor, least: float) -> Tensor:
 
 
 def moved(looks: Tensor, most: float) -> Tensor:
-    """Whether there were LOOKS looks, and they differ by more than `most`: the network is trained enough for the next step. []."""
+    """Whether there were LOOKS looks, and they differ by more than `most`: the network is trained
+    enough for the next step. []."""
     return (looks.min() > UNSEEN) & (looks.max() - looks.min() > most)
 
 
@@ -121,7 +131,10 @@ def accuracy(network: Network, meeting: Meeting, count: int) -> Tensor:
     which = torch.randint(real.shape[1], (len(real), count), generator=meeting.networks, device=device)
     labels = torch.arange(len(real), device=device)
     images = real[labels.unsqueeze(1), which].flatten(0, 1)
-    inputs = [normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std) for part in images.split(images_at_once(images.shape[-1]))]
+    inputs = [
+        normalise(as_float(part, meeting.mean.dtype), meeting.mean, meeting.std)
+        for part in images.split(images_at_once(images.shape[-1]))
+    ]
     answers = torch.cat([network(part).argmax(1) for part in inputs])
     return (answers == labels.repeat_interleave(count)).to(meeting.mean.dtype).mean()
 
@@ -142,22 +155,28 @@ def unless(network: Network, kept: Tensor, before: Sequence[Tensor]) -> None:
 
 
 def renewed(state: State, meeting: Meeting, config: Config) -> State:
-    """Give the network the state's weights, or new random ones where its time is over; the state that goes with them."""
+    """Give the network the state's weights, or new random ones where its time is over; the state that goes with
+    them."""
     initialise(meeting.network, meeting.networks)
     if not state.weights:
         return state
     over = settled(state.looks, config["cafe"]["settled"]) | (state.steps >= config["distill"]["inner"])
     unless(meeting.network, over, state.weights)
-    return state._replace(looks=torch.where(over, unseen(state.looks), state.looks), steps=torch.where(over, 0, state.steps))
+    return state._replace(
+        looks=torch.where(over, unseen(state.looks), state.looks), steps=torch.where(over, 0, state.steps)
+    )
 
 
 def epoch(network: Network, images: Tensor, meeting: Meeting, config: Config) -> None:
-    """One epoch on the synthetic set, by plain gradient descent with the matching's kind of augmentation, a draw an image."""
+    """One epoch on the synthetic set, by plain gradient descent with the matching's kind of
+    augmentation, a draw an image."""
     options, flat = config["distill"], images.detach().flatten(0, 1)
     labels = torch.arange(len(images), device=flat.device).repeat_interleave(images.shape[1])
     order = torch.randperm(len(flat), generator=meeting.networks, device=flat.device)
     for index in order.tensor_split(-(-len(flat) // config["cafe"]["net_batch"])):
-        inputs = augment(normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], meeting.networks)
+        inputs = augment(
+            normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], meeting.networks
+        )
         gradients = torch.autograd.grad(F.cross_entropy(network(inputs), labels[index]), list(network.parameters()))
         with torch.no_grad():
             for weight, found in zip(network.parameters(), gradients, strict=True):
@@ -165,7 +184,8 @@ def epoch(network: Network, images: Tensor, meeting: Meeting, config: Config) ->
 
 
 def train(network: Network, images: Tensor, meeting: Meeting, config: Config) -> Tensor:
-    """Epochs on the synthetic set until the accuracy has moved, at most `net_epochs`; how many counted []. Those after leave no trace."""
+    """Epochs on the synthetic set until the accuracy has moved, at most `net_epochs`; how many counted [].
+    Those after leave no trace."""
     own, looks, going = config["cafe"], unseen(images), torch.ones((), dtype=torch.bool, device=images.device)
     counted = torch.zeros_like(going, dtype=torch.int64)
     for _ in range(own["net_epochs"]):
@@ -193,7 +213,13 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     looks = looked(state.looks, accuracy(network, meeting, own["watched"]))
     epochs = train(network, images, meeting, config)
     made = State(images, velocity, weights_of(network), looks, state.steps + 1)
-    scalars = {"loss": aligned.detach(), "discrimination": told.detach(), "accuracy": looks[-1], "epochs": epochs, "grad_norm": gradient.norm()}
+    scalars = {
+        "loss": aligned.detach(),
+        "discrimination": told.detach(),
+        "accuracy": looks[-1],
+        "epochs": epochs,
+        "grad_norm": gradient.norm(),
+    }
     return made, scalars
 
 

@@ -26,7 +26,8 @@ from udd.synthetic.sets import SyntheticSet, save
 
 
 def herding(embeddings: torch.Tensor, count: int) -> torch.Tensor:
-    """Embeddings of one class [n, E] -> `count` indices, chosen one by one so that their mean stays close to the mean of all."""
+    """Embeddings of one class [n, E] -> `count` indices, chosen one by one so that their mean stays
+    close to the mean of all."""
     centred = embeddings.double() - embeddings.double().mean(0)
     scores = (centred**2).sum(1)  # |sum of chosen + x|^2 - |sum of chosen|^2, for every x; the mean of all is 0
     chosen = []
@@ -39,7 +40,8 @@ def herding(embeddings: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def forgetting_events(history: torch.Tensor) -> torch.Tensor:
-    """Whether each example was classified rightly when shown, bool [T, n] -> how often that changed from right to wrong [n].
+    """Whether each example was classified rightly when shown, bool [T, n] -> how often that changed
+    from right to wrong [n].
 
     An example that was never right counts as infinitely forgotten, as in Toneva et al., Sec. 3.
     """
@@ -55,9 +57,12 @@ def most_forgotten(events: torch.Tensor, count: int, generator: torch.Generator)
 
 
 def trained(dataset: Dataset, recipe: dict[str, Any], generator: torch.Generator) -> tuple[Network, torch.Tensor]:
-    """A network trained on all real images, and whether each was classified rightly whenever it was shown, bool [epochs, n]."""
+    """A network trained on all real images, and whether each was classified rightly whenever it was
+    shown, bool [epochs, n]."""
     images, labels = dataset.train_images, dataset.train_labels
-    network = build(recipe["network"], images.shape[1], images.shape[2], len(dataset.classes), recipe["width"], generator)
+    network = build(
+        recipe["network"], images.shape[1], images.shape[2], len(dataset.classes), recipe["width"], generator
+    )
     history = torch.zeros(recipe["epochs"], len(images), dtype=torch.bool, device=images.device)
 
     def note(epoch: int, index: torch.Tensor, logits: torch.Tensor) -> None:
@@ -91,7 +96,8 @@ def chooser(config: dict[str, Any], dataset: Dataset, device: torch.device) -> C
 def coreset(config: dict[str, Any], dataset: Dataset, device: torch.device) -> torch.Tensor:
     """The indices [C * IPC] of the chosen training images, class by class.
 
-    `config` is a resolved set configuration. Raises UserError if its method is no coreset's or a class has fewer images than IPC.
+    `config` is a resolved set configuration. Raises UserError if its method is no coreset's or a
+    class has fewer images than IPC.
     """
     check(config, dataset)
     choose = chooser(config, dataset, device)
@@ -101,13 +107,17 @@ def coreset(config: dict[str, Any], dataset: Dataset, device: torch.device) -> t
 def check(config: dict[str, Any], dataset: Dataset) -> None:
     """Raise UserError unless the method is a coreset's and every class has at least IPC images."""
     if config["method"] not in ("random", "herding", "forgetting"):
-        raise UserError(f"variant {config['variant']}: its method is {config['method']}, expected random, herding or forgetting")
+        raise UserError(
+            f"variant {config['variant']}: its method is {config['method']}, expected random, herding or forgetting"
+        )
     counts = torch.bincount(dataset.train_labels, minlength=len(dataset.classes)).tolist()
     smallest = min(range(len(counts)), key=counts.__getitem__)
     if config["ipc"] > counts[smallest]:
         most = counts[smallest]
         name = f"{dataset.name}, class {dataset.classes[smallest]}"
-        raise UserError(f"{name}: it has {most} training images, but IPC is {config['ipc']}; choose an IPC of {most} or less")
+        raise UserError(
+            f"{name}: it has {most} training images, but IPC is {config['ipc']}; choose an IPC of {most} or less"
+        )
 
 
 def as_set(indices: torch.Tensor, dataset: Dataset, config: dict[str, Any], made: dict[str, Any]) -> SyntheticSet:

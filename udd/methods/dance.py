@@ -1,10 +1,12 @@
 """DANCE, dual-view distribution alignment (Zhang et al. 2024): first order, on networks between untrained and trained.
 
-Within a class (Sec. 3.2, "pseudo long-term distribution alignment"), the mean embeddings of synthetic and real images are brought together by a
-network whose weights lie between those of a network at its start and at its end. Between classes (Sec. 3.3, "distribution calibration"), the
-trained network is to classify the synthetic images rightly. Images are grids of small ones, as IDC's. The two gradients are added in one step under
-one draw of the augmentation, where the authors' code takes one step after the other, each with its own draw, and goes through the classes in turn;
-networks come from the cache, so their training is its: at a constant rate, where the authors lower theirs after two thirds and five sixths.
+Within a class (Sec. 3.2, "pseudo long-term distribution alignment"), the mean embeddings of synthetic and real
+images are brought together by a network whose weights lie between those of a network at its start and at its end.
+Between classes (Sec. 3.3, "distribution calibration"), the trained network is to classify the synthetic images
+rightly. Images are grids of small ones, as IDC's. The two gradients are added in one step under one draw of the
+augmentation, where the authors' code takes one step after the other, each with its own draw, and goes through the
+classes in turn; networks come from the cache, so their training is its: at a constant rate, where the authors
+lower theirs after two thirds and five sixths.
 """
 
 from __future__ import annotations
@@ -56,4 +58,8 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     rate = learning_rate(options, meeting.outer) * config["ipc"] / 10
     gradient = within.gradient + between.gradient
     images, velocity = momentum_step(images, state.velocity, gradient, rate, options["image_momentum"])
-    return State(images, velocity), {"loss": within.distance, "cross_entropy": between.cross_entropy, "grad_norm": gradient.norm()}
+    return State(images, velocity), {
+        "loss": within.distance,
+        "cross_entropy": between.cross_entropy,
+        "grad_norm": gradient.norm(),
+    }

@@ -1,9 +1,10 @@
-"""DD, dataset distillation (Wang et al. 2018): a random network trained on the set for a few steps is to classify real images well; each step's
-rate is learned with the images.
+"""DD, dataset distillation (Wang et al. 2018): a random network trained on the set for a few steps is to classify real
+images well; each step's rate is learned with the images.
 
-One image a class trains in a step, each in its turn, `epochs` times over (Algorithm 1 with several steps and epochs, Sec. 3.4). Pixels and rates
-follow Adam, as in the authors' code, which starts from noise and leaves pixels unbounded; rates are the softplus of what is learned. Real batches
-are not augmented (the authors crop and flip CIFAR's), and networks start as everywhere here (theirs by Xavier's law).
+One image a class trains in a step, each in its turn, `epochs` times over (Algorithm 1 with several steps and epochs,
+Sec. 3.4). Pixels and rates follow Adam, as in the authors' code, which starts from noise and leaves pixels unbounded;
+rates are the softplus of what is learned. Real batches are not augmented (the authors crop and flip CIFAR's), and
+networks start as everywhere here (theirs by Xavier's law).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ BETAS = (0.5, 0.999)  # of Adam, as in the authors' code
 
 
 class State(NamedTuple):
-    """Pixels [C, B, K, H, W]; what the rates are the softplus of [epochs x B]; the running means of the gradients of both and of their squares."""
+    """Pixels [C, B, K, H, W]; what the rates are the softplus of [epochs x B]; the running means of the gradients of
+    both and of their squares."""
 
     images: Tensor
     rates: Tensor
@@ -47,9 +49,14 @@ def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
 
 
 def real_loss(network: torch.nn.Module, weights: Weights, meeting: Meeting) -> tuple[Tensor, Weights]:
-    """The mean cross-entropy of the real batch of every class, and its derivatives by the weights; a few images at a time."""
+    """The mean cross-entropy of the real batch of every class, and its derivatives by the
+    weights; a few images at a time."""
     at = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-    images, total, slopes = meeting.real.flatten(0, 1), torch.zeros_like(meeting.mean[0]), {name: torch.zeros_like(each) for name, each in at.items()}
+    images, total, slopes = (
+        meeting.real.flatten(0, 1),
+        torch.zeros_like(meeting.mean[0]),
+        {name: torch.zeros_like(each) for name, each in at.items()},
+    )
     labels = torch.arange(len(meeting.real), device=images.device).repeat_interleave(meeting.real.shape[1])
     each = images_at_once(images.shape[-1])
     for part, own in zip(images.split(each), labels.split(each), strict=True):
@@ -66,7 +73,10 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     options, network, images = config["distill"], meeting.network, state.images
     initialise(network, meeting.networks)
     weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
-    inputs, labels = normalise(images.flatten(0, 1), meeting.mean, meeting.std).unflatten(0, images.shape[:2]), torch.arange(len(images))
+    inputs, labels = (
+        normalise(images.flatten(0, 1), meeting.mean, meeting.std).unflatten(0, images.shape[:2]),
+        torch.arange(len(images)),
+    )
     labels, rates = labels.to(images.device), F.softplus(state.rates)
 
     def batch(number: int) -> Batch:

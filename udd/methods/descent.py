@@ -19,7 +19,8 @@ Config = dict[str, Any]
 
 
 class State(NamedTuple):
-    """Pixels [C, B, K, H, W] and their momentum; F [C, D], the moving average features of the current network (Eq. 8)."""
+    """Pixels [C, B, K, H, W] and their momentum; F [C, D], the moving average features of the current network (Eq.
+    8)."""
 
     images: Tensor
     velocity: Tensor
@@ -31,8 +32,11 @@ def started(images: Tensor) -> State:
     return State(images, torch.zeros_like(images), images.new_zeros(len(images), 0))
 
 
-def descend(state: State, pairs: Tensor, among: Windows, own: Config, meeting: Meeting, config: Config) -> tuple[State, Scalars]:
-    """One step on the images of all classes (Eq. 10), trained on as (image, window) pairs [C, Q, 2], and F one step on (Eq. 8).
+def descend(
+    state: State, pairs: Tensor, among: Windows, own: Config, meeting: Meeting, config: Config
+) -> tuple[State, Scalars]:
+    """One step on the images of all classes (Eq. 10), trained on as (image, window) pairs
+    [C, Q, 2], and F one step on (Eq. 8).
 
     own: the section that says what is matched. F starts anew with a network.
     """

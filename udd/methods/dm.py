@@ -1,8 +1,10 @@
-"""DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of a class are brought together.
+"""DM, distribution matching (Zhao & Bilen 2023): the mean features of synthetic and real images of
+a class are brought together.
 
-First order: no gradient of a gradient. Published: a new random network every step, untrained (`inner: 1, net_images: 0`), and one of DSA's six
-operations a draw; `image_lr` is for normalised pixels. Pixels are clamped to [0, 1] after every step (on each network one), where the authors' code
-lets them leave it. At IPC 1 its images become a pattern of dots, as those of the authors' code do.
+First order: no gradient of a gradient. Published: a new random network every step, untrained
+(`inner: 1, net_images: 0`), and one of DSA's six operations a draw; `image_lr` is for normalised pixels. Pixels are
+clamped to [0, 1] after every step (on each network one), where the authors' code lets them leave it. At IPC 1 its
+images become a pattern of dots, as those of the authors' code do.
 """
 
 from __future__ import annotations
@@ -40,11 +42,14 @@ def real_features(meeting: Meeting) -> Tensor:
     if meeting.target:
         return meeting.target.features
     given = (meeting.mean, meeting.std)
-    return torch.stack([mean_feature(meeting.network, real, pick(meeting.draws, c), *given) for c, real in enumerate(meeting.real)])
+    return torch.stack(
+        [mean_feature(meeting.network, real, pick(meeting.draws, c), *given) for c, real in enumerate(meeting.real)]
+    )
 
 
 def distance(network: Network, synthetic: Tensor, target: Tensor, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
-    """The squared distance of the mean features of a class's synthetic and real images under one draw (Eq. 5 of the paper). target [E] -> []."""
+    """The squared distance of the mean features of a class's synthetic and real images under one draw (Eq. 5 of the
+    paper). target [E] -> []."""
     return (mean_feature(network, synthetic, draws, mean, std) - target).square().sum()
 
 
@@ -52,7 +57,9 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     """One descent step on the images of all classes."""
     options, pixels = config["distill"], state.images.detach().requires_grad_()
     given, target = (meeting.mean, meeting.std), real_features(meeting)
-    found = [distance(meeting.network, pixels[c], target[c], pick(meeting.draws, c), *given) for c in range(len(pixels))]
+    found = [
+        distance(meeting.network, pixels[c], target[c], pick(meeting.draws, c), *given) for c in range(len(pixels))
+    ]
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
     rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)

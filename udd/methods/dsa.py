@@ -1,9 +1,10 @@
 """DSA, differentiable siamese augmentation (Zhao & Bilen 2021); without augmentation it is DC (Zhao et al. 2021).
 
-Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output channel's. The network is
-trained on the synthetic set itself, so it belongs to the method's state. One of DSA's six operations a draw (`color|crop|cutout|flip|scale|rotate`),
-as in the authors' code; while the network trains an image's own, where theirs draw one a batch. `image_lr` is for normalised pixels, as published;
-these are clamped to [0, 1] after the last step on a network, where the authors' code lets them leave it.
+Gradients of the network on real and on synthetic images are matched layer by layer, by the cosine of every output
+channel's. The network is trained on the synthetic set itself, so it belongs to the method's state. One of DSA's six
+operations a draw (`color|crop|cutout|flip|scale|rotate`), as in the authors' code; while the network trains an image's
+own, where theirs draw one a batch. `image_lr` is for normalised pixels, as published; these are clamped to [0, 1] after
+the last step on a network, where the authors' code lets them leave it.
 """
 
 from __future__ import annotations
@@ -55,14 +56,18 @@ def cosine_distance(one: Tensor, other: Tensor) -> Tensor:
     return (1 - (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)).sum()
 
 
-def network_gradient(network: Network, images: Tensor, label: int, draws: Draws, mean: Tensor, std: Tensor, graph: bool) -> tuple[Tensor, ...]:
+def network_gradient(
+    network: Network, images: Tensor, label: int, draws: Draws, mean: Tensor, std: Tensor, graph: bool
+) -> tuple[Tensor, ...]:
     """The cross-entropy's gradient on every weight, of augmented images [B, K, H, W] of one class."""
     logits = network(apply(normalise(as_float(images, mean.dtype), mean, std), draws))
     loss = F.cross_entropy(logits, torch.full((len(images),), label, device=images.device))
     return torch.autograd.grad(loss, list(network.parameters()), create_graph=graph)
 
 
-def distance(network: Network, synthetic: Tensor, real: Tensor, label: int, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
+def distance(
+    network: Network, synthetic: Tensor, real: Tensor, label: int, draws: Draws, mean: Tensor, std: Tensor
+) -> Tensor:
     """The distance of a class's gradients, summed over layers. []."""
     target = network_gradient(network, real, label, draws, mean, std, graph=False)
     found = network_gradient(network, synthetic, label, draws, mean, std, graph=True)
@@ -78,7 +83,9 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
         load(network, state.weights)
     pixels = state.images.detach().requires_grad_()
     given = (meeting.mean, meeting.std)
-    found = [distance(network, pixels[c], meeting.real[c], c, pick(meeting.draws, c), *given) for c in range(len(pixels))]
+    found = [
+        distance(network, pixels[c], meeting.real[c], c, pick(meeting.draws, c), *given) for c in range(len(pixels))
+    ]
     loss = torch.stack(found)  # [C]
     (gradient,) = torch.autograd.grad(loss.sum(), pixels)
     rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)
@@ -96,14 +103,17 @@ def load(network: Network, weights: Sequence[Tensor]) -> None:
 
 
 def train(network: Network, images: Tensor, meeting: Meeting, config: Config) -> None:
-    """The network's epochs on the synthetic set, by plain gradient descent with the same kind of augmentation, a draw an image."""
+    """The network's epochs on the synthetic set, by plain gradient descent with the same kind of
+    augmentation, a draw an image."""
     options, own = config["distill"], config["dsa"]
     flat = images.detach().flatten(0, 1)
     labels = torch.arange(len(images), device=flat.device).repeat_interleave(images.shape[1])
     for _ in range(own["net_epochs"]):
         order = torch.randperm(len(flat), generator=meeting.networks, device=flat.device)
         for index in order.tensor_split(-(-len(flat) // own["net_batch"])):
-            inputs = augment(normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], meeting.networks)
+            inputs = augment(
+                normalise(flat[index], meeting.mean, meeting.std), options["matching_augment"], meeting.networks
+            )
             gradients = torch.autograd.grad(F.cross_entropy(network(inputs), labels[index]), list(network.parameters()))
             with torch.no_grad():
                 for weight, found in zip(network.parameters(), gradients, strict=True):

@@ -1,7 +1,9 @@
-"""IDC, efficient parameterisation (Kim et al. 2022): an image is a grid of factor x factor small ones, each enlarged into a training image.
+"""IDC, efficient parameterisation (Kim et al. 2022): an image is a grid of factor x factor small ones, each
+enlarged into a training image.
 
-Gradients are matched as UDD matches them (udd.methods.descent), and the pixels' rate decays as UDD's, so that the two are paired; the authors' code
-keeps it constant (`image_lr_decay_at: []`). `cfc: true` adds the contrastive loss of UDD (its Table 4).
+Gradients are matched as UDD matches them (udd.methods.descent), and the pixels' rate decays as UDD's, so that the
+two are paired; the authors' code keeps it constant (`image_lr_decay_at: []`). `cfc: true` adds the contrastive
+loss of UDD (its Table 4).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def begin(config: Config, data: Dataset, generator: torch.Generator) -> State:
 
 
 def training_set(images: Tensor, meeting: Meeting, config: Config, own: Config) -> tuple[Tensor, Windows]:
-    """Every image's small ones (uniform multi-formation), at most `max_pairs` of a class. int64 [C, Q, 2] (image, window)."""
+    """Every image's small ones (uniform multi-formation), at most `max_pairs` of a class. int64
+    [C, Q, 2] (image, window)."""
     among = grid_windows(images.shape[-1], config["distill"]["factor"], images)
     return training_pairs(all_windows(images, among), among, own["max_pairs"], meeting.generator), among
 

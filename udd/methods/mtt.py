@@ -1,11 +1,13 @@
-"""MTT, matching training trajectories (Cazenavette et al. 2022): a network trained on the set for a few steps is to arrive where an expert, trained
-on real images, arrives after some epochs; the rate of these steps is learned with the images.
+"""MTT, matching training trajectories (Cazenavette et al. 2022): a network trained on the set for a few
+steps is to arrive where an expert, trained on real images, arrives after some epochs; the rate of these
+steps is learned with the images.
 
-Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). What differs from the authors' code: they normalise with
-ZCA for some of their figures (CIFAR-10's at IPC 1 and 10, CIFAR-100's at 1 and 50), here pixels are as for every method (`image_lr` is for
-normalised ones, as published); of DSA's operations, with which experts train, too, they draw one a batch, here one an image; they store pixels
-beyond [0, 1] and evaluate with the learned rate, here pixels are clamped when they are stored,
-and the rate is stored beside them (`evaluate.rate: own`); a learned rate stays above 0.
+Experts are cached networks: an age is an epoch of theirs (`net_images`, `cache_spacing`). What differs from the
+authors' code: they normalise with ZCA for some of their figures (CIFAR-10's at IPC 1 and 10, CIFAR-100's at 1 and 50),
+here pixels are as for every method (`image_lr` is for normalised ones, as published); of DSA's operations, with which
+experts train, too, they draw one a batch, here one an image; they store pixels beyond [0, 1] and evaluate with the
+learned rate, here pixels are clamped when they are stored, and the rate is stored beside them (`evaluate.rate: own`); a
+learned rate stays above 0.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def segment(meeting: Meeting, config: Config) -> tuple[Weights, Weights]:
 
 
 def distance(end: Weights, target: Weights, start: Weights) -> tuple[Tensor, Weights]:
-    """How far the student is from the expert's end, as a share of the expert's own way (Eq. 2), squared; and its derivatives by `end`."""
+    """How far the student is from the expert's end, as a share of the expert's own way (Eq. 2), squared;
+    and its derivatives by `end`."""
     whole = torch.stack([(start[name] - target[name]).square().sum() for name in target]).sum()
     apart = {name: end[name] - target[name] for name in target}
     loss = torch.stack([each.square().sum() for each in apart.values()]).sum() / whole
@@ -75,14 +78,24 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     loss, gradient, of_rate = student(state, meeting, config)
     pixel_rate = initial.normalised_rate(learning_rate(options, meeting.outer), meeting.std)
     images, velocity = momentum_step(state.images, state.velocity, gradient, pixel_rate, options["image_momentum"])
-    rate, rate_velocity = momentum_step(state.rate, state.rate_velocity, of_rate, own["rate_lr"], options["image_momentum"])
-    return State(images, velocity, rate.clamp(min=SLOWEST), rate_velocity), {"loss": loss, "rate": state.rate, "grad_norm": gradient.norm()}
+    rate, rate_velocity = momentum_step(
+        state.rate, state.rate_velocity, of_rate, own["rate_lr"], options["image_momentum"]
+    )
+    return State(images, velocity, rate.clamp(min=SLOWEST), rate_velocity), {
+        "loss": loss,
+        "rate": state.rate,
+        "grad_norm": gradient.norm(),
+    }
 
 
 def student(state: State, meeting: Meeting, config: Config) -> tuple[Tensor, Tensor, Tensor]:
-    """How far a student on the set is from its expert's end []; the derivatives of that by pixels [C, B, K, H, W] and rate []."""
+    """How far a student on the set is from its expert's end []; the derivatives of that by pixels
+    [C, B, K, H, W] and rate []."""
     own, ops, images = config["mtt"], config["distill"]["matching_augment"], state.images
-    flat, labels = images.flatten(0, 1), torch.arange(len(images), device=images.device).repeat_interleave(images.shape[1])
+    flat, labels = (
+        images.flatten(0, 1),
+        torch.arange(len(images), device=images.device).repeat_interleave(images.shape[1]),
+    )
     chosen = shuffled(len(flat), own["batch"], own["steps"], meeting.generator)
     draws = [draw(ops, len(index), images.shape[-1], meeting.generator, images.dtype) for index in chosen]
 

@@ -1,9 +1,11 @@
-"""NCFM, neural characteristic function matching (Wang et al. 2025): first order, the whole distribution of embeddings instead of its mean.
+"""NCFM, neural characteristic function matching (Wang et al. 2025): first order, the whole distribution of
+embeddings instead of its mean.
 
-What is brought together are the empirical characteristic functions of the embeddings of a class's synthetic and real images, at random frequencies
-(Sec. 3.2), by networks and with a calibration as DANCE's. The frequencies are standard normal and new at every step, as where the authors' sampling
-network is off (their CIFAR-10 settings). Pixels follow Adam, once a step for all classes and without weight decay. The authors' code takes a step
-of Adam a class and pass over the whole set, so that at ten classes a pixel moves about 4.5 times as far a step as their rate of 0.001 would say:
+What is brought together are the empirical characteristic functions of the embeddings of a class's synthetic and real
+images, at random frequencies (Sec. 3.2), by networks and with a calibration as DANCE's. The frequencies are standard
+normal and new at every step, as where the authors' sampling network is off (their CIFAR-10 settings). Pixels follow
+Adam, once a step for all classes and without weight decay. The authors' code takes a step of Adam a class and pass over
+the whole set, so that at ten classes a pixel moves about 4.5 times as far a step as their rate of 0.001 would say:
 `image_lr` of the variant is 0.0045. They halve it when the loss stays; here it decays with the schedule.
 """
 
@@ -32,9 +34,11 @@ MEETS = EXPERTS
 
 
 def real_functions(meeting: Meeting, frequencies: Tensor) -> list[Tensor]:
-    """The characteristic functions of every class's real embeddings [C, T], real and imaginary part, and the frequencies [C, T, D]."""
+    """The characteristic functions of every class's real embeddings [C, T], real and imaginary part, and
+    the frequencies [C, T, D]."""
     embeddings = F.normalize(real_embeddings(meeting.network, meeting), dim=2)
-    real, imaginary = zip(*(characteristic(of_class.unsqueeze(0), frequencies) for of_class in embeddings), strict=True)  # phases take memory
+    # Phases take memory
+    real, imaginary = zip(*(characteristic(of_class.unsqueeze(0), frequencies) for of_class in embeddings), strict=True)
     return [torch.cat(real), torch.cat(imaginary), frequencies.expand(len(embeddings), -1, -1)]
 
 
@@ -54,4 +58,8 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     trained = alignment(network, images, pairs, among, no_target, (0.0, own["calibration"]), mean_distance, meeting)
     gradient, count = within.gradient + trained.gradient, meeting.outer * options["inner"] + meeting.inner + 1
     images, moments = adam_step(images, state.moments, gradient, learning_rate(options, meeting.outer), count)
-    return State(images, moments), {"loss": within.distance, "cross_entropy": trained.cross_entropy, "grad_norm": gradient.norm()}
+    return State(images, moments), {
+        "loss": within.distance,
+        "cross_entropy": trained.cross_entropy,
+        "grad_norm": gradient.norm(),
+    }

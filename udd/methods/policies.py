@@ -1,7 +1,8 @@
-"""Search policies (Secs. 2.3, 2.4): how much the network uses each candidate window. The P lowest windows of an image are underutilised.
+"""Search policies (Secs. 2.3, 2.4): how much the network uses each candidate window. The P lowest windows of an
+image are underutilised.
 
-One forward of the whole images serves all windows: they are laid on the feature map (Fig. 4b). Every policy returns one score an image
-and window, [B, N]; lower means less used.
+One forward of the whole images serves all windows: they are laid on the feature map (Fig. 4b). Every policy returns one
+score an image and window, [B, N]; lower means less used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from udd.synthetic.regions import area_weights
 
 
 def activation_map(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
-    """Channel mean of a block's post-activation map (by default the last's), before its pooling. [B, K, H, W] in [0, 1] -> [B, h, w]."""
+    """Channel mean of a block's post-activation map (by default the last's), before its pooling.
+    [B, K, H, W] in [0, 1] -> [B, h, w]."""
     return network.features(normalise(images, mean, std), layer)[0].mean(1)
 
 
@@ -29,7 +31,9 @@ def window_means(maps: Tensor, boxes: Tensor, side: int, grow: int = 0) -> Tenso
 @torch.no_grad()
 def activation_maps(network: Network, images: Tensor, mean: Tensor, std: Tensor, layer: int = -1) -> Tensor:
     """The activation maps of many images, a few at a time. [B, h, w]."""
-    return torch.cat([activation_map(network, part, mean, std, layer) for part in images.split(images_at_once(images.shape[-1]))])
+    return torch.cat(
+        [activation_map(network, part, mean, std, layer) for part in images.split(images_at_once(images.shape[-1]))]
+    )
 
 
 @torch.no_grad()
@@ -38,16 +42,22 @@ def activation(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, st
     return window_means(activation_maps(network, images, mean, std, layer), boxes, images.shape[-1], network.grow)
 
 
-def gradient_map(network: Network, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
-    """The mean absolute gradient of an image's cross-entropy over the channels of a block's map, or of the pixels (None). [B, h, w]."""
+def gradient_map(
+    network: Network, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1
+) -> Tensor:
+    """The mean absolute gradient of an image's cross-entropy over the channels of a block's map, or of the
+    pixels (None). [B, h, w]."""
     pixels = images.detach().requires_grad_()
     maps, embedding = network.features(normalise(pixels, mean, std), -1 if layer is None else layer)
-    loss = F.cross_entropy(network.classifier(embedding), labels, reduction="sum")  # an image's gradient is its own alone
+    # An image's gradient is its own alone
+    loss = F.cross_entropy(network.classifier(embedding), labels, reduction="sum")
     (found,) = torch.autograd.grad(loss, pixels if layer is None else maps)
     return found.abs().mean(1)
 
 
-def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1) -> Tensor:
+def gradient(
+    network: Network, images: Tensor, labels: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, layer: int | None = -1
+) -> Tensor:
     """Lambda_n: the mean of the gradient's map in the window (Sec. 2.3). [B, N]."""
     each = images_at_once(images.shape[-1])
     parts = zip(images.split(each), labels.split(each), strict=True)
@@ -56,8 +66,9 @@ def gradient(network: Network, images: Tensor, labels: Tensor, boxes: Tensor, me
 
 
 def jittered(images: Tensor, kind: str, sigma: float, generator: torch.Generator) -> Tensor:
-    """One jittered copy (Eq. 2). Gaussian and uniform noise have standard deviation sigma; salt and pepper replaces that share of the pixels
-    (all channels of a pixel at once, half by 0 and half by 1). Not clamped: the mean of the noise stays 0."""
+    """One jittered copy (Eq. 2). Gaussian and uniform noise have standard deviation sigma; salt and pepper
+    replaces that share of the pixels (all channels of a pixel at once, half by 0 and half by 1). Not clamped: the
+    mean of the noise stays 0."""
     if kind == "gaussian":
         return images + sigma * torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
     if kind == "uniform":
@@ -81,7 +92,8 @@ def jitter(
     layer: int = -1,
 ) -> Tensor:
     """sigma_n = |Lambda_n - mean of Lambda_n over jittered copies of the whole image| (Eqs. 2-4). [B, N]."""
-    batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])  # [(1 + M) B, K, H, W]
+    # [(1 + M) B, K, H, W]
+    batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])
     responses = activation(network, batch, boxes, mean, std, layer).unflatten(0, (1 + copies, -1))  # [1 + M, B, N]
     return (responses[0] - responses[1:].mean(0)).abs()
 
@@ -99,12 +111,14 @@ def jitter_map(
     generator: torch.Generator,
     layer: int = -1,
 ) -> Tensor:
-    """Eqs. 2 to 4 read place by place: the window's mean of |A - mean of A over jittered copies|, A the activation map. [B, N].
+    """Eqs. 2 to 4 read place by place: the window's mean of |A - mean of A over jittered copies|, A
+    the activation map. [B, N].
 
-    As printed, changes of opposite sign cancel in a window's mean before the absolute value is taken, so that mostly noise is left, and less of it
-    the larger the window is.
+    As printed, changes of opposite sign cancel in a window's mean before the absolute value is taken, so that mostly
+    noise is left, and less of it the larger the window is.
     """
-    batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])  # [(1 + M) B, K, H, W]
+    # [(1 + M) B, K, H, W]
+    batch = torch.cat([images] + [jittered(images, kind, sigma, generator) for _ in range(copies)])
     maps = activation_maps(network, batch, mean, std, layer).unflatten(0, (1 + copies, -1))  # [1 + M, B, h, w]
     return window_means((maps[0] - maps[1:].mean(0)).abs(), boxes, images.shape[-1], network.grow)
 
@@ -115,16 +129,19 @@ def ranks(scores: Tensor) -> Tensor:
 
 
 def vote(scores: list[Tensor], selected: int) -> Tensor:
-    """Each policy marks its P lowest windows; most votes first, ties by mean rank (Sec. 2.4, Table 2). List of [B, N] -> [B, N]."""
+    """Each policy marks its P lowest windows; most votes first, ties by mean rank (Sec. 2.4, Table
+    2). List of [B, N] -> [B, N]."""
     places = torch.stack([ranks(score) for score in scores])  # [policies, B, N]
     votes = (places < selected).sum(0)
     return places.double().mean(0) - votes * places.shape[-1]  # a vote outweighs any mean rank
 
 
 def reranked(scores: Tensor, ranking: str) -> Tensor:
-    """Scores as they rank the windows: plain; within their scale (ties among scales by the plain rank); or standardised over each scale.
+    """Scores as they rank the windows: plain; within their scale (ties among scales by the plain rank); or
+    standardised over each scale.
 
-    Averaging over more pixels shrinks the jitter policy's score, so plain ranking prefers large windows; the two others do not.
+    Averaging over more pixels shrinks the jitter policy's score, so plain ranking prefers large
+    windows; the two others do not.
     """
     if ranking == "plain":
         return scores
@@ -137,7 +154,8 @@ def reranked(scores: Tensor, ranking: str) -> Tensor:
 
 
 def search_layer(network: Network, own: dict) -> int:
-    """The block whose map is searched: the last, or that of the given number, counted from 1. Raises UserError if there is no such block."""
+    """The block whose map is searched: the last, or that of the given number, counted from 1. Raises
+    UserError if there is no such block."""
     layer, blocks = own["search_layer"], len(network.blocks)
     if layer in ("last", "pixels"):
         return -1
@@ -161,7 +179,8 @@ def scores(
     own: dict,
     generator: torch.Generator,
 ) -> Tensor:
-    """The scores that the configured policy gives every window of every image. [B, K, H, W], int64 [B] -> [B, N], lower is less used."""
+    """The scores that the configured policy gives every window of every image. [B, K, H, W], int64 [B]
+    -> [B, N], lower is less used."""
     policy, layer = own["policy"], search_layer(network, own)
     noise = (own["jitter"], own["jitter_sigma"], own["jitter_copies"], generator)
     if policy == "random":
@@ -182,7 +201,9 @@ def scores(
     raise ValueError(f"policy {policy}: expected jitter, jitter_map, gradient, activation, vote or random")
 
 
-def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, own: dict, generator: torch.Generator) -> Tensor:
+def search(
+    network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: Tensor, own: dict, generator: torch.Generator
+) -> Tensor:
     """Rank every image's windows, the least used first. [C, B, K, H, W] -> int64 ranks [C, B, N].
 
     Where all windows are taken (policy `all`) nothing is searched, and the ranks are the windows' own order.
@@ -196,6 +217,7 @@ def search(network: Network, images: Tensor, boxes: Tensor, mean: Tensor, std: T
 
 
 def lowest(places: Tensor, own: dict) -> Tensor:
-    """The windows to train on: the P lowest of each image, or all of them for policy `all`. [C, B, N] -> int64 [C, B, P]."""
+    """The windows to train on: the P lowest of each image, or all of them for policy `all`.
+    [C, B, N] -> int64 [C, B, P]."""
     count = places.shape[-1] if takes_all(own) else own["selected"]
     return places.argsort(dim=-1, stable=True)[..., :count]

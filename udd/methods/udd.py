@@ -34,9 +34,11 @@ def candidates(images: Tensor, own: Config) -> Windows:
 
 
 def training_set(images: Tensor, meeting: Meeting, own: Config) -> tuple[Tensor, Windows]:
-    """S_c^train of every class (line 6): search, and pair images with their underutilised windows. int64 [C, Q, 2] (image, window)."""
+    """S_c^train of every class (line 6): search, and pair images with their underutilised windows. int64
+    [C, Q, 2] (image, window)."""
     among = candidates(images, own)
-    ranks = policies.search(meeting.network, images, among.boxes, meeting.mean, meeting.std, own, meeting.generator)  # [C, B, N]
+    # [C, B, N]
+    ranks = policies.search(meeting.network, images, among.boxes, meeting.mean, meeting.std, own, meeting.generator)
     return training_pairs(policies.lowest(ranks, own), among, own["max_pairs"], meeting.generator), among
 
 

@@ -1,8 +1,8 @@
 """UDD-features: UDD's windows (Algorithm 1, line 6), matched at first order along the training of a few networks.
 
-In place of gradients (Eq. 9), the mean embeddings of S_c^train and of real images are brought together, at any age of a network; and the same
-network, of whatever age, is to classify S_c^train rightly. With cached networks the real side is a stored vector, so a step is one forward and one
-backward pass of the synthetic images. Our own method: no paper's.
+In place of gradients (Eq. 9), the mean embeddings of S_c^train and of real images are brought together, at any age of a
+network; and the same network, of whatever age, is to classify S_c^train rightly. With cached networks the real side is
+a stored vector, so a step is one forward and one backward pass of the synthetic images. Our own method: no paper's.
 """
 
 from __future__ import annotations
@@ -33,4 +33,8 @@ def step(state: State, meeting: Meeting, config: Config) -> tuple[State, Scalars
     found = alignment(meeting.network, images, pairs, among, [means], shares, mean_distance, meeting)
     count = meeting.outer * options["inner"] + meeting.inner + 1
     images, moments = adam_step(images, state.moments, found.gradient, learning_rate(options, meeting.outer), count)
-    return State(images, moments), {"loss": found.distance, "cross_entropy": found.cross_entropy, "grad_norm": found.gradient.norm()}
+    return State(images, moments), {
+        "loss": found.distance,
+        "cross_entropy": found.cross_entropy,
+        "grad_norm": found.gradient.norm(),
+    }

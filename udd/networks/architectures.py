@@ -1,8 +1,9 @@
 """The five networks of Sec. 3.1 and Appendix D, for images of any side, with one or three channels.
 
-ConvNet-3, VGG-11, AlexNet and ResNet-18 are those of the DC/DSA line of work, ResNetAP-10 is IDC's; all but AlexNet use instance
-norm. At the published settings (width 128, 28 or 32 pixels; 224 for ResNetAP-10) the parameter counts are theirs. Other sides
-follow one rule: a pool is left out where it would leave nothing, or one pixel for an instance norm, which makes a constant of it.
+ConvNet-3, VGG-11, AlexNet and ResNet-18 are those of the DC/DSA line of work, ResNetAP-10 is IDC's; all but AlexNet use
+instance norm. At the published settings (width 128, 28 or 32 pixels; 224 for ResNetAP-10) the parameter counts are
+theirs. Other sides follow one rule: a pool is left out where it would leave nothing, or one pixel for an instance norm,
+which makes a constant of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from udd.errors import UserError
 class Network(nn.Module):
     """Blocks, each ending in an activation; a pool, flattened into the embedding; a linear classifier. No buffers.
 
-    grow: the pixels that its first convolution adds on each side; normal: whether convolutions start normally distributed, as IDC's do.
+    grow: the pixels that its first convolution adds on each side; normal: whether convolutions start normally
+    distributed, as IDC's do.
     """
 
     grow: int = 0
@@ -33,7 +35,8 @@ class Network(nn.Module):
         self.classifier = nn.Linear(embedding.shape[1], classes)
 
     def features(self, x: torch.Tensor, layer: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised images [B, K, H, W] -> (activations of block `layer`, before its pooling [B, D, h, w]; embedding [B, E])."""
+        """Normalised images [B, K, H, W] -> (activations of block `layer`, before its pooling
+        [B, D, h, w]; embedding [B, E])."""
         maps = []
         for block in self.blocks:
             x = block(x)
@@ -46,7 +49,8 @@ class Network(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; `step` 2 halves the side, by strides (ResNet-18) or by averages (ResNetAP)."""
+    """Two 3x3 convolutions beside a shortcut; `step` 2 halves the side, by strides
+    (ResNet-18) or by averages (ResNetAP)."""
 
     def __init__(self, inputs: int, outputs: int, step: int, averages: bool):
         super().__init__()
@@ -72,7 +76,8 @@ class Average(nn.Module):
 
 
 def images_at_once(side: int) -> int:
-    """How many images of a side a search passes forward at once: 512 of 32 pixels. The same on all devices: the bits may depend on it."""
+    """How many images of a side a search passes forward at once: 512 of 32 pixels. The same on all devices:
+    the bits may depend on it."""
     return max(1, 2**19 // side**2)
 
 
@@ -139,15 +144,20 @@ def alexnet(channels: int, side: int, width: int) -> tuple[list[nn.Module], nn.M
 
 def resnet18(channels: int, side: int, width: int) -> tuple[list[nn.Module], nn.Module]:
     """ResNet-18 for small images: a 3x3 stem, four stages of two blocks, halving by strides."""
-    stem = nn.Sequential(nn.Conv2d(channels, scaled(64, width), 3, padding=1, bias=False), norm(scaled(64, width)), nn.ReLU())
+    stem = nn.Sequential(
+        nn.Conv2d(channels, scaled(64, width), 3, padding=1, bias=False), norm(scaled(64, width)), nn.ReLU()
+    )
     return [stem, *stages(side, width, depth=2, averages=False)], Average()
 
 
 def resnetap10(channels: int, side: int, width: int) -> tuple[list[nn.Module], nn.Module]:
-    """IDC's ResNetAP-10: stages of one block, averages for strides. The stem averages by 4 above 128 pixels, by 2 above 64."""
+    """IDC's ResNetAP-10: stages of one block, averages for strides. The stem averages by 4 above
+    128 pixels, by 2 above 64."""
     kernel, size = (7, 4) if side > 128 else (3, 2) if side > 64 else (3, 1)
     outputs = scaled(64, width)
-    stem = nn.Sequential(nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False), norm(outputs), nn.ReLU())
+    stem = nn.Sequential(
+        nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=False), norm(outputs), nn.ReLU()
+    )
     first, *others = stages(side // size, width, depth=1, averages=True)
     return [stem, nn.Sequential(nn.AvgPool2d(size), first), *others], Average()
 
@@ -159,7 +169,9 @@ def stages(side: int, width: int, depth: int, averages: bool) -> list[nn.Module]
         outputs = scaled(planes, width)
         step = 2 if planes > 64 and fits(side) else 1
         side = math.ceil(side / step) if not averages else side // step
-        layers = [Residual(inputs, outputs, step, averages)] + [Residual(outputs, outputs, 1, averages) for _ in range(depth - 1)]
+        layers = [Residual(inputs, outputs, step, averages)] + [
+            Residual(outputs, outputs, 1, averages) for _ in range(depth - 1)
+        ]
         blocks += layers
         inputs = outputs
     return blocks
@@ -185,7 +197,8 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
     if channels < 1 or side < 2 or classes < 1 or width < 1:
         found = f"{channels} channels, side {side}, {classes} classes, width {width}"
         raise UserError(f"{architecture}: {found}; expected a side of 2 or more, and 1 or more of the others")
-    with torch.random.fork_rng(devices=[]):  # torch's global generator stays untouched; its device "meta" would import a compiler, for a second
+    # torch's global generator stays untouched; its device "meta" would import a compiler, for a second
+    with torch.random.fork_rng(devices=[]):
         network = Network(*BUILDERS[architecture](channels, side, width), (channels, side, side), classes)
     network.grow = growth(side) if architecture in GROWING else 0
     network.normal = architecture == "resnetap10"
@@ -196,13 +209,16 @@ def build(architecture: str, channels: int, side: int, classes: int, width: int,
 
 @torch.no_grad()
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw parameters in place by torch's default laws: weights and biases uniform within 1/sqrt(fan-in), norms the identity.
+    """Draw parameters in place by torch's default laws: weights and biases uniform within
+    1/sqrt(fan-in), norms the identity.
 
     IDC's ResNetAP-10 (`normal`) has convolutions from N(0, sqrt(2 / (k^2 out))) instead.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and getattr(network, "normal", False):
-            module.weight.normal_(0, math.sqrt(2 / (module.weight[0, 0].numel() * len(module.weight))), generator=generator)
+            module.weight.normal_(
+                0, math.sqrt(2 / (module.weight[0, 0].numel() * len(module.weight))), generator=generator
+            )
         elif isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())  # kaiming_uniform_ with a = sqrt(5) comes to the same
             for parameter in module.parameters(recurse=False):

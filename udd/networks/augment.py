@@ -1,7 +1,9 @@
-"""Differentiable augmentation (DSA, Zhao & Bilen 2021, with IDC's strengths) and CutMix, without a branch on drawn values.
+"""Differentiable augmentation (DSA, Zhao & Bilen 2021, with IDC's strengths) and CutMix,
+without a branch on drawn values.
 
-`draw` makes the random numbers, `apply` uses them: so a class's real and synthetic images can share one draw, and a batch can have one
-an image. All geometry is one resampling: its affine maps are multiplied first. Applied to normalised images, padding with 0 = the mean.
+`draw` makes the random numbers, `apply` uses them: so a class's real and synthetic images can share one draw, and a
+batch can have one an image. All geometry is one resampling: its affine maps are multiplied first. Applied to normalised
+images, padding with 0 = the mean.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def identity(n: int, like: Tensor) -> Tensor:
 
 
 def affine(op: str, u: Tensor, side: int) -> Tensor:
-    """The affine map (output to input, in coordinates from -1 to 1) of one operation. u: [n, 2] uniform in [0, 1) -> [n, 3, 3]."""
+    """The affine map (output to input, in coordinates from -1 to 1) of one operation. u: [n, 2]
+    uniform in [0, 1) -> [n, 3, 3]."""
     theta = identity(len(u), u)
     if op == "crop":  # shift by whole pixels, up to an eighth of the side
         most = int(side * CROP + 0.5)
@@ -62,7 +65,8 @@ def affine(op: str, u: Tensor, side: int) -> Tensor:
 
 
 def resized(u: Tensor) -> Tensor:
-    """A crop of half the image to all of it, of some other aspect and place, enlarged to its size (IDC's evaluation on ImageNet).
+    """A crop of half the image to all of it, of some other aspect and place, enlarged to its size (IDC's
+    evaluation on ImageNet).
 
     u: [n, 4] uniform in [0, 1) -> affine maps [n, 3, 3].
     """
@@ -74,8 +78,11 @@ def resized(u: Tensor) -> Tensor:
     return theta
 
 
-def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Draws:
-    """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each (DSA takes one of all six).
+def draw(
+    ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> Draws:
+    """Random numbers for n images (or n groups that share one). `a|b|c` takes one of the three for each
+    (DSA takes one of all six).
 
     Returns affine [n, 3, 3], colour [n, 3], cutout [n, 2] (its corner in pixels), as far as `ops` ask for them.
     """
@@ -100,7 +107,8 @@ def draw(ops: Sequence[str], n: int, side: int, generator: torch.Generator, dtyp
             draws["cutout"] = where_taken(which, names.index("cutout"), corner, float(side))  # else beyond the image
         if which is not None:
             u = uniform(2)
-            theta = torch.stack([affine(name, u, side) for name in names])  # [names, n, 3, 3]; of what moves nothing the identity
+            # [names, n, 3, 3]; of what moves nothing the identity
+            theta = torch.stack([affine(name, u, side) for name in names])
             draws = turned(draws, theta[which, torch.arange(n, device=u.device)])
     return draws
 
@@ -111,12 +119,14 @@ def turned(draws: Draws, theta: Tensor) -> Draws:
 
 
 def where_taken(which: Tensor | None, place: int, drawn: Tensor, otherwise: float) -> Tensor:
-    """What was drawn [n, k], and where another operation was taken in its place what changes nothing. which: [n], or None where there is no other."""
+    """What was drawn [n, k], and where another operation was taken in its place what changes nothing. which: [n], or
+    None where there is no other."""
     return drawn if which is None else torch.where((which == place).unsqueeze(1), drawn, otherwise)
 
 
 def on_pixels(images: Tensor, ops: Sequence[str], generator: torch.Generator) -> Tensor:
-    """Those of the operations that are made for pixels in [0, 1], before they are normalised, with a draw an image. [B, K, H, W].
+    """Those of the operations that are made for pixels in [0, 1], before they are normalised, with
+    a draw an image. [B, K, H, W].
 
     Raises UserError where lighting meets images that are not of three channels.
     """
@@ -134,22 +144,29 @@ def grey(images: Tensor) -> Tensor:
 
 
 def photometric(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation in an order of each image's own, each by up to 0.4 (IDC's evaluation on ImageNet).
+    """Brightness, contrast and saturation in an order of each image's own, each by up to 0.4 (IDC's
+    evaluation on ImageNet).
 
-    An image is mixed with black, with its mean grey (of the whole image: IDC crops first), or with its grey version, by a share that may be negative.
+    An image is mixed with black, with its mean grey (of the whole image: IDC crops first), or with its grey version, by
+    a share that may be negative.
     """
     count, device = len(images), generator.device
-    order = torch.rand(count, 3, generator=generator, device=device).argsort(1)  # [B, 3]: which comes first, second, third
+    # [B, 3]: which comes first, second, third
+    order = torch.rand(count, 3, generator=generator, device=device).argsort(1)
     share = (2 * torch.rand(count, 3, generator=generator, device=device) - 1).to(images.dtype) * JITTER
     for place in range(3):
         at, plain = share[:, place].view(-1, 1, 1, 1), grey(images)
-        others = torch.stack([torch.zeros_like(images), plain.mean((2, 3), keepdim=True).expand_as(images), plain.expand_as(images)])  # [3, B, ...]
+        # [3, B, ...]
+        others = torch.stack(
+            [torch.zeros_like(images), plain.mean((2, 3), keepdim=True).expand_as(images), plain.expand_as(images)]
+        )
         images = torch.lerp(images, others[order[:, place], torch.arange(count, device=device)], at)
     return images
 
 
 def lighting(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise along the principal components of ImageNet's colours (Krizhevsky et al. 2012), of deviation 0.1, one an image."""
+    """Noise along the principal components of ImageNet's colours (Krizhevsky et al. 2012), of
+    deviation 0.1, one an image."""
     if images.shape[1] != 3:
         raise UserError(f"augment: lighting: found images of {images.shape[1]} channels, expected three; leave it out")
     alpha = 0.1 * torch.randn(len(images), 3, generator=generator, device=generator.device).to(images.dtype)
@@ -192,7 +209,8 @@ def cutout(images: Tensor, corner: Tensor) -> Tensor:
 
 
 def apply(images: Tensor, draws: Draws) -> Tensor:
-    """Augment normalised images [B, K, H, W] by the draws of `draw` (n = B, or 1 shared by all): colour, geometry, cutout."""
+    """Augment normalised images [B, K, H, W] by the draws of `draw` (n = B, or 1 shared by all):
+    colour, geometry, cutout."""
     if "color" in draws:
         images = color(images, draws["color"])
     if "affine" in draws:
@@ -208,8 +226,8 @@ def augment(images: Tensor, ops: Sequence[str], generator: torch.Generator, shar
 
 
 def cutmix_draw(n: int, side: int, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Random numbers of CutMix for a batch of n images: a box [H, W] (empty with probability 1 - p), the image that each one's box comes
-    from [n], and the share [] of an image that is its own, in float64."""
+    """Random numbers of CutMix for a batch of n images: a box [H, W] (empty with probability 1 - p), the image that
+    each one's box comes from [n], and the share [] of an image that is its own, in float64."""
     device = generator.device
     shape = torch.full((2,), beta, device=device, dtype=torch.float64)
     gamma = torch._standard_gamma(shape, generator=generator)  # type: ignore[attr-defined]  # Beta(b, b) = G1 / (G1 + G2); the public sampler takes no generator
@@ -223,15 +241,20 @@ def cutmix_draw(n: int, side: int, beta: float, p: float, generator: torch.Gener
     return box, order, 1 - box.double().mean()
 
 
-def cutmix_apply(images: Tensor, labels: Tensor, box: Tensor, order: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The images [B, K, H, W] with their boxes, their labels [B], the labels of the boxes [B], and the share [] in the images' type."""
+def cutmix_apply(
+    images: Tensor, labels: Tensor, box: Tensor, order: Tensor, share: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The images [B, K, H, W] with their boxes, their labels [B], the labels of the boxes [B], and the
+    share [] in the images' type."""
     return torch.where(box, images[order], images), labels, labels[order], share.to(images.dtype)
 
 
-def cutmix(images: Tensor, labels: Tensor, beta: float, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def cutmix(
+    images: Tensor, labels: Tensor, beta: float, p: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """CutMix (Yun et al. 2019): with probability p, a box of every image comes from another one of the batch.
 
-    Returns the images, their labels, the labels of the boxes, and the share [scalar] of each image that is its own: the loss is
-    share * loss(labels) + (1 - share) * loss(box labels).
+    Returns the images, their labels, the labels of the boxes, and the share [scalar] of each image that is its own: the
+    loss is share * loss(labels) + (1 - share) * loss(box labels).
     """
     return cutmix_apply(images, labels, *cutmix_draw(len(images), images.shape[-1], beta, p, generator))

@@ -1,4 +1,5 @@
-"""k-means, and the images that stand for a class: of each cluster of their embeddings the nearest to the centre (DREAM, Liu et al. 2023)."""
+"""k-means, and the images that stand for a class: of each cluster of their embeddings the nearest to the centre
+(DREAM, Liu et al. 2023)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def means(points: Tensor, nearest: Tensor, centres: Tensor) -> Tensor:
 
 
 def kmeans(points: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Lloyd's algorithm from random points, until no point changes its centre. [N, D] -> centres [count, D], each point's centre [N]."""
+    """Lloyd's algorithm from random points, until no point changes its centre. [N, D] -> centres
+    [count, D], each point's centre [N]."""
     order = torch.randperm(len(points), generator=generator, device=points.device)
     centres, before = points[order[:count]], order.new_full((len(points),), -1)
     nearest = distances(points, centres).argmin(1)
@@ -43,7 +45,8 @@ def kmeans(points: Tensor, count: int, generator: torch.Generator) -> tuple[Tens
 
 
 def representatives(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """The point nearest to each centre of `count` clusters; of fewer points than that all, again and again. [N, D] -> int64 [count]."""
+    """The point nearest to each centre of `count` clusters; of fewer points than that all, again and again.
+    [N, D] -> int64 [count]."""
     points = points - points.mean(0)  # near 0 squares are small, and their differences exact
     centres, _ = kmeans(points, min(count, len(points)), generator)
     found = distances(points, centres).argmin(0)

@@ -1,4 +1,5 @@
-"""Mixed precision: with bfloat16, convolutions and products are rounded to it; losses, weights, their gradients and the pixels stay in float32."""
+"""Mixed precision: with bfloat16, convolutions and products are rounded to it; losses, weights, their gradients
+and the pixels stay in float32."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def rounded(inputs: Tensor, precision: Precision) -> torch.autocast:
 
 
 def emulated(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether bfloat16 is known to be emulated there: on an x86 CPU without AVX-512 bf16 or AMX. Where nothing is said of the CPU: no."""
+    """Whether bfloat16 is known to be emulated there: on an x86 CPU without AVX-512 bf16 or AMX. Where
+    nothing is said of the CPU: no."""
     if device.type != "cpu" or not cpuinfo.exists():
         return False
     flags = {flag for line in cpuinfo.read_text().splitlines() if line.startswith("flags") for flag in line.split()}
@@ -30,10 +32,14 @@ def emulated(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> boo
 
 @cache
 def slowdown() -> float:
-    """How many times longer a convolution takes here in bfloat16 than in float32, forward and back: the better of three each."""
+    """How many times longer a convolution takes here in bfloat16 than in float32, forward and back:
+    the better of three each."""
 
     def seconds(dtype: torch.dtype) -> float:
-        images, weight = torch.ones(8, 32, 32, 32, dtype=dtype), torch.ones(32, 32, 3, 3, dtype=dtype, requires_grad=True)
+        images, weight = (
+            torch.ones(8, 32, 32, 32, dtype=dtype),
+            torch.ones(32, 32, 3, 3, dtype=dtype, requires_grad=True),
+        )
         begun = time.perf_counter()
         torch.autograd.grad(F.conv2d(images, weight, padding=1).sum(), weight)
         return time.perf_counter() - begun

@@ -1,5 +1,6 @@
-"""On a GPU a function of tensors is recorded once for each shape, as a CUDA graph, and played back from then on: launching its hundreds of small
-kernels one by one takes longer than they do. Elsewhere functions are called as they are."""
+"""On a GPU a function of tensors is recorded once for each shape, as a CUDA graph, and played back
+from then on: launching its hundreds of small kernels one by one takes longer than they do.
+Elsewhere functions are called as they are."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def called(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
 
 
-def player(device: torch.device, touched: Iterable[Tensor] = (), generators: Sequence[torch.Generator] = ()) -> Callable[..., Any]:
+def player(
+    device: torch.device, touched: Iterable[Tensor] = (), generators: Sequence[torch.Generator] = ()
+) -> Callable[..., Any]:
     """What calls functions on this device: a `Player` on a GPU, else `called`."""
     return Player(list(touched), generators) if device.type == "cuda" else called
 
@@ -36,9 +39,10 @@ def player(device: torch.device, touched: Iterable[Tensor] = (), generators: Seq
 class Player:
     """Calls functions on a GPU by recordings of them.
 
-    A function may be given tensors (also in tuples, lists, dicts), which it must not change, and anything hashable, which is taken for constant: a
-    recording is made for every shape and constant. What else it reads stays where it is in memory: a network's weights. touched: tensors that it
-    changes in place, generators: those that it draws from; the calls before a recording leave them as they were. A function that cannot be recorded
+    A function may be given tensors (also in tuples, lists, dicts), which it must not change, and anything
+    hashable, which is taken for constant: a recording is made for every shape and constant. What else it reads
+    stays where it is in memory: a network's weights. touched: tensors that it changes in place, generators: those
+    that it draws from; the calls before a recording leave them as they were. A function that cannot be recorded
     is called as it is, and that is said.
     """
 
@@ -69,14 +73,21 @@ class Player:
         try:
             graph, outputs = capture(lambda: function(*args), self.generators, self.pool)
         except RuntimeError as error:
-            print(f"{function.__name__}: not recorded, called as it is ({' '.join(str(error).split())[:200]})", file=sys.stderr)
+            print(
+                f"{function.__name__}: not recorded, called as it is ({' '.join(str(error).split())[:200]})",
+                file=sys.stderr,
+            )
             return None
-        self.pool = self.pool or graph.pool()  # shared: recordings are played one after the other, and nothing of theirs is read later
+        # Shared: recordings are played one after the other, and nothing of theirs is read later
+        self.pool = self.pool or graph.pool()
         return Recording(graph, [leaf for leaf in kept if torch.is_tensor(leaf)], outputs)
 
     def warm_up(self, call: Callable[[], Any]) -> None:
         """Call a few times, and put back what that changed."""
-        before, states = [tensor.detach().clone() for tensor in self.touched], [generator.get_state() for generator in self.generators]
+        before, states = (
+            [tensor.detach().clone() for tensor in self.touched],
+            [generator.get_state() for generator in self.generators],
+        )
         with aside():
             for _ in range(WARM_UP):
                 call()
@@ -97,7 +108,9 @@ def aside() -> Iterator[None]:
     main.wait_stream(side)
 
 
-def capture(call: Callable[[], Any], generators: Sequence[torch.Generator], pool: Any) -> tuple[torch.cuda.CUDAGraph, Any]:
+def capture(
+    call: Callable[[], Any], generators: Sequence[torch.Generator], pool: Any
+) -> tuple[torch.cuda.CUDAGraph, Any]:
     """The graph of a call, and the tensors that it will write. Raises RuntimeError if the call waits for the GPU."""
     graph = torch.cuda.CUDAGraph()
     for generator in generators:

@@ -15,5 +15,6 @@ def seed_of(*parts: str | int) -> int:
 
 
 def stream(device: torch.device | str, *parts: str | int) -> torch.Generator:
-    """A new generator on `device` whose numbers follow from `parts` alone, as stream(device, "evaluate", "cifar10", 0)."""
+    """A new generator on `device` whose numbers follow from `parts` alone, as stream(device, "evaluate", "cifar10",
+    0)."""
     return torch.Generator(device).manual_seed(seed_of(*parts))

@@ -26,19 +26,26 @@ Channels = Sequence[float] | Tensor  # one number a channel
 
 
 class SGD:
-    """torch.optim.SGD's rule, with its `param_groups` and `state`, to the bit; torch's own imports its compiler, which takes a second a job.
+    """torch.optim.SGD's rule, with its `param_groups` and `state`, to the bit; torch's own imports its compiler,
+    which takes a second a job.
 
     v <- momentum v + g + weight_decay w; w <- w - lr v.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float):
-        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}]
+        self.param_groups: list[dict[str, Any]] = [
+            {"params": list(parameters), "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        ]
         self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
 
     def touched(self) -> list[Tensor]:
-        """What a step changes in place: the parameters and their momentum, which is made (zero, as good as none) where there is none yet."""
+        """What a step changes in place: the parameters and their momentum, which is made (zero, as good as none)
+        where there is none yet."""
         weights = self.param_groups[0]["params"]
-        return [*weights, *(self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights)]
+        return [
+            *weights,
+            *(self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight)) for weight in weights),
+        ]
 
     @torch.no_grad()
     def step(self, gradients: Iterable[Tensor]) -> None:
@@ -59,7 +66,8 @@ def sgd(network: torch.nn.Module, recipe: Mapping[str, Any]) -> SGD:
 def batch_loss(
     network: torch.nn.Module, inputs: Tensor, first: Tensor, second: Tensor, share: Tensor, precision: Precision = None
 ) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy on normalised images [B, K, H, W] with two labels each [B], of which the first has `share` [] (CutMix).
+    """The mean cross-entropy on normalised images [B, K, H, W] with two labels each [B], of which the first
+    has `share` [] (CutMix).
 
     Returns the loss [] and the logits [B, C], in the images' type.
     """
@@ -79,10 +87,11 @@ def sgd_step(
     generator: torch.Generator,
     loss_of: Callable[..., Any] = batch_loss,
 ) -> tuple[Tensor, Tensor]:
-    """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by itself, CutMix, descend.
+    """One step on a batch [B, K, H, W] (bytes, or floats in [0, 1]): normalise, augment each image by
+    itself, CutMix, descend.
 
-    Of the recipe it reads augment, cutmix_beta and cutmix_p. Returns the loss [] and the logits [B, C] before the step, without a
-    graph; they stay on the device.
+    Of the recipe it reads augment, cutmix_beta and cutmix_p. Returns the loss [] and the logits [B, C] before the step,
+    without a graph; they stay on the device.
     """
     pixels = on_pixels(as_float(images), recipe["augment"], generator)
     inputs = augment(normalise(pixels, mean, std), recipe["augment"], generator, shared=False)
@@ -99,15 +108,18 @@ def step_player(optimizer: SGD, generator: torch.Generator) -> Callable[..., Any
 
 
 def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
-    """The rate of an epoch, counted from 0: lr, times `decay` once for each fraction in `decay_at` whose epoch has come."""
+    """The rate of an epoch, counted from 0: lr, times `decay` once for each fraction in
+    `decay_at` whose epoch has come."""
     passed = sum(epoch >= round(fraction * recipe["epochs"]) for fraction in recipe["decay_at"])
     return recipe["lr"] * recipe["decay"] ** passed
 
 
 def batches(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """One epoch: the indices 0..count-1, shuffled, in as few batches of at most `size` as hold them, whose sizes differ by one at most.
+    """One epoch: the indices 0..count-1, shuffled, in as few batches of at most `size` as hold them, whose
+    sizes differ by one at most.
 
-    Cut into full batches and a rest, 130 images would leave two for the third step: a whole step of noise (docs/evaluation.md).
+    Cut into full batches and a rest, 130 images would leave two for the third step: a whole step of
+    noise (docs/evaluation.md).
     """
     return torch.randperm(count, generator=generator, device=generator.device).tensor_split(steps_an_epoch(count, size))
 
@@ -118,11 +130,14 @@ def steps_an_epoch(count: int, size: int) -> int:
 
 
 def epochs(recipe: Mapping[str, Any], count: int, classes: int) -> int:
-    """The epochs that a recipe trains on so many images of so many classes: the whole epochs nearest to its `steps` where it has them (at least
-    one), else those of the first bound in `epochs_by_images` that the images a class do not exceed, else `epochs`."""
+    """The epochs that a recipe trains on so many images of so many classes: the whole epochs nearest to its
+    `steps` where it has them (at least one), else those of the first bound in `epochs_by_images` that the images
+    a class do not exceed, else `epochs`."""
     if recipe.get("steps"):
         return max(1, round(recipe["steps"] / steps_an_epoch(count, recipe["batch"])))
-    return next((lasting for bound, lasting in recipe.get("epochs_by_images", []) if count <= bound * classes), recipe["epochs"])
+    return next(
+        (lasting for bound, lasting in recipe.get("epochs_by_images", []) if count <= bound * classes), recipe["epochs"]
+    )
 
 
 def train(
@@ -140,8 +155,8 @@ def train(
     """Train `network` in place on images [n, K, H, W] (bytes, or floats in [0, 1]) and labels [n].
 
     All on the generator's device, from which every random number comes. `after_epoch(epochs done)` is called after each
-    epoch, `after_step(epochs done, indices, logits)` after each step. `views(images, labels)` gives what an epoch trains on in their
-    place (udd.evaluation.views). Raises UserError when an epoch's loss is not finite.
+    epoch, `after_step(epochs done, indices, logits)` after each step. `views(images, labels)` gives what an epoch
+    trains on in their place (udd.evaluation.views). Raises UserError when an epoch's loss is not finite.
     """
     recipe = PLAIN | dict(recipe)
     mean, std = torch.as_tensor(mean, device=images.device), torch.as_tensor(std, device=images.device)
@@ -163,20 +178,23 @@ def train(
 
 
 def check_finite(total: Tensor, epoch: int, recipe: Mapping[str, Any]) -> None:
-    """Raise UserError if the summed loss of an epoch is not a number: once an epoch, because asking waits for the device."""
+    """Raise UserError if the summed loss of an epoch is not a number: once an epoch,
+    because asking waits for the device."""
     if not math.isfinite(total.item()):
         where = f"epoch {epoch} of {recipe['epochs']}, lr {recipe['lr']}"
         raise UserError(f"training: the loss is not finite ({where}), expected a number; lower lr or check the images")
 
 
 def forward_batch(device: torch.device, side: int) -> int:
-    """How many images of a side to pass forward at once: what a CPU's cache holds (more is up to twice slower); on a GPU what keeps it busy and
-    takes no more memory than 1000 of 32 pixels."""
+    """How many images of a side to pass forward at once: what a CPU's cache holds (more is up to twice slower); on a
+    GPU what keeps it busy and takes no more memory than 1000 of 32 pixels."""
     return 50 if device.type == "cpu" else max(1, min(1000, 1000 * 32**2 // side**2))
 
 
 @torch.inference_mode()
-def accuracy(network: torch.nn.Module, images: Tensor, labels: Tensor, mean: Channels, std: Channels, batch: int = 0) -> float:
+def accuracy(
+    network: torch.nn.Module, images: Tensor, labels: Tensor, mean: Channels, std: Channels, batch: int = 0
+) -> float:
     """The share of images [n, K, H, W] (bytes, or floats in [0, 1]) whose largest logit is their label's, in percent.
 
     `batch` images at once; 0 for what suits the device.

@@ -1,5 +1,5 @@
-"""How a distillation executes its two heavy functions: in which precision, as they are or compiled. Decided once, from its configuration;
-only where memory is short also from what is free."""
+"""How a distillation executes its two heavy functions: in which precision, as they are or compiled. Decided once, from
+its configuration; only where memory is short also from what is free."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Execution(NamedTuple):
-    """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run executes them; how many of
-    these go through the network at once (None: all); how a function of tensors is called (udd.networks.replay); and what makes of a function
-    that takes `precision` the same as this run executes it."""
+    """The loss of a network on a batch, and the gradient of Eq. 10 on the training images of a class, as this run
+    executes them; how many of these go through the network at once (None: all); how a function of tensors is called
+    (udd.networks.replay); and what makes of a function that takes `precision` the same as this run executes it."""
 
     loss: Callable[..., Any] = batch_loss
     image_gradient: Callable[..., Any] = image_gradient
@@ -44,10 +44,15 @@ def planned_flop(distill: Mapping[str, Any], network: Network, image: Tensor, cl
     return training_flop(network, image, images)
 
 
-def execution_of(distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None) -> Execution:
-    """How a distillation executes its functions on images like `image` [1, K, H, W], on its device. `chunk`: pass at most so many training images at
-    a time, at the price of a second pass (udd.objectives.recomputation); None: all of a class."""
-    run = compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
+def execution_of(
+    distill: Mapping[str, Any], network: Network, image: Tensor, classes: int, chunk: int | None = None
+) -> Execution:
+    """How a distillation executes its functions on images like `image` [1, K, H, W], on its device.
+    `chunk`: pass at most so many training images at a time, at the price of a second pass
+    (udd.objectives.recomputation); None: all of a class."""
+    run = (
+        compiled if pays(distill["compile"], planned_flop(distill, network, image, classes), image.device) else as_it_is
+    )
     rounded = partial(partial, precision=PRECISIONS[distill["precision"]])
     execute = cache(lambda function: rounded(run(function)))  # compiled once
     whole = execute(image_gradient)
@@ -59,6 +64,14 @@ def execution_of(distill: Mapping[str, Any], network: Network, image: Tensor, cl
     return made._replace(image_gradient=partial(in_chunks, chunk, whole, parted), chunk=chunk)
 
 
-def in_chunks(chunk: int, whole: Callable[..., Any], parted: Callable[..., Any], network: Any, weights: Any, inputs: Tensor, *rest: Any) -> Any:
+def in_chunks(
+    chunk: int,
+    whole: Callable[..., Any],
+    parted: Callable[..., Any],
+    network: Any,
+    weights: Any,
+    inputs: Tensor,
+    *rest: Any,
+) -> Any:
     """The image gradient: in one pass if the images [Q, K, H, W] are no more than a chunk."""
     return (whole if len(inputs) <= chunk else parted)(network, weights, inputs, *rest)

@@ -1,4 +1,5 @@
-"""First-order objectives: embeddings of synthetic and real images of a class are brought together, and synthetic ones are to be classified rightly.
+"""First-order objectives: embeddings of synthetic and real images of a class are brought together, and synthetic ones
+are to be classified rightly.
 
 Pure functions of tensors, run as they are or compiled (udd.objectives.execution). No gradient of a gradient.
 """
@@ -23,16 +24,19 @@ def mean_distance(embeddings: Tensor, means: Tensor) -> Tensor:
 
 
 def characteristic(embeddings: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part of the empirical characteristic function: the mean of exp(i <t, x>). [n, Q, D], [T, D] -> [n, T] twice."""
+    """Real and imaginary part of the empirical characteristic function: the mean of exp(i <t, x>).
+    [n, Q, D], [T, D] -> [n, T] twice."""
     phases = embeddings @ frequencies.T  # [n, Q, T]
     return phases.cos().mean(1), phases.sin().mean(1)
 
 
 def characteristic_distance(embeddings: Tensor, real: Tensor, imaginary: Tensor, frequencies: Tensor) -> Tensor:
-    """The distance of characteristic functions, amplitude and phase alike (NCFM, Eq. 9 with alpha 1/2), of embeddings of length 1.
+    """The distance of characteristic functions, amplitude and phase alike (NCFM, Eq. 9 with alpha
+    1/2), of embeddings of length 1.
 
-    real, imaginary: of the real images [n, T]; frequencies [n, T, D], the same for all. [n, Q, D] -> [n], the mean over frequencies, times the 300 of
-    the authors' code. With alpha 1/2 the two terms under the root are half of |a - b|^2 = (|a| - |b|)^2 + 2 (|a| |b| - Re a b*).
+    real, imaginary: of the real images [n, T]; frequencies [n, T, D], the same for all. [n, Q, D] -> [n], the mean over
+    frequencies, times the 300 of the authors' code. With alpha 1/2 the two terms under the root are half of |a - b|^2
+    = (|a| - |b|)^2 + 2 (|a| |b| - Re a b*).
     """
     ours = characteristic(F.normalize(embeddings, dim=2), frequencies[0])
     squared = (ours[0] - real).square() + (ours[1] - imaginary).square()
@@ -49,7 +53,8 @@ def image_gradient(
     distance: Distance,
     precision: Precision = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """The gradient of shares[0] x distance + shares[1] x mean cross-entropy on augmented training images [n, Q, K, H, W] of n classes, and both [n].
+    """The gradient of shares[0] x distance + shares[1] x mean cross-entropy on augmented training images
+    [n, Q, K, H, W] of n classes, and both [n].
 
     weights: by name and without a graph; labels [n]; target: what `distance` takes.
     """
@@ -57,9 +62,13 @@ def image_gradient(
     def total(inputs: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         count = inputs.shape[1]
         with rounded(inputs, precision):
-            logits, embeddings = (each.to(inputs.dtype) for each in functional_call(network, weights, (inputs.flatten(0, 1),)))
+            logits, embeddings = (
+                each.to(inputs.dtype) for each in functional_call(network, weights, (inputs.flatten(0, 1),))
+            )
         found = distance(embeddings.unflatten(0, (-1, count)), *target)
-        entropy = F.cross_entropy(logits, labels.repeat_interleave(count), reduction="none").unflatten(0, (-1, count)).mean(1)
+        entropy = (
+            F.cross_entropy(logits, labels.repeat_interleave(count), reduction="none").unflatten(0, (-1, count)).mean(1)
+        )
         return (shares[0] * found + shares[1] * entropy).sum(), (found, entropy)
 
     return grad(total, has_aux=True)(inputs)
@@ -68,4 +77,8 @@ def image_gradient(
 def embedded(network: Embedding, weights: dict[str, Tensor], inputs: Tensor, precision: Precision = None) -> Tensor:
     """The embeddings of augmented images [n, Q, K, H, W]: [n, Q, D]."""
     with rounded(inputs, precision):
-        return functional_call(network, weights, (inputs.flatten(0, 1),))[1].to(inputs.dtype).unflatten(0, inputs.shape[:2])
+        return (
+            functional_call(network, weights, (inputs.flatten(0, 1),))[1]
+            .to(inputs.dtype)
+            .unflatten(0, inputs.shape[:2])
+        )

@@ -1,4 +1,5 @@
-"""The gradient of Eq. 10 on the training images of one class: a pure function of tensors, run as it is or compiled (udd.objectives.execution)."""
+"""The gradient of Eq. 10 on the training images of one class: a pure function of tensors, run as it is or compiled
+(udd.objectives.execution)."""
 
 from __future__ import annotations
 
@@ -41,8 +42,8 @@ def image_gradient(
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """The gradient of L_g + weight L_c (Eq. 10) on the augmented training images of one class, [Q, K, H, W].
 
-    weights: the network's, by name and without a graph; label []: the class; target: its real gradient on the matched weights;
-    averages: F [C, D]. Also returns L_g [], L_c [], f [D].
+    weights: the network's, by name and without a graph; label []: the class; target: its real gradient on the matched
+    weights; averages: F [C, D]. Also returns L_g [], L_c [], f [D].
     """
     labels = label.expand(len(inputs))
 

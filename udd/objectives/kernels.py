@@ -1,13 +1,16 @@
-"""Neural tangent kernels of infinitely wide ReLU networks, exact and differentiable, and ridge regression with them (KIP, Nguyen et al. 2021).
+"""Neural tangent kernels of infinitely wide ReLU networks, exact and differentiable, and ridge regression with them
+(KIP, Nguyen et al. 2021).
 
-Layers are in the NTK parameterisation (Jacot et al. 2018): weights N(0, 1), times sqrt(WEIGHT / fan-in), and biases N(0, 1), times sqrt(BIAS). A pair
-of images has a covariance of activations and a tangent kernel; an affine layer maps them linearly, a ReLU by the arc-cosine formulas (Cho & Saul
-2009). A ReLU also needs the variances of both images there, so these are found first.
+Layers are in the NTK parameterisation (Jacot et al. 2018): weights N(0, 1), times sqrt(WEIGHT / fan-in), and biases
+N(0, 1), times sqrt(BIAS). A pair of images has a covariance of activations and a tangent kernel; an affine layer maps
+them linearly, a ReLU by the arc-cosine formulas (Cho & Saul 2009). A ReLU also needs the variances of both images
+there, so these are found first.
 
-What it costs. `dense` is one product of images and some work on [N, M] numbers a layer. `convolutional` holds the covariance of every pixel of one
-image with every pixel of the other, [H, H', W, W'] a pair: at 32 pixels 8 MB in float64, 110 MB with what its gradient needs. So it goes a few pairs
-of images at a time (`pairs`), and what they need is computed again on the way back. At 32 pixels a pair takes 0.3 s of a CPU core, forward, again and
-back: at an IPC of 1 a step beside 640 images of CIFAR-10 half an hour. Both numbers grow with the fourth power of the side.
+What it costs. `dense` is one product of images and some work on [N, M] numbers a layer. `convolutional` holds the
+covariance of every pixel of one image with every pixel of the other, [H, H', W, W'] a pair: at 32 pixels 8 MB in
+float64, 110 MB with what its gradient needs. So it goes a few pairs of images at a time (`pairs`), and what they need
+is computed again on the way back. At 32 pixels a pair takes 0.3 s of a CPU core, forward, again and back: at an IPC of
+1 a step beside 640 images of CIFAR-10 half an hour. Both numbers grow with the fourth power of the side.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ SIDE = 3  # of a convolution, with so much zero padding that the image's side st
 
 
 class Pair(NamedTuple):
-    """Of one layer's outputs, for pairs of images: the covariance (of one channel, over networks) and the tangent kernel. Shapes are the same."""
+    """Of one layer's outputs, for pairs of images: the covariance (of one channel, over networks) and the tangent
+    kernel. Shapes are the same."""
 
     covariance: Tensor
     tangent: Tensor
@@ -48,7 +52,8 @@ def begun(covariance: Tensor) -> Pair:
 
 
 def linear(pair: Pair) -> Pair:
-    """After a layer of weights and biases: its own parameters' gradients give the covariance, those before it come through the weights."""
+    """After a layer of weights and biases: its own parameters' gradients give the covariance, those before it
+    come through the weights."""
     after = affine(pair.covariance)
     return Pair(after, after + WEIGHT * pair.tangent)
 
@@ -56,7 +61,8 @@ def linear(pair: Pair) -> Pair:
 def angle(cosine: Tensor) -> Tensor:
     """arccos, with a derivative of 0 at the ends, where torch's is infinite.
 
-    At 1 the images are the same, the cosine is at its largest, and the formulas below keep their derivatives by the image that moves.
+    At 1 the images are the same, the cosine is at its largest, and the formulas below keep their
+    derivatives by the image that moves.
     """
     inside = cosine.abs() < 1 - 4 * torch.finfo(cosine.dtype).eps
     found = torch.where(inside, cosine, 0).arccos()
@@ -64,7 +70,8 @@ def angle(cosine: Tensor) -> Tensor:
 
 
 def arccosine(covariance: Tensor, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """E[relu(u) relu(v)] and P(u > 0, v > 0) of normal u, v, given their covariance and variances, which may broadcast to it."""
+    """E[relu(u) relu(v)] and P(u > 0, v > 0) of normal u, v, given their covariance and variances,
+    which may broadcast to it."""
     scale = (one * other).sqrt()
     theta = angle(covariance / scale)
     return scale * (theta.sin() + (math.pi - theta) * theta.cos()) / (2 * math.pi), (math.pi - theta) / (2 * math.pi)
@@ -107,7 +114,8 @@ def convolved(covariance: Tensor) -> Tensor:
 
 
 def pooled(covariance: Tensor) -> Tensor:
-    """After an average of 2 x 2 pixels in both images; an odd row or column at the end is left out, a single one stays. [..., H, H', W, W']."""
+    """After an average of 2 x 2 pixels in both images; an odd row or column at the end is left out, a single one
+    stays. [..., H, H', W, W']."""
     for axis in range(-4, 0):
         if (side := covariance.shape[axis]) > 1:
             covariance = covariance.narrow(axis, 0, side // 2 * 2).unflatten(axis, (-1, 2)).mean(axis)
@@ -120,12 +128,14 @@ def same_pixel(covariance: Tensor) -> Tensor:
 
 
 def flat(covariance: Tensor) -> Tensor:
-    """As a dense layer meets it, whose weights at two pixels have nothing in common: the mean over pixels. [..., H, H, W, W] -> [...]."""
+    """As a dense layer meets it, whose weights at two pixels have nothing in common: the mean over pixels.
+    [..., H, H, W, W] -> [...]."""
     return same_pixel(covariance).mean((-2, -1))
 
 
 def variances(images: Tensor, depth: int) -> tuple[Tensor, ...]:
-    """The variance of every pixel before each ReLU: `depth` tensors [N, h, w]. A pool mixes pixels, so it takes all covariances of an image."""
+    """The variance of every pixel before each ReLU: `depth` tensors [N, h, w]. A pool mixes pixels, so it takes all
+    covariances of an image."""
     covariance, found = torch.einsum("nkhw,nkgv->nhgwv", images, images) / images.shape[1], []
     for _ in range(depth):
         covariance = affine(convolved(covariance))
@@ -150,7 +160,8 @@ def again(function: Callable[..., Any], *given: Any) -> Any:
 
 
 def convolutional(one: Tensor, other: Tensor, depth: int, pairs: int) -> Tensor:
-    """The tangent kernel of `depth` times a 3 x 3 convolution, ReLU and average of 2 x 2, then a dense layer, without any norm.
+    """The tangent kernel of `depth` times a 3 x 3 convolution, ReLU and average of 2 x 2, then a dense
+    layer, without any norm.
 
     [N, K, H, W], [M, K, H, W] -> [N, M], at most `pairs` pairs at a time.
     """
@@ -169,6 +180,7 @@ def convolutional(one: Tensor, other: Tensor, depth: int, pairs: int) -> Tensor:
 
 
 def predicted(between: Tensor, own: Tensor, labels: Tensor, ridge: float) -> Tensor:
-    """K_ts (K_ss + lambda I)^-1 y_s, with lambda = `ridge` times the mean of K_ss's diagonal. [T, S], [S, S], [S, C] -> [T, C]."""
+    """K_ts (K_ss + lambda I)^-1 y_s, with lambda = `ridge` times the mean of K_ss's diagonal. [T, S],
+    [S, S], [S, C] -> [T, C]."""
     system = own + ridge * own.diagonal().mean() * torch.eye(len(own), dtype=own.dtype, device=own.device)
     return between @ torch.linalg.solve_ex(system, labels).result

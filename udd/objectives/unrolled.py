@@ -1,8 +1,9 @@
-"""Training unrolled over synthetic images, and a loss of its last weights pulled back to them: exact, in the memory of one step.
+"""Training unrolled over synthetic images, and a loss of its last weights pulled back to them:
+exact, in the memory of one step.
 
-Forward, only the weights before each step are kept. Backward, each step's batch and graph are built anew: with v the loss's derivative by the
-weights after a step w' = w - rate g(w, images), the derivatives of <v, w'> by w, images and rate are those of the loss. So memory grows with the
-weights alone.
+Forward, only the weights before each step are kept. Backward, each step's batch and graph are built anew: with v the
+loss's derivative by the weights after a step w' = w - rate g(w, images), the derivatives of <v, w'> by w, images and
+rate are those of the loss. So memory grows with the weights alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Batch(NamedTuple):
     rate: Tensor
 
 
-def descended(network: nn.Module, weights: Weights, inputs: Tensor, labels: Tensor, rate: Tensor, precision: Precision = None) -> Weights:
+def descended(
+    network: nn.Module, weights: Weights, inputs: Tensor, labels: Tensor, rate: Tensor, precision: Precision = None
+) -> Weights:
     """The weights after a step of plain descent on the mean cross-entropy of a batch."""
 
     def loss(weights: Weights) -> Tensor:
@@ -40,7 +43,13 @@ def descended(network: nn.Module, weights: Weights, inputs: Tensor, labels: Tens
 
 
 def pulled(
-    network: nn.Module, weights: Weights, inputs: Tensor, labels: Tensor, rate: Tensor, slopes: Weights, precision: Precision = None
+    network: nn.Module,
+    weights: Weights,
+    inputs: Tensor,
+    labels: Tensor,
+    rate: Tensor,
+    slopes: Weights,
+    precision: Precision = None,
 ) -> tuple[Weights, Tensor, Tensor]:
     """The derivatives by the weights before a step, its images and its rate, given those by the weights after it."""
     with rounded(inputs, precision):
@@ -48,7 +57,9 @@ def pulled(
         return pull(slopes)
 
 
-def unrolled(network: nn.Module, weights: Weights, steps: int, batch: Callable[[int], Batch], run: Callable[..., Any] = descended) -> list[Weights]:
+def unrolled(
+    network: nn.Module, weights: Weights, steps: int, batch: Callable[[int], Batch], run: Callable[..., Any] = descended
+) -> list[Weights]:
     """The weights before the first step and after each. batch: of the step of a number; the same at every call."""
     found = [weights]
     with torch.no_grad():
@@ -58,10 +69,14 @@ def unrolled(network: nn.Module, weights: Weights, steps: int, batch: Callable[[
 
 
 def pulled_back(
-    network: nn.Module, along: Sequence[Weights], batch: Callable[[int], Batch], slopes: Weights, run: Callable[..., Any] = pulled
+    network: nn.Module,
+    along: Sequence[Weights],
+    batch: Callable[[int], Batch],
+    slopes: Weights,
+    run: Callable[..., Any] = pulled,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(number, derivative by its images, by its rate) of each step from the last, given the derivatives of a loss by the last of the weights `along`
-    (of `unrolled`)."""
+    """(number, derivative by its images, by its rate) of each step from the last, given the derivatives of a loss by
+    the last of the weights `along` (of `unrolled`)."""
     for number in reversed(range(len(along) - 1)):
         slopes, of_images, of_rate = run(network, along[number], *batch(number), slopes)
         yield number, of_images, of_rate

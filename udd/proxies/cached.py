@@ -1,8 +1,10 @@
-"""Cached networks (`networks: cached`): weights at several ages, with the real gradients and mean features of every class, read from files.
+"""Cached networks (`networks: cached`): weights at several ages, with the real gradients and mean features of
+every class, read from files.
 
-One file a network, which udd.proxies.caching makes. The networks never see a synthetic image, so a cache depends on data set, architecture and
-`cache_seed` alone, and serves every IPC, policy, ablation, method and seed of the images. A step meets a random (network, age, draw) of it; the
-synthetic images share the stored augmentation, under which the real gradient was taken.
+One file a network, which udd.proxies.caching makes. The networks never see a synthetic image, so a cache depends
+on data set, architecture and `cache_seed` alone, and serves every IPC, policy, ablation, method and seed of the
+images. A step meets a random (network, age, draw) of it; the synthetic images share the stored augmentation,
+under which the real gradient was taken.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def metadata(path: Path) -> dict[str, Any]:
         with safe_open(str(path), framework="pt") as file:
             return json.loads((file.metadata() or {})["udd"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a cached network ({' '.join(str(error).split())}); delete it, and it is made again") from None
+        raise UserError(
+            f"{path}: not a cached network ({' '.join(str(error).split())}); delete it, and it is made again"
+        ) from None
 
 
 def nbytes(distill: dict[str, Any], parameters: int, embedding: int, classes: int) -> int:
@@ -45,7 +49,8 @@ def nbytes(distill: dict[str, Any], parameters: int, embedding: int, classes: in
 
 
 def halved(values: Tensor, leading: int) -> tuple[Tensor, Tensor]:
-    """Numbers in half precision, and the scale [d1, ..., d_leading] by which each entry of the leading dimensions is to be multiplied.
+    """Numbers in half precision, and the scale [d1, ..., d_leading] by which each entry of the leading
+    dimensions is to be multiplied.
 
     Its largest number becomes 1: what is 2^-14 of it or more keeps eleven bits, whatever the size of a gradient.
     """
@@ -60,12 +65,15 @@ def restored(half: Tensor, scale: Tensor) -> Tensor:
 
 
 def meet(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> tuple[Draws, Target]:
-    """Give the network the weights of a random (network, age) of the cache; a random draw of these: its augmentation, and what was seen under it.
+    """Give the network the weights of a random (network, age) of the cache; a random draw of these: its augmentation,
+    and what was seen under it.
 
     generator: on the CPU, so that nothing waits for a device.
     """
     u = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
-    member, age, draw = (int(part * distill[f"cache_{of}"]) for part, of in zip(u, ("networks", "ages", "draws"), strict=True))
+    member, age, draw = (
+        int(part * distill[f"cache_{of}"]) for part, of in zip(u, ("networks", "ages", "draws"), strict=True)
+    )
     return recall(member_path(folder, member), network, age, draw)
 
 
@@ -96,7 +104,8 @@ Expert = Callable[[int], tuple[Tensor, ...]]
 
 
 def expert(folder: Path, distill: dict[str, Any], network: Network, generator: torch.Generator) -> tuple[Expert, float]:
-    """What gives the weights of a random network of the cache, the same at every call, at an age; and a random number in [0, 1) beside it.
+    """What gives the weights of a random network of the cache, the same at every call, at an age; and a random
+    number in [0, 1) beside it.
 
     generator: on the CPU, so that nothing waits for a device.
     """
@@ -106,7 +115,8 @@ def expert(folder: Path, distill: dict[str, Any], network: Network, generator: t
 
 @contextmanager
 def opened(path: Path, device: torch.device) -> Iterator[tuple[Iterable[str], Callable[..., Tensor]]]:
-    """A file's names, and what gives a part of the tensor of a name, on the device: read from the mapped file, or from a copy on the device."""
+    """A file's names, and what gives a part of the tensor of a name, on the device: read from the mapped file, or
+    from a copy on the device."""
     if device.type == "cuda" and (copy := on_device(path, device)):
         yield copy, lambda name, *place: copy[name][place]
         return

@@ -1,7 +1,7 @@
 """The network side of Algorithm 1: random networks trained on real data. It never sees a synthetic image.
 
-It depends on data set, architecture and seed alone, so every IPC, policy and ablation of a seed meets the same networks, the same real
-batches and the same augmentation: ablations are paired.
+It depends on data set, architecture and seed alone, so every IPC, policy and ablation of a seed meets the same
+networks, the same real batches and the same augmentation: ablations are paired.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from udd.objectives.execution import Execution, execution_of
 
 @dataclass
 class Trajectory:
-    """Where the networks' side stands: the current network and its optimiser, two random streams, and the iteration to do next."""
+    """Where the networks' side stands: the current network and its optimiser, two random streams,
+    and the iteration to do next."""
 
     network: Network
     optimizer: SGD
@@ -53,12 +54,16 @@ def start(data: Dataset, distill: dict, seed: int, chunk: int | None = None) -> 
 def fresh_network(data: Dataset, distill: dict, generator: torch.Generator) -> Network:
     """A new random network for the data set's images."""
     _, channels, side, _ = data.train_images.shape
-    return build(distill["network"], channels, side, len(data.classes), distill["width"], generator).to(generator.device)
+    return build(distill["network"], channels, side, len(data.classes), distill["width"], generator).to(
+        generator.device
+    )
 
 
 def new_network(trajectory: Trajectory, data: Dataset, distill: dict) -> None:
-    """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration says so, train it a few epochs."""
-    initialise(trajectory.network, trajectory.training)  # in place: a compiled function stays bound to the network it met
+    """Randomly initialise the network (Algorithm 1, line 2) and, where the configuration
+    says so, train it a few epochs."""
+    # In place: a compiled function stays bound to the network it met
+    initialise(trajectory.network, trajectory.training)
     trajectory.optimizer, trajectory.play = sgd(trajectory.network, recipe(distill)), None
     train_network(trajectory, data, distill, distill["pretrain_epochs"] * len(data.train_images))
 
@@ -76,23 +81,37 @@ def train_network(trajectory: Trajectory, data: Dataset, distill: dict, images: 
         return
     rounds = -(-steps * batch // count)
     order = torch.cat([torch.randperm(count, generator=generator, device=generator.device) for _ in range(rounds)])
-    mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))  # once, not at every step
+    # Once, not at every step
+    mean, std = (torch.tensor(values, device=generator.device) for values in (data.mean, data.std))
     options = (recipe(distill), mean, std, generator, trajectory.execution.loss)
     trajectory.play = trajectory.play or step_player(trajectory.optimizer, generator)
     for index in order[: steps * batch].split(batch):
-        trajectory.play(sgd_step, trajectory.network, trajectory.optimizer, data.train_images[index], data.train_labels[index], *options)
+        trajectory.play(
+            sgd_step,
+            trajectory.network,
+            trajectory.optimizer,
+            data.train_images[index],
+            data.train_labels[index],
+            *options,
+        )
 
 
 def class_index(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Where the images of each class are: int64 [C, largest class] (padded with 0) and the classes' counts [C]."""
     places = [(labels == label).nonzero()[:, 0] for label in range(classes)]
-    return nn.utils.rnn.pad_sequence(places, batch_first=True), torch.tensor([len(place) for place in places], device=labels.device)
+    return nn.utils.rnn.pad_sequence(places, batch_first=True), torch.tensor(
+        [len(place) for place in places], device=labels.device
+    )
 
 
-def real_batches(trajectory: Trajectory, data: Dataset, index: tuple[Tensor, Tensor], distill: dict) -> tuple[Tensor, augment.Draws]:
-    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a class (Algorithm 1, line 5).
+def real_batches(
+    trajectory: Trajectory, data: Dataset, index: tuple[Tensor, Tensor], distill: dict
+) -> tuple[Tensor, augment.Draws]:
+    """A random real batch of every class, uint8 [C, R, K, H, W], and one matching augmentation a
+    class (Algorithm 1, line 5).
 
-    Images are drawn with replacement; a class of at most R is taken whole, each of its images as often as another, or once more.
+    Images are drawn with replacement; a class of at most R is taken whole, each of its images as
+    often as another, or once more.
     """
     (places, counts), size, generator = index, distill["batch_real"], trajectory.draws
     u, n = torch.rand(len(counts), size, generator=generator, device=places.device), counts.unsqueeze(1)

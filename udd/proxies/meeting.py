@@ -1,5 +1,5 @@
-"""What a step of a method meets: a network, a real batch of every class or what was computed of it, and the augmentation that real and synthetic
-images share."""
+"""What a step of a method meets: a network, a real batch of every class or what was computed of it, and the
+augmentation that real and synthetic images share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def no_expert(age: int) -> tuple[Tensor, ...]:
 
 
 class Meeting(NamedTuple):
-    """real: uint8 [C, R, K, H, W], empty where the target is given; draws: one a class; mean, std [K]; generator: the set's own random stream,
-    networks: that of networks a method makes itself; outer, inner: where the schedule stands, from 0; logged: whether the step's scalars are
-    written down; anew: whether the network is another than at the step before; target: of the real batch, where it was computed before; expert:
-    the weights of a random cached network at an age, for a method that meets EXPERTS, and share: a random number in [0, 1) beside it."""
+    """real: uint8 [C, R, K, H, W], empty where the target is given; draws: one a class; mean, std [K]; generator: the
+    set's own random stream, networks: that of networks a method makes itself; outer, inner: where the schedule stands,
+    from 0; logged: whether the step's scalars are written down; anew: whether the network is another than at the step
+    before; target: of the real batch, where it was computed before; expert: the weights of a random cached network at
+    an age, for a method that meets EXPERTS, and share: a random number in [0, 1) beside it."""
 
     network: Network
     real: Tensor

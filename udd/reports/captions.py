@@ -1,4 +1,5 @@
-"""What a table says about itself: what its numbers are, how many, on how much of the schedule, what to doubt in the quoted ones."""
+"""What a table says about itself: what its numbers are, how many, on how much of the schedule, what to
+doubt in the quoted ones."""
 
 from __future__ import annotations
 
@@ -20,7 +21,14 @@ from udd.reports.quoted import notes
 def caption(config: Mapping[str, Any], table: Table) -> str:
     """The caption, in plain text, without the table's number."""
     layout = LAYOUTS[config["table"]]
-    sentences = [f"{layout.title}.", what(config), size(table), trained(table), schedule(config, table), *marks(config, table)]
+    sentences = [
+        f"{layout.title}.",
+        what(config),
+        size(table),
+        trained(table),
+        schedule(config, table),
+        *marks(config, table),
+    ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -44,7 +52,8 @@ def size(table: Table) -> str:
         return "Nothing has been run yet (--)."
     sizes = sorted({(len(on), n, on[0], on[-1]) for n, on in found}, reverse=True)
     parts = ", ".join(
-        f"n = {n} ({plural(sets, 'set')}, {least if least == most else f'{least}-{most}'} networks on each)" for sets, n, least, most in sizes
+        f"n = {n} ({plural(sets, 'set')}, {least if least == most else f'{least}-{most}'} networks on each)"
+        for sets, n, least, most in sizes
     )
     return f"A cell has {parts}." + (f" {plural(missing, 'cell')} not run (--)." if missing else "")
 
@@ -55,7 +64,8 @@ def plural(count: int, noun: str) -> str:
 
 
 def trained(table: Table) -> str:
-    """For how long, and in what precision unless all in float32, the evaluated networks were trained; the full data set has its own protocol."""
+    """For how long, and in what precision unless all in float32, the evaluated networks were trained; the full
+    data set has its own protocol."""
     runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
     epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs})
     rounded = "" if precisions == ["float32"] else f" in {' and '.join(precisions)}"
@@ -68,7 +78,9 @@ def schedule(config: Mapping[str, Any], table: Table) -> str:
     for key, runs in table.shown:
         shares.setdefault(key.dataset, set()).update(run.schedule for run in runs if run.schedule is not None)
     cut = {name: values for name, values in shares.items() if values and min(values) < 100}
-    texts = {name: "-".join(f"{value:.3g}" for value in sorted({min(values), max(values)})) for name, values in cut.items()}
+    texts = {
+        name: "-".join(f"{value:.3g}" for value in sorted({min(values), max(values)})) for name, values in cut.items()
+    }
     if not texts:
         return ""
     if len(set(texts.values())) == 1 and len(texts) == len([name for name in shares if shares[name]]):
@@ -92,7 +104,10 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
         found.append("† and italics: quoted from the paper, not measured here.")
     checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
     if checkups > 1 and config["table"] != COST:
-        found.append(f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published that way.")
+        found.append(
+            f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published "
+            "that way."
+        )
     if LAYOUTS[config["table"]].heading:
         found.append("Decoded: training images an epoch from each stored one. Steps: SGD steps of a network on them.")
         found.append("Differences are paired, over sets (networks averaged), or over networks where there is one set.")
@@ -104,7 +119,9 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
     found = [stored(config, table), *multiples(config), *left_out(config)]
     found += [] if LAYOUTS[config["table"]].heading else [decoded(config, table), steps(config, table)]
     found += [
-        f"{variant_name(config, name)}: {ABOUT[name]}." for name in dict.fromkeys(key.variant for key, runs in table.shown if runs) if name in ABOUT
+        f"{variant_name(config, name)}: {ABOUT[name]}."
+        for name in dict.fromkeys(key.variant for key, runs in table.shown if runs)
+        if name in ABOUT
     ]
     found += cost.said(table.costs) if table.costs else []
     devices = sorted({run.device for _, runs in table.shown for run in runs})
@@ -119,13 +136,18 @@ def footnotes(config: Mapping[str, Any], table: Table) -> list[str]:
 
 def left_out(config: Mapping[str, Any]) -> list[str]:
     """The cells that are not to be run."""
-    found = [f"{dataset(config, name)} IPC {ipc}: {heading(config, variant)}" for name, ipc, variant in config.get("without", [])]
+    found = [
+        f"{dataset(config, name)} IPC {ipc}: {heading(config, variant)}"
+        for name, ipc, variant in config.get("without", [])
+    ]
     return [f"Left out (--): {'; '.join(found)}."] if found else []
 
 
 def letters(table: Table) -> dict[str, str]:
     """The letter of each note to the quoted figures of a table, in the order in which they come."""
-    return dict(zip(dict.fromkeys(name for _, figure in table.quoted for name in figure.notes), ascii_lowercase, strict=False))
+    return dict(
+        zip(dict.fromkeys(name for _, figure in table.quoted for name in figure.notes), ascii_lowercase, strict=False)
+    )
 
 
 def multiples(config: Mapping[str, Any]) -> list[str]:
@@ -143,8 +165,14 @@ def stored(config: Mapping[str, Any], table: Table) -> str:
     found: dict[str, list[int]] = {}
     for key, runs in table.shown:
         if key.ipc != FULL and key.variant not in config.get("times", {}):
-            found.setdefault(f"{dataset(config, key.dataset)} IPC {key.ipc}", []).extend(run.stored_bytes for run in runs)
-    ends = {name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float) for name, sizes in found.items() if sizes}
+            found.setdefault(f"{dataset(config, key.dataset)} IPC {key.ipc}", []).extend(
+                run.stored_bytes for run in runs
+            )
+    ends = {
+        name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float)
+        for name, sizes in found.items()
+        if sizes
+    }
     ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())
     return f"Stored, in kB a set: {ranges}." if ranges else ""
 
@@ -154,16 +182,25 @@ def decoded(config: Mapping[str, Any], table: Table) -> str:
     found: dict[str, set[str]] = {}
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
-    texts = [f"{heading(config, name)}: {'/'.join(sorted(values))}" for name, values in found.items() if values and name != "full"]
+    texts = [
+        f"{heading(config, name)}: {'/'.join(sorted(values))}"
+        for name, values in found.items()
+        if values and name != "full"
+    ]
     return f"Training images decoded from each stored one: {'; '.join(texts)}." if texts else ""
 
 
 def steps(config: Mapping[str, Any], table: Table) -> str:
-    """How many SGD steps a network took on each method's sets: a set that decodes to more images gets more in as many epochs."""
+    """How many SGD steps a network took on each method's sets: a set that decodes to more images
+    gets more in as many epochs."""
     found: dict[str, set[int]] = {}
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(run.steps for run in runs)
-    texts = [f"{heading(config, name)}: {'/'.join(map(str, sorted(values)))}" for name, values in found.items() if values and name != "full"]
+    texts = [
+        f"{heading(config, name)}: {'/'.join(map(str, sorted(values)))}"
+        for name, values in found.items()
+        if values and name != "full"
+    ]
     return f"SGD steps of a network: {'; '.join(texts)}." if texts else ""
 
 

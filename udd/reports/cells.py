@@ -1,7 +1,7 @@
 """The cells of a table, and how each is spelt in LaTeX and in Markdown.
 
-A measured accuracy is upright, the best of its group bold; a quoted one is italic with a dagger, everywhere, and never bold. A letter behind it
-stands for each note of what to doubt in it.
+A measured accuracy is upright, the best of its group bold; a quoted one is italic with a dagger, everywhere, and never
+bold. A letter behind it stands for each note of what to doubt in it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Cell = Measured | Quoted | Difference | str | None
 
 
 def mark_best(cells: Sequence[Cell]) -> list[Cell]:
-    """The same cells with the highest measured mean marked, and its ties as printed; a single measured cell has no rival and stays plain."""
+    """The same cells with the highest measured mean marked, and its ties as printed; a single measured cell has
+    no rival and stays plain."""
     means = [printed(cell) for cell in cells if isinstance(cell, Measured)]
     best = max(means) if len(means) > 1 else None
     return [cell._replace(best=printed(cell) == best) if isinstance(cell, Measured) else cell for cell in cells]

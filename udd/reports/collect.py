@@ -1,10 +1,13 @@
-"""Records -> accuracy.csv, utilization.csv and metrics.json: everything that params.yaml plans and that has been run, nothing else.
+"""Records -> accuracy.csv, utilization.csv and metrics.json: everything that params.yaml plans and
+that has been run, nothing else.
 
-    udd collect --params params.yaml                     # by hand, also halfway: what is missing is counted, and `--` in the tables
+    udd collect --params params.yaml                     # by hand, also halfway: what is missing is
+    counted, and `--` in the tables
     udd collect --config PARAMS_JSON --results results   # as the workflow does
 
-A record is taken only if the configuration that it carries is the planned one; else the run ends with one line that names the first
-difference. Result files that no plan asks for (of a variant that was dropped, say) are listed as orphans, and left alone.
+A record is taken only if the configuration that it carries is the planned one; else the run ends with one line that
+names the first difference. Result files that no plan asks for (of a variant that was dropped, say) are listed as
+orphans, and left alone.
 """
 
 from __future__ import annotations
@@ -35,8 +38,18 @@ FORMAT = 1  # of a measurement of mUE
 ACCURACY_FORMAT = 2  # of a record of accuracies
 WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
 WHOLE_SCHEDULE = 2000 * 100
-# Steps on the images of a whole schedule, by method (dsa: on each of so many networks; cafe: at least; kip: of the authors' notebook).
-PUBLISHED = {"dm": 20_000, "dd": 24_000, "cafe": 20_000, "kip": 1000, "mtt": 5000, "dance": 10_000, "ncfm": 20_000, "udd_features": 10_000}
+# Steps on the images of a whole schedule, by method (dsa: on each of so many networks; cafe: at least; kip: of
+# the authors' notebook).
+PUBLISHED = {
+    "dm": 20_000,
+    "dd": 24_000,
+    "cafe": 20_000,
+    "kip": 1000,
+    "mtt": 5000,
+    "dance": 10_000,
+    "ncfm": 20_000,
+    "udd_features": 10_000,
+}
 DSA_NETWORKS = 1000  # at any IPC, whose loops on a network differ
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
 ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
@@ -56,15 +69,21 @@ def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> d
         raise UserError(f"{path}: not a result of format {expected}; delete it and run again with this version")
     differing = difference(result.get("config", {}), planned)
     if differing:
-        raise UserError(f"{path}: of another configuration: {differing}; delete the file and run again, or go back to its parameters")
+        raise UserError(
+            f"{path}: of another configuration: {differing}; delete the file and run again, or go back to its "
+            "parameters"
+        )
     missing = [name for name in needed if not isinstance(result.get(name), int | float)]
     if missing:
-        raise UserError(f"{path}: {missing[0]} is {result.get(missing[0])!r}, expected a number; delete the file and run again")
+        raise UserError(
+            f"{path}: {missing[0]} is {result.get(missing[0])!r}, expected a number; delete the file and run again"
+        )
     return result
 
 
 def schedule_percent(set_config: dict[str, Any]) -> float | None:
-    """The share of the whole schedule over which a set was distilled, in percent; None for coresets and the full data set."""
+    """The share of the whole schedule over which a set was distilled, in percent; None
+    for coresets and the full data set."""
     if "distill" not in set_config:
         return None
     distill, method = set_config["distill"], set_config["method"]
@@ -75,7 +94,8 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
 
 
 def network_steps(set_config: dict[str, Any]) -> int | None:
-    """The most SGD steps of the networks that a set met; None where they train on the set itself, begin trained, or there are none."""
+    """The most SGD steps of the networks that a set met; None where they train on the set itself, begin
+    trained, or there are none."""
     distill = set_config.get("distill")
     if distill is None or set_config["method"] in OWN_NETWORKS or distill["pretrain_epochs"]:
         return None
@@ -98,7 +118,11 @@ def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
             if not isinstance(result.get("networks"), dict):
                 said = f"networks is {result.get('networks')!r}, expected a result for each network"
                 raise UserError(f"{path}: {said}; delete the file and run again")
-            rows += [row_of(result, record, network, path) for network in params["seeds"]["evaluate"] if str(network) in result["networks"]]
+            rows += [
+                row_of(result, record, network, path)
+                for network in params["seeds"]["evaluate"]
+                if str(network) in result["networks"]
+            ]
     return rows
 
 
@@ -108,11 +132,19 @@ def row_of(result: dict[str, Any], record: plan.Record, network: int, path: Path
     found = result | (one if isinstance(one, dict) else {})
     missing = [name for name in FOUND if not isinstance(found.get(name), int | float)]
     if missing:
-        raise UserError(f"{path}: {missing[0]} of network {network} is {found.get(missing[0])!r}, expected a number; delete the file and run again")
+        raise UserError(
+            f"{path}: {missing[0]} of network {network} is {found.get(missing[0])!r}, expected a number; delete the "
+            "file and run again"
+        )
     trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
     of = result["config"]["set"]
     made = {"schedule_percent": schedule_percent(of), "network_steps": network_steps(of)} | origin(result)
-    return dict(zip(KEYS, [*record.cell, *record[1:], network], strict=True)) | {name: found[name] for name in FOUND} | trained | made
+    return (
+        dict(zip(KEYS, [*record.cell, *record[1:], network], strict=True))
+        | {name: found[name] for name in FOUND}
+        | trained
+        | made
+    )
 
 
 def utilization_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
@@ -122,12 +154,17 @@ def utilization_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
         path = folder / measurement_path(cell, seed)
         if path.exists():
             result = read_result(path, plan.utilization_config(params, cell, seed), ["mue", "mue_printed"])
-            rows.append(dict(zip(KEYS[:4], [*cell, seed], strict=True)) | {name: result.get(name) for name in MEASURED} | origin(result))
+            rows.append(
+                dict(zip(KEYS[:4], [*cell, seed], strict=True))
+                | {name: result.get(name) for name in MEASURED}
+                | origin(result)
+            )
     return rows
 
 
 def metrics(accuracies: list[dict[str, Any]], utilizations: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means for `dvc metrics diff`: data set -> ipcN -> variant -> architecture (with the protocol, unless it is the usual one) -> mean, std, n."""
+    """Means for `dvc metrics diff`: data set -> ipcN -> variant -> architecture (with the protocol, unless it is the
+    usual one) -> mean, std, n."""
     groups: dict[tuple[str, ...], list[float]] = {}
     for row in accuracies:
         usual = "epochs300" if row["ipc"] == plan.FULL else plan.DEFAULT_PROTOCOL
@@ -170,13 +207,19 @@ def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict]
     evaluations = f"{len(accuracies)} of {planned} planned evaluations"
     lines = [f"{evaluations}, {len(utilizations)} of {len(measurements(params))} measurements of mUE"]
     if lost:
-        lines.append(f"{len(lost)} orphans, which nothing in the parameters asks for (left alone; delete them if you like):")
+        lines.append(
+            f"{len(lost)} orphans, which nothing in the parameters asks for (left alone; delete them if you like):"
+        )
     return "\n".join([*lines, *(f"  {path}" for path in lost)])
 
 
 def collect(params: plan.Params, results: Path, out: Path) -> str:
-    """Read what lies below `results`, write the three files into `out`, return the report. Raises UserError for a record of another plan."""
-    accuracies, utilizations = accuracy_rows(params, results / "accuracy"), utilization_rows(params, results / "utilization")
+    """Read what lies below `results`, write the three files into `out`, return the report. Raises UserError
+    for a record of another plan."""
+    accuracies, utilizations = (
+        accuracy_rows(params, results / "accuracy"),
+        utilization_rows(params, results / "utilization"),
+    )
     write_atomic(out / "accuracy.csv", as_csv(ACCURACY, accuracies))
     write_atomic(out / "utilization.csv", as_csv(UTILIZATION, utilizations))
     write_atomic(out / "metrics.json", json.dumps(metrics(accuracies, utilizations), indent=1) + "\n")
@@ -190,7 +233,9 @@ def parser() -> Parser:
     made.add_argument("--config", help="all parameters, as JSON or a JSON file; replaces --params")
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
-    made.add_argument("--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same")
+    made.add_argument(
+        "--out", type=Path, help="where to write accuracy.csv, utilization.csv, metrics.json; by default the same"
+    )
     return made
 
 

@@ -1,7 +1,8 @@
 """The table of cost: for each method its accuracy, and the steps, seconds and memory that its sets took.
 
-Steps and seconds stand in a set's curve, as they always did; what later versions note beside it (udd.runs.taken) has memory and machine too.
-What was not noted down stays open (--): no result depends on it, and nothing is run again for it.
+Steps and seconds stand in a set's curve, as they always did; what later versions note beside it
+(udd.runs.taken) has memory and machine too. What was not noted down stays open (--): no result depends on
+it, and nothing is run again for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ NUMBERS = ("seconds", "peak_bytes")
 
 
 class Taken(NamedTuple):
-    """What one file took: seconds; where they were noted down the most resident bytes, the machine, and the digest of the curve beside."""
+    """What one file took: seconds; where they were noted down the most resident bytes, the machine, and the
+    digest of the curve beside."""
 
     seconds: float
     peak: int | None
@@ -34,7 +36,8 @@ class Taken(NamedTuple):
 
 
 def noted(made: Path) -> Taken | None:
-    """What stands beside a file of what making it took; None if nothing does. Raises UserError if it is another file, or lacks a number."""
+    """What stands beside a file of what making it took; None if nothing does. Raises UserError if it is another
+    file, or lacks a number."""
     path = taken_path(made)
     if not path.exists():
         return None
@@ -42,21 +45,28 @@ def noted(made: Path) -> Taken | None:
     wrong = [name for name in NUMBERS if not isinstance(found, dict) or not isinstance(found.get(name), int | float)]
     if wrong:
         value = found.get(wrong[0]) if isinstance(found, dict) else found
-        raise UserError(f"{path}: {wrong[0]} is {value!r}, expected a number; delete the file: the table goes without it")
+        raise UserError(
+            f"{path}: {wrong[0]} is {value!r}, expected a number; delete the file: the table goes without it"
+        )
     threads = found.get("threads")
     return Taken(
-        found["seconds"], found["peak_bytes"], f"{found.get('device')}, {threads} thread{'' if threads == 1 else 's'}", str(found.get("of", ""))
+        found["seconds"],
+        found["peak_bytes"],
+        f"{found.get('device')}, {threads} thread{'' if threads == 1 else 's'}",
+        str(found.get("of", "")),
     )
 
 
 def of_set(curve: Path) -> Taken | None:
-    """What a set took: what its job noted down, if the curve is that job's, else what the curve alone says; None if there is no curve."""
+    """What a set took: what its job noted down, if the curve is that job's, else what the curve alone says;
+    None if there is no curve."""
     found = noted(curve) if curve.exists() else None
     return found if found and found.of == sha256(curve) else of_curve(curve)
 
 
 def of_curve(curve: Path) -> Taken | None:
-    """What a set took by its curve alone: the seconds of its last row; None if there is no curve. Raises UserError if it is no curve."""
+    """What a set took by its curve alone: the seconds of its last row; None if there is no curve. Raises
+    UserError if it is no curve."""
     try:
         with curve.open(newline="") as stream:
             *_, last = csv.DictReader(stream)
@@ -68,7 +78,8 @@ def of_curve(curve: Path) -> Taken | None:
 
 
 def of_cache(results: Path, name: str, networks: int) -> list[Taken]:
-    """What the networks of a cache took, as far as it is known: beside their records, which stay, or beside the networks."""
+    """What the networks of a cache took, as far as it is known: beside their records,
+    which stay, or beside the networks."""
     found = []
     for member in range(networks):
         records = (results / folder / name / f"network{member}" for folder in (RECORDS, "cache"))
@@ -77,7 +88,8 @@ def of_cache(results: Path, name: str, networks: int) -> list[Taken]:
 
 
 def read(config: Mapping[str, Any], results: Path) -> dict[tuple[str, str, str], Cost]:
-    """The cost of each cell that was distilled, by data set, IPC and variant; `config`: udd.config.drawings.table_config."""
+    """The cost of each cell that was distilled, by data set, IPC and variant; `config`:
+    udd.config.drawings.table_config."""
     found = {}
     for asked in config["costs"]:
         curves = [results / "curves" / asked["folder"] / f"seed{seed}.csv" for seed in asked["seeds"]]
@@ -88,7 +100,8 @@ def read(config: Mapping[str, Any], results: Path) -> dict[tuple[str, str, str],
 
 
 def cost(asked: Mapping[str, Any], sets: Sequence[Taken], cache: Sequence[Taken]) -> Cost:
-    """A cell's cost: the mean of its sets' seconds, their highest peak; the seconds of all networks of its cache that are known."""
+    """A cell's cost: the mean of its sets' seconds, their highest peak; the seconds of all networks
+    of its cache that are known."""
     seconds = statistics.fmean(each.seconds for each in sets) if sets else None
     peak = max((each.peak for each in sets if each.peak is not None), default=None)
     machines = tuple(sorted({each.machine for each in [*sets, *cache] if each.machine}))
@@ -126,7 +139,8 @@ def cost_cells(found: Cost | None) -> list[Cell]:
 
 
 def cache_cell(found: Cost) -> str | None:
-    """The minutes of a cache; where not all of its networks are known, of how many of them; empty where a set meets none."""
+    """The minutes of a cache; where not all of its networks are known, of how many of
+    them; empty where a set meets none."""
     if not found.networks:
         return ""
     share = "" if found.cached == found.networks else f" ({found.cached} of {found.networks})"
@@ -135,7 +149,15 @@ def cache_cell(found: Cost) -> str | None:
 
 def figure(value: float | None) -> str | None:
     """Three figures, and no powers of ten."""
-    return None if value is None else f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-3 else f"{value:.6f}"
+    return (
+        None
+        if value is None
+        else f"{value:.0f}"
+        if value >= 100
+        else f"{value:.3g}"
+        if value >= 1e-3
+        else f"{value:.6f}"
+    )
 
 
 def said(costs: Mapping[Key, Cost]) -> list[str]:
@@ -143,7 +165,9 @@ def said(costs: Mapping[Key, Cost]) -> list[str]:
     machines: Iterable[str] = sorted({machine for found in costs.values() for machine in found.machines})
     where = "; ".join(machines) or "a machine that was not noted down"
     return [
-        f"Steps: on the images. Minutes: of the whole distillation, the mean of its sets, wall-clock on {where}, beside whatever else ran there.",
-        "Cache min: of all networks of the cache that a set meets, made once for all sets that meet it, and not in Minutes.",
+        f"Steps: on the images. Minutes: of the whole distillation, the mean of its sets, wall-clock on {where}, "
+        "beside whatever else ran there.",
+        "Cache min: of all networks of the cache that a set meets, made once for all sets that meet it, and not in "
+        "Minutes.",
         "Peak MB: the most that a set's process had resident (10^6 bytes). --: not noted down.",
     ]

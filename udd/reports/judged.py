@@ -1,4 +1,5 @@
-"""What a file says of a set's accuracy: a record of the workflow (results/accuracy), or what `udd evaluate FILE --out` wrote."""
+"""What a file says of a set's accuracy: a record of the workflow (results/accuracy), or what
+`udd evaluate FILE --out` wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from udd.reports.statistics import summary
 
 
 class Judged(NamedTuple):
-    """Accuracies in %, one a network; what was trained, in words; the mean accuracy of each class, if known; what was measured beside it, by name."""
+    """Accuracies in %, one a network; what was trained, in words; the mean accuracy of each class, if known; what was
+    measured beside it, by name."""
 
     values: list[float]
     said: str
@@ -34,21 +36,32 @@ def architecture(name: str) -> str:
 def of_record(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
     """What a record of the workflow says. Raises UserError if it is another set's."""
     if differing := difference(found["config"]["set"], metadata["config"]):
-        raise UserError(f"{path}: a record of another set: {differing.replace('planned', 'but in the set')}; give the record of this one")
+        raise UserError(
+            f"{path}: a record of another set: {differing.replace('planned', 'but in the set')}; give the record of "
+            "this one"
+        )
     values = [network["accuracy"] for network in found["networks"].values()]
     trained, protocol = architecture(found["config"]["architecture"]), found["config"]["protocol"]
     said = f"{trained}, protocol {protocol}, {found['epochs']} epochs, {found['steps']} SGD steps"
-    classes = [network["by_class"] for network in found["networks"].values() if "by_class" in network]  # since version 0.2
+    # Since version 0.2
+    classes = [network["by_class"] for network in found["networks"].values() if "by_class" in network]
     return Judged(values, said, mean_by_class(classes))
 
 
 def of_judge(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
     """What `udd evaluate FILE --out` wrote. Raises UserError if it is of another data set."""
     if found["dataset"] != metadata["dataset"]:
-        raise UserError(f"{path}: accuracies on {found['dataset']}, but the set is of {metadata['dataset']}; give those of this set")
+        raise UserError(
+            f"{path}: accuracies on {found['dataset']}, but the set is of {metadata['dataset']}; give those of this set"
+        )
     own, *others = found["rows"]
-    said = f"{architecture(found['architecture'])}, width {found['width']}, {found['epochs']} epochs, {own['steps']} SGD steps"
-    return Judged(own["values"], said, mean_by_class(own.get("by_class", [])), [(each["set"], each["values"]) for each in others])
+    said = (
+        f"{architecture(found['architecture'])}, width {found['width']}, {found['epochs']} epochs, {own['steps']} SGD "
+        "steps"
+    )
+    return Judged(
+        own["values"], said, mean_by_class(own.get("by_class", [])), [(each["set"], each["values"]) for each in others]
+    )
 
 
 def judged(path: Path, metadata: dict[str, Any]) -> Judged:
@@ -59,5 +72,10 @@ def judged(path: Path, metadata: dict[str, Any]) -> Judged:
             try:
                 return read(path, found, metadata)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise UserError(f"{path}: not a whole record ({type(error).__name__}: {error}); write it again with udd evaluate --out") from None
-    raise UserError(f"{path}: found no accuracies, expected a record of results/accuracy or what udd evaluate FILE --out wrote")
+                raise UserError(
+                    f"{path}: not a whole record ({type(error).__name__}: {error}); write it again with udd evaluate "
+                    "--out"
+                ) from None
+    raise UserError(
+        f"{path}: found no accuracies, expected a record of results/accuracy or what udd evaluate FILE --out wrote"
+    )

@@ -1,7 +1,8 @@
 """The tables of the paper as data: the same rows give LaTeX, Markdown and CSV.
 
-Two layouts. A *grid* has a column a method and, for each data set, IPC and network, a row of what was measured and a row of what the paper
-prints. An *ablation* has a row a variant, with the paired difference to the variant that it is compared with.
+Two layouts. A *grid* has a column a method and, for each data set, IPC and network, a row of what was measured
+and a row of what the paper prints. An *ablation* has a row a variant, with the paired difference to the variant
+that it is compared with.
 """
 
 from __future__ import annotations
@@ -20,36 +21,58 @@ FULL = "all"
 
 
 class Layout(NamedTuple):
-    """A table's number in the paper and its title; for a grid its columns; for an ablation the names of its variants and their heading."""
+    """A table's number in the paper and its title; for a grid its columns; for an ablation the names of its
+    variants and their heading."""
 
     number: int
     title: str
     methods: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     heading: str = ""
-    partners: Mapping[str, str] = {}  # with what each variant is compared, if with anything; where it is empty, all with `udd`
+    # With what each variant is compared, if with anything; where it is empty, all with `udd`
+    partners: Mapping[str, str] = {}
 
 
 COMPARED = {"idc": "", "idc-cfc": "idc", "udd": "udd-nocfc", "udd-nocfc": ""}  # Table 4 is about the effect of CFC
 for name in ("gradient", "activation", "vote"):
     COMPARED |= {f"udd-{name}": f"udd-{name}-nocfc", f"udd-{name}-nocfc": ""}
-TABLE_1 = ["random", "random-x4", "random-x13", "herding", "forgetting", "dd", "dc", "dsa", "dm", "cafe", "mtt", "idc", "udd", "full"]
+TABLE_1 = [
+    "random",
+    "random-x4",
+    "random-x13",
+    "herding",
+    "forgetting",
+    "dd",
+    "dc",
+    "dsa",
+    "dm",
+    "cafe",
+    "mtt",
+    "idc",
+    "udd",
+    "full",
+]
 TABLE_8 = ["random", "random-x9", "random-x13", "dsa", "dm", "idc", "udd", "full"]
 LAYOUTS = {
     "main": Layout(1, "Accuracy of networks trained on sets of a few images per class", TABLE_1),
     "policy": Layout(2, "Search policies, and two controls that the paper lacks", labels=POLICY, heading="Policy"),
     "jitter": Layout(3, "Jitter functions", labels=JITTER, heading="Jitter"),
-    "cfc": Layout(4, "The category-wise feature contrastive (CFC) loss", labels=CFC, heading="Method", partners=COMPARED),
+    "cfc": Layout(
+        4, "The category-wise feature contrastive (CFC) loss", labels=CFC, heading="Method", partners=COMPARED
+    ),
     "regions": Layout(5, "Candidate windows (their number N: their sides)", labels=REGIONS, heading="Windows"),
     "architectures": Layout(6, "Other networks trained on sets distilled with ConvNet-3", ["kip", "mtt", "idc", "udd"]),
-    "kip": Layout(7, "Compared with KIP, whose sets networks of two widths are trained on", ["kip-1024", "kip-128", "udd"]),
+    "kip": Layout(
+        7, "Compared with KIP, whose sets networks of two widths are trained on", ["kip-1024", "kip-128", "udd"]
+    ),
     "imagenet": Layout(8, "Networks of the type ResNetAP-10 (the paper: ten ImageNet classes)", TABLE_8),
     "cost": Layout(9, "Accuracy, and what the sets took"),  # ours: the paper has none (udd.reports.cost)
 }
 
 
 class Table(NamedTuple):
-    """Headings, rows of cells, the indices of rows that begin a group, and what was shown: (key, runs) and quoted figures, differences, costs."""
+    """Headings, rows of cells, the indices of rows that begin a group, and what was shown: (key, runs) and quoted
+    figures, differences, costs."""
 
     headings: list[str]
     rows: list[list[Cell]]
@@ -95,7 +118,8 @@ def quoted_key(setting: Setting, method: str, full: Sequence[str]) -> QuotedKey:
 
 
 def measured(runs: Sequence[Evaluation], best: bool = False) -> Measured | None:
-    """Mean and standard deviation of a group's accuracies, or of the best of its check-ups; None if nothing was run, or there was one check-up."""
+    """Mean and standard deviation of a group's accuracies, or of the best of its check-ups; None if nothing was
+    run, or there was one check-up."""
     if not runs or (best and max(run.checkups for run in runs) == 1):
         return None
     return Measured(*summary([run.best if best else run.accuracy for run in runs]))
@@ -108,9 +132,14 @@ def counts(groups: Iterable[Sequence[Evaluation]]) -> str | None:
 
 
 def columns(layout: Layout, config: Mapping[str, Any], quoted: Mapping[QuotedKey, Quoted]) -> list[str]:
-    """The methods of a grid: those asked for and those that the paper has figures of at these settings; the full data set last."""
+    """The methods of a grid: those asked for and those that the paper has figures of at these
+    settings; the full data set last."""
     asked, full = config["request"]["variants"], config["full"]
-    shown = [m for m in layout.methods if m in asked or any(quoted_key(setting, m, full) in quoted for setting in settings(config["request"]))]
+    shown = [
+        m
+        for m in layout.methods
+        if m in asked or any(quoted_key(setting, m, full) in quoted for setting in settings(config["request"]))
+    ]
     extra = [variant for variant in asked if variant not in shown]
     return sorted([*shown, *extra], key=lambda method: method == "full" or method in full)
 
@@ -122,10 +151,16 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
     table = Table(grid_headings([heading(config, name) for name in methods], several), [], [], [], [], {}, {})
     for setting in settings(request):
         table.starts.append(len(table.rows))
-        asked = {method: key_of(setting, method, config) for method in methods if method in request["variants"] and run_at(setting, method, config)}
+        asked = {
+            method: key_of(setting, method, config)
+            for method in methods
+            if method in request["variants"] and run_at(setting, method, config)
+        }
         runs = {method: groups.get(key, []) for method, key in asked.items()}
         quotes = [] if again(setting, request) else methods
-        printed = {method: quoted[key] for method in quotes if (key := quoted_key(setting, method, config["full"])) in quoted}
+        printed = {
+            method: quoted[key] for method in quotes if (key := quoted_key(setting, method, config["full"])) in quoted
+        }
         table.shown.extend((asked[method], runs[method]) for method in asked)
         table.quoted.extend((quoted_key(setting, method, config["full"]), figure) for method, figure in printed.items())
         stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
@@ -161,8 +196,11 @@ def heading(config: Mapping[str, Any], variant: str, names: Mapping[str, str] = 
     return names[variant] if own else variant_name(config, variant)
 
 
-def ratio_percent(runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]) -> str | None:
-    """The stored images in percent of the full data set: as the paper prints it, or counted where both were evaluated."""
+def ratio_percent(
+    runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]
+) -> str | None:
+    """The stored images in percent of the full data set: as the paper prints it, or counted where both were
+    evaluated."""
     quoted = [figure.ratio_percent for figure in printed.values() if figure.ratio_percent]
     stored = [found[0].stored_images for method, found in runs.items() if found and method not in full]
     whole = [found[0].stored_images for method, found in runs.items() if found and method in full]
@@ -170,9 +208,14 @@ def ratio_percent(runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str
 
 
 def grid_rows(
-    head: list[Cell], methods: Sequence[str], runs: Mapping[str, Sequence[Evaluation]], printed: Mapping[str, Quoted], full: Sequence[str]
+    head: list[Cell],
+    methods: Sequence[str],
+    runs: Mapping[str, Sequence[Evaluation]],
+    printed: Mapping[str, Quoted],
+    full: Sequence[str],
 ) -> list[list[Cell]]:
-    """The rows at one setting: measured; the best of the check-ups, where there were several; quoted, if the paper has any."""
+    """The rows at one setting: measured; the best of the check-ups, where there were several;
+    quoted, if the paper has any."""
     ours = marked({method: measured(runs.get(method, [])) for method in methods}, full)
     n = counts(runs[method] for method in runs if method not in full)
     blank: list[Cell] = ["" for _ in head]
@@ -190,7 +233,12 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     request = config["request"]
     variants, several = request["variants"], varying(request)
     first = [setting for setting in settings(request) if not again(setting, request)]
-    figures = {(setting, v): quoted[key] for setting in first for v in variants if (key := quoted_key(setting, v, config["full"])) in quoted}
+    figures = {
+        (setting, v): quoted[key]
+        for setting in first
+        for v in variants
+        if (key := quoted_key(setting, v, config["full"])) in quoted
+    }
     times = any(figure.search_time_ms for figure in figures.values())
     table = Table(ablation_headings(config, layout, several, bool(figures), times), [], [], [], [], {}, {})
     for setting in settings(request):
@@ -208,7 +256,9 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
                 table.differences[keys[variant]] = found
             quoted_cells = ([figure] if figures else []) + ([search_time(figure)] if times else [])
             name = heading(config, variant, layout.labels)
-            table.rows.append([*head_of(config, setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells])
+            table.rows.append(
+                [*head_of(config, setting, several), name, *ablation_cells(runs, cell, found), *quoted_cells]
+            )
     return table
 
 
@@ -221,18 +271,31 @@ def head_of(config: Mapping[str, Any], setting: Setting, several: Sequence[str],
 def ablation_cells(runs: Sequence[Evaluation], cell: Cell, found: tuple[str, Difference] | None) -> list[Cell]:
     """The measured cells of one variant: decoded, SGD steps, accuracy, idc_best, n, difference, pairs."""
     pairs = f"{found[1].n} {found[1].unit}" if found else None
-    return [decoded(runs), steps(runs), cell, measured(runs, best=True), counts([runs]), found[1] if found else None, pairs]
+    return [
+        decoded(runs),
+        steps(runs),
+        cell,
+        measured(runs, best=True),
+        counts([runs]),
+        found[1] if found else None,
+        pairs,
+    ]
 
 
-def ablation_headings(config: Mapping[str, Any], layout: Layout, several: Sequence[str], figures: bool, times: bool) -> list[str]:
+def ablation_headings(
+    config: Mapping[str, Any], layout: Layout, several: Sequence[str], figures: bool, times: bool
+) -> list[str]:
     """The headings of an ablation."""
     head = ["Data set", "IPC", *several, layout.heading, "Decoded", "Steps", "Accuracy", "idc_best", "n"]
     difference = "Effect of CFC [95 %]" if layout.partners else f"Difference to {variant_name(config, 'udd')} [95 %]"
     return [*head, difference, "Pairs", *(["Paper†"] if figures else []), *(["Paper's ms†"] if times else [])]
 
 
-def compared(layout: Layout, config: Mapping[str, Any], setting: Setting, variant: str, groups: Groups) -> tuple[str, Difference] | None:
-    """The variant that this one is compared with, and the paired difference; None if there is none or not both were run."""
+def compared(
+    layout: Layout, config: Mapping[str, Any], setting: Setting, variant: str, groups: Groups
+) -> tuple[str, Difference] | None:
+    """The variant that this one is compared with, and the paired difference; None if
+    there is none or not both were run."""
     partner = layout.partners.get(variant, "" if layout.partners or variant == "udd" else "udd")
     if not partner:
         return None

@@ -21,8 +21,9 @@ class Key(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """One evaluation: accuracies in % (the last epoch's, the best check-up's), sizes of the set, seconds, how the network was
-    trained, the share of the schedule in % (None: not distilled), the most SGD steps of the networks that the set met (None: none such), device."""
+    """One evaluation: accuracies in % (the last epoch's, the best check-up's), sizes of the set, seconds, how the
+    network was trained, the share of the schedule in % (None: not distilled), the most SGD steps of the networks that
+    the set met (None: none such), device."""
 
     seed: int
     network: int
@@ -42,8 +43,8 @@ class Evaluation(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the sets of a cell took: steps on the images; mean seconds of so many sets (None: unknown) and their highest peak in bytes; seconds of
-    so many of its cache's networks, which it meets (0: none); the machines."""
+    """What the sets of a cell took: steps on the images; mean seconds of so many sets (None: unknown) and their highest
+    peak in bytes; seconds of so many of its cache's networks, which it meets (0: none); the machines."""
 
     steps: int
     seconds: float | None
@@ -59,7 +60,8 @@ Groups = Mapping[Key, Sequence[Evaluation]]
 
 
 def read(path: Path | str) -> dict[Key, list[Evaluation]]:
-    """The groups of accuracy.csv, as `udd.reports.collect` writes it. Raises UserError if it is missing or another file."""
+    """The groups of accuracy.csv, as `udd.reports.collect` writes it. Raises UserError if it is
+    missing or another file."""
     groups: dict[Key, list[Evaluation]] = {}
     try:
         with open(path, newline="") as stream:
@@ -68,7 +70,9 @@ def read(path: Path | str) -> dict[Key, list[Evaluation]]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make it with udd collect") from None
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a file of udd.reports.collect ({error}); make it again with udd collect") from None
+        raise UserError(
+            f"{path}: not a file of udd.reports.collect ({error}); make it again with udd collect"
+        ) from None
     return groups
 
 

@@ -14,23 +14,33 @@ DATASETS = {
     "imagenet10": "ImageNet-10", "digits": "Digits",
 }  # fmt: skip
 METHODS = {
-    "random": "Random", "herding": "Herding", "forgetting": "Forgetting", "dd": "DD", "dc": "DC", "dsa": "DSA", "dm": "DM", "cafe": "CAFE",
+    "random": "Random", "herding": "Herding", "forgetting": "Forgetting", "dd": "DD", "dc": "DC", "dsa": "DSA",
+    "dm": "DM", "cafe": "CAFE",
     "mtt": "MTT", "kip": "KIP", "kip-1024": "KIP, width 1024", "kip-128": "KIP, width 128", "dream": "DREAM",
     "dance": "DANCE", "ncfm": "NCFM", "udd-features": "UDD-features", "idc": "IDC", "udd": "UDD", "full": "Full data",
 }  # fmt: skip
 OTHERS = {
-    "udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1", "idc-factor3": "IDC, factor 3",
+    "udd-p2": "UDD, P = 2", "udd-p5": "UDD, P = 5", "udd-p11": "UDD, P = 11", "idc-factor1": "IDC, factor 1",
+    "idc-factor3": "IDC, factor 3",
     "udd-third": "UDD, windows of 1/3", "udd-half": "UDD, windows of 1/2", "udd-two-thirds": "UDD, windows of 2/3",
     "udd-third-half": "UDD, windows of 1/3 and 1/2", "udd-third-two-thirds": "UDD, windows of 1/3 and 2/3",
     "udd-half-two-thirds": "UDD, windows of 1/2 and 2/3", "udd-plus": "udd-plus",
 }  # fmt: skip
-ARCHITECTURES = {"convnet3": "ConvNet-3", "resnet18": "ResNet-18", "vgg11": "VGG-11", "alexnet": "AlexNet", "resnetap10": "ResNetAP-10"}
+ARCHITECTURES = {
+    "convnet3": "ConvNet-3",
+    "resnet18": "ResNet-18",
+    "vgg11": "VGG-11",
+    "alexnet": "AlexNet",
+    "resnetap10": "ResNetAP-10",
+}
 
 POLICY = {
     "udd": "data jittering (default)", "udd-jitter-map": "data jittering, place by place",
     "udd-gradient": "gradient", "udd-activation": "activation", "udd-vote": "vote of the three",
-    "udd-random": "windows at random (control)", "udd-all": "all windows (control)", "udd-nocfc": "data jittering, without CFC",
-    "udd-gradient-nocfc": "gradient, without CFC", "udd-activation-nocfc": "activation, without CFC", "udd-vote-nocfc": "vote, without CFC",
+    "udd-random": "windows at random (control)", "udd-all": "all windows (control)",
+    "udd-nocfc": "data jittering, without CFC",
+    "udd-gradient-nocfc": "gradient, without CFC", "udd-activation-nocfc": "activation, without CFC",
+    "udd-vote-nocfc": "vote, without CFC",
 }  # fmt: skip
 JITTER = {"udd": "Gaussian (default)", "udd-uniform": "uniform", "udd-salt-and-pepper": "salt and pepper"}
 CFC = {
@@ -44,7 +54,8 @@ REGIONS = {
     "udd-third-two-thirds": "8: 1/3, 2/3", "udd-half-two-thirds": "8: 1/2, 2/3", "udd": "12: 1/3, 1/2, 2/3 (default)",
     "udd-plus": "4: 1/2, all of them, from mix (udd-plus)",
 }  # fmt: skip
-ABOUT = {"udd-plus": "IDC's own multi decode (Kim et al. 2022): the whole image and its quarters"}  # what a variant of ours is of another's
+# What a variant of ours is of another's
+ABOUT = {"udd-plus": "IDC's own multi decode (Kim et al. 2022): the whole image and its quarters"}
 
 
 class Labels(NamedTuple):
@@ -63,19 +74,22 @@ def dataset(config: Mapping[str, Any], name: str) -> str:
 
 
 def variant_name(config: Mapping[str, Any], name: str) -> str:
-    """A variant by its label in the configuration of a table or figure, or as people write it; a coreset of a multiple of IPC as its method, and how
-    many times."""
+    """A variant by its label in the configuration of a table or figure, or as people write it; a coreset of a multiple
+    of IPC as its method, and how many times."""
     if name in config.get("times", {}) and name not in config.get("labels", {}):
         method, times = config["times"][name]
         return f"{METHODS[method]} ×{times}"
     named = METHODS | OTHERS | config.get("labels", {})
     if name in named:
         return named[name]
-    return CFC.get(name) or next((f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name)
+    return CFC.get(name) or next(
+        (f"UDD, {labels[name]}" for labels in (POLICY, JITTER, REGIONS) if name in labels), name
+    )
 
 
 def check_told_apart(params: Params, source: str = "params.yaml") -> None:
-    """Raise UserError for two variants, or data sets, that one table or figure calls alike, as a label may another's own name."""
+    """Raise UserError for two variants, or data sets, that one table or figure calls alike, as a
+    label may another's own name."""
     for kind in ("tables", "figures"):
         for request, asked in params[kind].items():
             config = multiples(params, asked["variants"]) | labels(params, asked["variants"], asked["datasets"])
@@ -85,4 +99,6 @@ def check_told_apart(params: Params, source: str = "params.yaml") -> None:
                     called = named(config, name)
                     if known.setdefault(called, name) != name:
                         where = f"{source}: {kind}.{request}.{key}: found {known[called]} and {name}"
-                        raise UserError(f"{where}, which are both called '{called}' there; give one of them a `label` of its own")
+                        raise UserError(
+                            f"{where}, which are both called '{called}' there; give one of them a `label` of its own"
+                        )

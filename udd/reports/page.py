@@ -1,4 +1,5 @@
-"""The page of a set: one HTML file that needs nothing else, with its images, windows, accuracy, loss, provenance and configuration."""
+"""The page of a set: one HTML file that needs nothing else, with its images, windows, accuracy, loss,
+provenance and configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from udd.reports.statistics import interval, summary
 from udd.synthetic.sets import SyntheticSet
 
 PIXELS = 2**22  # that a page shows at most, so that it stays below some 20 MB
-EMBEDDED = 2**18  # of one inside another file: Chromium opens no data URI of more than 2 MiB, and these may take 1.4, without the windows' image
+# Of one inside another file: Chromium opens no data URI of more than 2 MiB, and these may take 1.4,
+# without the windows' image
+EMBEDDED = 2**18
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
@@ -43,7 +46,12 @@ LICENCES = {
     "imagenet10": "ImageNet's terms of access: non-commercial research and education.",
     "digits": "UCI's Optical Recognition of Handwritten Digits, CC BY 4.0.",
 }
-KEYS = {"git": "git revision of udd", "inputs": "digest of the data (SHA-256)", "code": "digest of the code", "module": "module"}
+KEYS = {
+    "git": "git revision of udd",
+    "inputs": "digest of the data (SHA-256)",
+    "code": "digest of the code",
+    "module": "module",
+}
 
 
 def plain(text: Any) -> str:
@@ -60,7 +68,10 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
     """Rows of HTML as a table, the first cell of each its heading."""
     heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     top = f"<thead><tr>{heads}</tr></thead>" if head else ""
-    lines = "".join(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" for first, *cells in rows)
+    lines = "".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        for first, *cells in rows
+    )
     return f"<table>{top}<tbody>{lines}</tbody></table>"
 
 
@@ -89,7 +100,9 @@ def gallery(made: SyntheticSet, most: int, pixels: int = PIXELS) -> str:
         found = (labels == label).nonzero()[:, 0]
         several |= len(found) > 1
         count = f" ({min(each, len(found))} of {len(found)})" if len(found) > each else ""
-        picture = img(list(made.images[found[:each]]), f"images of class {plain(name)}") if len(found) else "<p>no image</p>"
+        picture = (
+            img(list(made.images[found[:each]]), f"images of class {plain(name)}") if len(found) else "<p>no image</p>"
+        )
         figures.append(f"<figure>{picture}<figcaption>{plain(name)}{count}</figcaption></figure>")
     rest = f"<p>The first {len(shown)} of {len(classes)} classes.</p>" if len(shown) < len(classes) else ""
     kind = "gallery" if several else "gallery single"
@@ -101,9 +114,16 @@ def windows(made: SyntheticSet) -> str:
     whole = made.metadata.get("whole", True)
     if not len(made.windows):
         return "<p>None: networks are trained on the images as they are.</p>"
-    join = "each image, and every one of its windows enlarged to the whole side" if whole else "every one of the windows, enlarged to the whole side"
+    join = (
+        "each image, and every one of its windows enlarged to the whole side"
+        if whole
+        else "every one of the windows, enlarged to the whole side"
+    )
     total = len(made.images) * (len(made.windows) + whole)
-    said = f"<p>{len(made.windows)}, the same on every image. With all of them, networks are trained on {join}: {total:,} images in all.</p>"
+    said = (
+        f"<p>{len(made.windows)}, the same on every image. With all of them, networks are trained on {join}: {total:,} "
+        "images in all.</p>"
+    )
     return windows_svg(made.images[0], made.windows) + key_of(sizes_key(made.windows)) + said
 
 
@@ -122,31 +142,48 @@ def accuracy(found: Judged, classes: Sequence[str]) -> str:
         f'<p class="big">{percent(found.values)}</p>',
         f"<p>Test accuracy after the last epoch of new networks trained on this set: {plain(found.said)}.",
     ]
-    parts.append(" n counts networks; the interval is Student's, over them, and another run of the distillation may differ by more.</p>")
+    parts.append(
+        " n counts networks; the interval is Student's, over them, and another run of the distillation may differ by "
+        "more.</p>"
+    )
     if found.beside:
-        parts.append(table(((plain(name), percent(values)) for name, values in found.beside), ["beside it", "test accuracy"]))
+        parts.append(
+            table(((plain(name), percent(values)) for name, values in found.beside), ["beside it", "test accuracy"])
+        )
     if len(found.by_class) == len(classes):
         bar = '<meter min="0" max="100" value="{0:.1f}">{0:.1f} %</meter>'
-        rows = ((plain(name), f"{value:.1f} %", bar.format(value)) for name, value in zip(classes, found.by_class, strict=True))
+        rows = (
+            (plain(name), f"{value:.1f} %", bar.format(value))
+            for name, value in zip(classes, found.by_class, strict=True)
+        )
         parts.append(f"<h3>By class, mean over networks</h3>{table(rows)}")
     return "".join(parts)
 
 
 def loss(curve: Curve) -> str:
     """The loss curve with its key."""
-    return curve_svg(curve) + key_of((COLOURS[number % len(COLOURS)], name) for number, name in enumerate(losses(curve)))
+    return curve_svg(curve) + key_of(
+        (COLOURS[number % len(COLOURS)], name) for number, name in enumerate(losses(curve))
+    )
 
 
 def licence(metadata: dict[str, Any]) -> str:
     """What is known of the licence of the images behind a set."""
     asked = metadata["config"].get("dataset")
-    kind = asked.get("kind", asked.get("name")) if isinstance(asked, dict) else None  # an imported set knows its data by name alone
-    return f"<p>{LICENCES.get(str(kind), 'As your images’: a set that was made of images may show what is in them.')}</p>"
+    # An imported set knows its data by name alone
+    kind = asked.get("kind", asked.get("name")) if isinstance(asked, dict) else None
+    return (
+        f"<p>{LICENCES.get(str(kind), 'As your images’: a set that was made of images may show what is in them.')}</p>"
+    )
 
 
 def loading(name: str) -> str:
     """Five lines of Python that load the set."""
-    lines = ["import udd", "from udd.evaluation.views import every", f"made = udd.load({json.dumps(name, ensure_ascii=False)})"]
+    lines = [
+        "import udd",
+        "from udd.evaluation.views import every",
+        f"made = udd.load({json.dumps(name, ensure_ascii=False)})",
+    ]
     lines += ["images, labels = every(made)  # to train on: [m, K, H, W] in [0, 1]"]
     lines += ['mean, std = made.metadata["mean"], made.metadata["std"]  # to normalise by']
     return "<pre><code>" + html.escape("\n".join(lines)) + "</code></pre>"
@@ -160,7 +197,9 @@ def summed(made: SyntheticSet) -> str:
     soft = "; soft labels, images stand by their likeliest class" if made.labels.ndim > 1 else ""
     rate = f"; learned rate {made.metadata['rate']:.4g}" if made.metadata.get("rate") is not None else ""
     colour = "grey" if channels == 1 else "colour" if channels == 3 else f"{channels} channels"
-    return f"<p>{count} images, {each} a class, {len(counts)} classes, {wide} x {high} pixels, {colour}{soft}{rate}.</p>"
+    return (
+        f"<p>{count} images, {each} a class, {len(counts)} classes, {wide} x {high} pixels, {colour}{soft}{rate}.</p>"
+    )
 
 
 def section(title: str, content: str) -> str:
@@ -177,10 +216,13 @@ def page(
     embedded: bool = False,
     labels: Labels = OWN,
 ) -> str:
-    """The whole page of a set whose file is called `name`, its data set and method by their `labels`, with its accuracy and loss curve where they
-    are known; small enough to be embedded."""
+    """The whole page of a set whose file is called `name`, its data set and method by their `labels`, with its accuracy
+    and loss curve where they are known; small enough to be embedded."""
     about, config = made.metadata, made.metadata["config"]
-    of, by = labels.dataset or dataset({}, about["dataset"]), labels.method or variant_name({}, str(config.get("variant", "unknown")))
+    of, by = (
+        labels.dataset or dataset({}, about["dataset"]),
+        labels.method or variant_name({}, str(config.get("variant", "unknown"))),
+    )
     title = f"{plain(of)} by {plain(by)}"
     numbers = {key: about[key] for key in ("mean", "std") if key in about}
     parts = [
@@ -193,11 +235,16 @@ def page(
         section("Configuration", table(flat(config))),
         section("Licence of the data", licence(about)),
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style>"
+    )
     body = f"<h1>{title}</h1>{summed(made)}{''.join(parts)}"
     return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
 
 
-def write(path: Path, made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, **how: Any) -> None:
+def write(
+    path: Path, made: SyntheticSet, name: str, found: Judged | None = None, curve: Curve | None = None, **how: Any
+) -> None:
     """Write the page atomically, made as `how` says."""
     write_atomic(path, page(made, name, found, curve, **how))

@@ -1,7 +1,7 @@
 """All tables as one PDF, by pdflatex where it is installed: `udd pdf --tables results/tables`.
 
-Writes all.tex (article and booktabs, nothing else), which \\input's the tables, and tables.pdf beside them. Without pdflatex it says so,
-leaves no PDF and exits with 0: the tables themselves are in .tex, .md and .csv.
+Writes all.tex (article and booktabs, nothing else), which \\input's the tables, and tables.pdf beside them. Without
+pdflatex it says so, leaves no PDF and exits with 0: the tables themselves are in .tex, .md and .csv.
 """
 
 from __future__ import annotations
@@ -54,7 +54,13 @@ def parser() -> Parser:
     """The command line of `udd pdf`."""
     made = Parser(prog="udd pdf", description="Compile all tables into one PDF, if pdflatex is installed.")
     made.add_argument("--tables", type=Path, default=Path("results/tables"), help="the folder of the tables")
-    made.add_argument("--names", nargs="+", choices=LAYOUTS, default=list(LAYOUTS), help="which of them; by default all that are there")
+    made.add_argument(
+        "--names",
+        nargs="+",
+        choices=LAYOUTS,
+        default=list(LAYOUTS),
+        help="which of them; by default all that are there",
+    )
     return made
 
 
@@ -66,7 +72,10 @@ def run(argv: list[str] | None = None) -> None:
         raise UserError(f"{args.tables}: no tables there; make them with udd tables")
     write_atomic(args.tables / SOURCE, document(names))
     if not shutil.which("pdflatex"):
-        print(f"no pdflatex here, so no {OUTPUT} (Debian: apt install texlive-latex-recommended); {args.tables} has .md, .csv and .tex")
+        print(
+            f"no pdflatex here, so no {OUTPUT} (Debian: apt install texlive-latex-recommended); {args.tables} has .md, "
+            ".csv and .tex"
+        )
         return
     write_atomic(args.tables / OUTPUT, compile_pdf(args.tables))
     print(f"{args.tables / OUTPUT}: {len(names)} tables")

@@ -59,7 +59,9 @@ def inset(boxes: Sequence[Sequence[int]], sizes: Sequence[int], side: int) -> li
         number = sizes.index(high)
         off = side * (0.008 + 0.014 * number)
         place = f'x="{left + off:.3f}" y="{top + off:.3f}" width="{wide - 2 * off:.3f}" height="{high - 2 * off:.3f}"'
-        drawn.append(f'<rect {place} fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{side / 110:.3f}"/>')
+        drawn.append(
+            f'<rect {place} fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{side / 110:.3f}"/>'
+        )
     return drawn
 
 
@@ -67,18 +69,32 @@ def windows_svg(image: Tensor, windows: Tensor) -> str:
     """An image [K, H, W] with candidate windows [N, 4] on it."""
     side, boxes = image.shape[-1], windows.tolist()
     sizes = sorted({high for _, _, high, _ in boxes})
-    head = f'<svg viewBox="0 0 {side} {side}" width="256" height="256" role="img" aria-label="candidate windows on one image">'
-    return "".join([head, f'<image href="{data_uri(as_bytes(image))}" width="{side}" height="{side}"/>', *inset(boxes, sizes, side), "</svg>"])
+    head = (
+        f'<svg viewBox="0 0 {side} {side}" width="256" height="256" role="img" '
+        'aria-label="candidate windows on one image">'
+    )
+    return "".join(
+        [
+            head,
+            f'<image href="{data_uri(as_bytes(image))}" width="{side}" height="{side}"/>',
+            *inset(boxes, sizes, side),
+            "</svg>",
+        ]
+    )
 
 
 def sizes_key(windows: Tensor) -> list[tuple[str, str]]:
     """The colour of each size of window, and what it says."""
     highs = windows[:, 2].tolist()
-    return [(COLOURS[n % len(COLOURS)], f"{highs.count(size)} of {size} pixels") for n, size in enumerate(sorted(set(highs)))]
+    return [
+        (COLOURS[n % len(COLOURS)], f"{highs.count(size)} of {size} pixels")
+        for n, size in enumerate(sorted(set(highs)))
+    ]
 
 
 def read_curve(path: Path) -> Curve:
-    """The iterations and losses of a curve (CSV). Raises UserError if the file is missing, or has no such columns or rows."""
+    """The iterations and losses of a curve (CSV). Raises UserError if the file is missing, or has
+    no such columns or rows."""
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -86,7 +102,9 @@ def read_curve(path: Path) -> Curve:
         names = ["iteration", *(name for name in columns if str(name).startswith("loss"))]
         if "iteration" not in columns or len(names) == 1:
             found = f"the columns {', '.join(map(str, columns))}" if columns else "no rows"
-            raise UserError(f"{path}: found {found}, expected iteration, loss, ... and numbers below, as udd distill writes them")
+            raise UserError(
+                f"{path}: found {found}, expected iteration, loss, ... and numbers below, as udd distill writes them"
+            )
         return {name: np.array([float(row[name]) for row in rows]) for name in names}
     except FileNotFoundError:
         raise UserError(f"{path}: no such curve; udd distill writes one beside a set, as .csv") from None
@@ -125,7 +143,9 @@ def curve_svg(curve: Curve) -> str:
     for number, values in enumerate(found):
         down = HIGH - (scale(values) - scale(low)) / (scale(high) - scale(low)) * HIGH
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, down, strict=True))
-        lines.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2"/>')
+        lines.append(
+            f'<polyline points="{points}" fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2"/>'
+        )
     return framed(lines, (x[0], x[-1]), (low, high), wide)
 
 
@@ -136,5 +156,8 @@ def framed(lines: Sequence[str], across: tuple[float, float], up: tuple[float, f
     said = [f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>' for x, y, anchor, text in texts]
     said += [f'<text x="{WIDE / 2}" y="{HIGH + 18}" text-anchor="middle">logarithmic scale</text>'] if wide else []
     frame = f'<path d="M0 0V{HIGH}H{WIDE}" fill="none" stroke="#999"/>'
-    head = f'<svg class="curve" viewBox="-70 -6 {WIDE + 80} {HIGH + 32}" role="img" aria-label="losses over the iterations">'
+    head = (
+        f'<svg class="curve" viewBox="-70 -6 {WIDE + 80} {HIGH + 32}" role="img" '
+        'aria-label="losses over the iterations">'
+    )
     return "".join([head, frame, *lines, *said, "</svg>"])

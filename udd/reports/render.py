@@ -21,8 +21,26 @@ SIZES = ((17, "tiny", 1), (16, "tiny", 2), (13, "scriptsize", 2), (10, "scriptsi
 HEAD = ["source", "dataset", "ipc", "variant", "protocol", "architecture"]
 VALUES = ["accuracy", "std", "n", "distillation_seeds", "idc_best", "idc_best_std"]
 VALUES += ["decoded_images", "steps", "stored_images", "stored_bytes", "seconds"]
-COSTS = ["image_steps", "set_seconds", "sets_timed", "peak_bytes", "cache_seconds", "cache_networks_timed", "cache_networks"]
-COMPARISON = ["schedule_percent", "compared_with", "difference", "low", "high", "pairs", "pairs_of", "search_time_ms", "note"]
+COSTS = [
+    "image_steps",
+    "set_seconds",
+    "sets_timed",
+    "peak_bytes",
+    "cache_seconds",
+    "cache_networks_timed",
+    "cache_networks",
+]
+COMPARISON = [
+    "schedule_percent",
+    "compared_with",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "pairs_of",
+    "search_time_ms",
+    "note",
+]
 
 
 def begin(_widths: Any, alignments: list[str]) -> str:
@@ -55,10 +73,15 @@ def tex(config: Mapping[str, Any], table: Table) -> str:
         rows[start][0] = rf"\addlinespace {rows[start][0]}"
     headings = [cells.escape(heading) for heading in table.headings]
     body = tabulate(rows, headings, tablefmt=BOOKTABS, colalign=alignments(table), disable_numparse=True)
-    small = next(rf"\{size}\setlength{{\tabcolsep}}{{{space}pt}}" for columns, size, space in SIZES if len(headings) >= columns)
+    small = next(
+        rf"\{size}\setlength{{\tabcolsep}}{{{space}pt}}" for columns, size, space in SIZES if len(headings) >= columns
+    )
     notes = cells.escape(" ".join(footnotes(config, table)))
     below = f"\n\\par\\smallskip\n\\parbox{{\\linewidth}}{{\\footnotesize {notes}}}" if notes else ""
-    opening = f"\\begin{{table}}[htbp]\n\\centering\n\\caption{{{cells.escape(caption(config, table))}}}\n\\label{{tab:{config['table']}}}"
+    opening = (
+        f"\\begin{{table}}[htbp]\n\\centering\n\\caption{{{cells.escape(caption(config, table))}}}\n"
+        f"\\label{{tab:{config['table']}}}"
+    )
     return f"{opening}\n{{{small}\n{body}}}{below}\n\\end{{table}}\n"
 
 
@@ -73,7 +96,13 @@ def markdown(config: Mapping[str, Any], table: Table) -> str:
 def to_csv(table: Table) -> str:
     """One line a group of runs or quoted figure, unrounded; what was not run has empty values."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, HEAD + VALUES + (COSTS if table.costs else COMPARISON), restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        text,
+        HEAD + VALUES + (COSTS if table.costs else COMPARISON),
+        restval="",
+        extrasaction="ignore",
+        lineterminator="\n",
+    )
     writer.writeheader()
     for key, runs in dict(table.shown).items():
         beside = compared_line(table.differences.get(key)) | cost_line(table.costs.get(key))
@@ -90,9 +119,23 @@ def measured_line(key: Key, runs: list[Evaluation]) -> dict[str, Any]:
     mean, std, n = summary([run.accuracy for run in runs])
     best, best_std, _ = summary([run.best for run in runs])
     first = runs[0]
-    line |= {"accuracy": rounded(mean), "std": rounded(std), "n": n, "distillation_seeds": len({run.seed for run in runs})}
-    line |= {"idc_best": rounded(best), "idc_best_std": rounded(best_std), "seconds": rounded(sum(run.seconds for run in runs))}
-    line |= {"decoded_images": first.decoded_images, "steps": first.steps, "stored_images": first.stored_images, "stored_bytes": first.stored_bytes}
+    line |= {
+        "accuracy": rounded(mean),
+        "std": rounded(std),
+        "n": n,
+        "distillation_seeds": len({run.seed for run in runs}),
+    }
+    line |= {
+        "idc_best": rounded(best),
+        "idc_best_std": rounded(best_std),
+        "seconds": rounded(sum(run.seconds for run in runs)),
+    }
+    line |= {
+        "decoded_images": first.decoded_images,
+        "steps": first.steps,
+        "stored_images": first.stored_images,
+        "stored_bytes": first.stored_bytes,
+    }
     return line | {"schedule_percent": "" if first.schedule is None else first.schedule}
 
 
@@ -110,8 +153,17 @@ def cost_line(found: Cost | None) -> dict[str, Any]:
     """A cost's columns."""
     if found is None:
         return {}
-    sets = {"image_steps": found.steps, "set_seconds": rounded(found.seconds), "sets_timed": found.sets, "peak_bytes": found.peak}
-    cache = {"cache_seconds": rounded(found.cache_seconds), "cache_networks_timed": found.cached, "cache_networks": found.networks}
+    sets = {
+        "image_steps": found.steps,
+        "set_seconds": rounded(found.seconds),
+        "sets_timed": found.sets,
+        "peak_bytes": found.peak,
+    }
+    cache = {
+        "cache_seconds": rounded(found.cache_seconds),
+        "cache_networks_timed": found.cached,
+        "cache_networks": found.networks,
+    }
     return sets | cache
 
 
@@ -120,7 +172,12 @@ def quoted_line(key: QuotedKey, figure: Quoted) -> dict[str, Any]:
     dataset, ipc, method, architecture = key
     place = {"source": "quoted", "dataset": dataset, "ipc": ipc, "variant": method, "architecture": architecture}
     std = "" if figure.std is None else figure.std
-    return place | {"accuracy": figure.accuracy, "std": std, "search_time_ms": figure.search_time_ms, "note": " ".join(figure.notes)}
+    return place | {
+        "accuracy": figure.accuracy,
+        "std": std,
+        "search_time_ms": figure.search_time_ms,
+        "note": " ".join(figure.notes),
+    }
 
 
 def rounded(value: float | None) -> float | str:

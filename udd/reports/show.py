@@ -18,18 +18,38 @@ from udd.synthetic.sets import SyntheticSet, load
 
 def parser() -> Parser:
     """The command line of `udd show`."""
-    made = Parser(prog="udd show", description="Draw a set's images into a PNG, with --html also its page, and say where they are.")
+    made = Parser(
+        prog="udd show",
+        description="Draw a set's images into a PNG, with --html also its page, and say where they are.",
+    )
     made.add_argument("set", type=Path, help="a set, as made by udd distill (.safetensors)")
     made.add_argument("--out", type=Path, help="the PNG to write; by default beside the set, under its name")
     made.add_argument("--label", default="", help="how its method is called there; by default as its variant is")
     made.add_argument("--dataset-label", default="", help="how its data set is called there; by default by its name")
     made.add_argument("--most", type=count, default=10, help="images of a class")
-    made.add_argument("--html", type=Path, metavar="PAGE", help="also write a page there: one HTML file with all that is known of the set")
-    made.add_argument("--record", type=Path, help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)")
+    made.add_argument(
+        "--html",
+        type=Path,
+        metavar="PAGE",
+        help="also write a page there: one HTML file with all that is known of the set",
+    )
+    made.add_argument(
+        "--record",
+        type=Path,
+        help="for the page: its accuracy, a record of results/accuracy or of udd evaluate FILE --out (JSON)",
+    )
     made.add_argument("--curve", type=Path, help="for the page: its loss curve (CSV)")
-    made.add_argument("--embedded", action="store_true", help="for the page: below 2 MB, the most that Chromium opens inside another file")
+    made.add_argument(
+        "--embedded",
+        action="store_true",
+        help="for the page: below 2 MB, the most that Chromium opens inside another file",
+    )
     made.add_argument("--open", action="store_true", help="also open it, or the page, in a viewer")
-    made.add_argument("--json", action="store_true", help="print what the set says of itself: classes, sizes, configuration, provenance")
+    made.add_argument(
+        "--json",
+        action="store_true",
+        help="print what the set says of itself: classes, sizes, configuration, provenance",
+    )
     return made
 
 
@@ -37,7 +57,8 @@ def png(made: SyntheticSet, most: int, labels: Labels = OWN) -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
     import matplotlib.pyplot as plt
 
-    from udd.reports.figures.gallery import of_set  # here: a machine that distils cells of params.yaml may lack what draws
+    # Here: a machine that distils cells of params.yaml may lack what draws
+    from udd.reports.figures.gallery import of_set
 
     figure, kept = of_set(made._replace(labels=hard(made.labels)), most, labels), BytesIO()
     figure.savefig(kept, format="png", dpi=150)
@@ -52,7 +73,8 @@ def about(made: SyntheticSet) -> dict[str, Any]:
 
 
 def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, **how: Any) -> None:
-    """Write a set's page under the set's name, as `how` says, with what its record and its loss curve say where they are given."""
+    """Write a set's page under the set's name, as `how` says, with what its record and its loss
+    curve say where they are given."""
     found = judged(record, made.metadata) if record else None
     write(page, made, name, found, read_curve(curve) if curve else None, **how)
 
@@ -65,7 +87,16 @@ def run(argv: list[str] | None = None) -> None:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
     made, out, labels = load(args.set), args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
     if args.html:
-        write_page(args.html, made, args.set.name, args.record, args.curve, most=args.most, embedded=args.embedded, labels=labels)
+        write_page(
+            args.html,
+            made,
+            args.set.name,
+            args.record,
+            args.curve,
+            most=args.most,
+            embedded=args.embedded,
+            labels=labels,
+        )
     write_atomic(out, png(made, args.most, labels))
     written = {"gallery": str(out)} | ({"page": str(args.html)} if args.html else {})
     print(json.dumps(written | about(made), indent=1) if args.json else "\n".join(written.values()))

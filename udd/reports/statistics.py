@@ -11,7 +11,8 @@ LEVEL = 0.95
 
 
 class Difference(NamedTuple):
-    """A mean difference and its interval (None from one pair alone); `n` pairs of `unit`: distillation seeds, or networks."""
+    """A mean difference and its interval (None from one pair alone); `n` pairs of `unit`:
+    distillation seeds, or networks."""
 
     mean: float
     low: float | None
@@ -43,11 +44,12 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def paired(ours: Mapping[tuple[int, int], float], theirs: Mapping[tuple[int, int], float]) -> Difference | None:
-    """The mean difference `ours` - `theirs` over the (distillation seed, network seed) that both have; None if there are none.
+    """The mean difference `ours` - `theirs` over the (distillation seed, network seed) that both
+    have; None if there are none.
 
-    Networks on one set are not independent evidence about the way the set was made: differences are averaged over networks within
-    a distillation seed, and the interval is Student's over the seeds. With a single seed it is over the networks, and then
-    says nothing of how another distillation would come out; `unit` tells which.
+    Networks on one set are not independent evidence about the way the set was made: differences are averaged over
+    networks within a distillation seed, and the interval is Student's over the seeds. With a single seed it is over the
+    networks, and then says nothing of how another distillation would come out; `unit` tells which.
     """
     by_seed: dict[int, list[float]] = {}
     for seed, network in sorted(ours.keys() & theirs.keys()):

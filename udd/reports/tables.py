@@ -4,8 +4,8 @@
     udd tables --show main                       # print one in Markdown
     udd tables --config TABLE_JSON --accuracy results/accuracy.csv --out-dir results/tables   # as the workflow does
 
-Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty; that of cost also what sets took (udd.reports.cost).
-TABLE_JSON is udd.config.drawings.table_config of one table.
+Needs nothing but accuracy.csv (udd.reports.collect): it can be half full, or empty; that of cost also what sets took
+(udd.reports.cost). TABLE_JSON is udd.config.drawings.table_config of one table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from udd.reports.names import check_told_apart
 
 
 def table(config: Mapping[str, Any], groups: Groups, results: Path = Path()) -> Table:
-    """The table of a configuration; what sets took is read below `results`. Raises UserError for a name that is not a table's."""
+    """The table of a configuration; what sets took is read below `results`. Raises UserError for a
+    name that is not a table's."""
     if config["table"] not in LAYOUTS:
         raise UserError(f"table {config['table']!r}: unknown; expected one of {', '.join(LAYOUTS)}")
     if config["table"] == COST:
@@ -45,10 +46,12 @@ def write(config: Mapping[str, Any], made: Table, folder: Path) -> None:
 
 
 def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
-    """The configurations of the named table, or of all that params.yaml asks for. Raises UsageError if it does not ask for that one, UserError
-    for variants that nobody could tell apart in it."""
+    """The configurations of the named table, or of all that params.yaml asks for. Raises UsageError if it does not ask
+    for that one, UserError for variants that nobody could tell apart in it."""
     if name is not None and name not in params["tables"]:
-        raise UsageError(f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}")
+        raise UsageError(
+            f"table {name}: not under tables in params.yaml; expected one of {', '.join(params['tables'])}"
+        )
     check_told_apart(params)
     return [table_config(params, key) for key in ([name] if name else params["tables"])]
 
@@ -56,12 +59,22 @@ def configs(params: plan.Params, name: str | None) -> list[dict[str, Any]]:
 def parser() -> Parser:
     """The command line of `udd tables`."""
     made = Parser(prog="udd tables", description="Write the paper's tables with what has been measured.")
-    made.add_argument("--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table")
+    made.add_argument(
+        "--config", help="one table's configuration, as JSON or a JSON file; replaces --params and --table"
+    )
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--table", help="one table; by default all")
     made.add_argument("--show", metavar="TABLE", help="print a table in Markdown instead of writing files")
-    made.add_argument("--accuracy", type=Path, help="accuracy.csv of udd.reports.collect; by default that below the parameters' results")
-    made.add_argument("--results", type=Path, help="the tree of results, where it stands what sets took; by default that of the parameters")
+    made.add_argument(
+        "--accuracy",
+        type=Path,
+        help="accuracy.csv of udd.reports.collect; by default that below the parameters' results",
+    )
+    made.add_argument(
+        "--results",
+        type=Path,
+        help="the tree of results, where it stands what sets took; by default that of the parameters",
+    )
     made.add_argument("--out-dir", type=Path, help="where to write; by default tables beside accuracy.csv")
     return made
 

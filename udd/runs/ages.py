@@ -1,5 +1,5 @@
-"""How old the cached networks of a method of gradients may be: gradients of networks that know the data say little (docs/cached-proxies.md), so one
-network is trained on trial, and says how soon it does."""
+"""How old the cached networks of a method of gradients may be: gradients of networks that know the data say little
+(docs/cached-proxies.md), so one network is trained on trial, and says how soon it does."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from udd.proxies import caching
 from udd.proxies.fresh import Trajectory, class_index
 
 Config = dict[str, Any]
-KNOWN, ASKED = 95, 500  # percent right of so many random training images, as many of each class, by which a network knows the data
+# Percent right of so many random training images, as many of each class, by which a network knows the data
+KNOWN, ASKED = 95, 500
 AGE_KEYS = ("cache_spacing", "net_images")  # which say how old networks get, if they are given
-LOOKED = 1 / 2  # of the oldest network's SGD steps are the most that one is trained for to find out, where no time is given
+# Of the oldest network's SGD steps are the most that one is trained for to find out, where no time is given
+LOOKED = 1 / 2
 
 
 def left_open(config: Config, given: Collection[str]) -> bool:
-    """Whether the data may say how old the networks get: for a method of gradients, on a cache, unless keys of ages are given, or networks are
-    trained before their first age."""
+    """Whether the data may say how old the networks get: for a method of gradients, on a cache, unless keys of ages are
+    given, or networks are trained before their first age."""
     matched = config["method"] in MATCHING and meets_cache(config)
     return matched and not set(AGE_KEYS) & set(given) and not config["distill"]["pretrain_epochs"]
 
@@ -41,8 +43,8 @@ def oldest(distill: Config) -> int:
 
 
 def younger(distill: Config, known: int) -> Config:
-    """The keys by which a cached network is no older than one that knows the data after so many SGD steps, at as many ages if these hold a step each;
-    none where it would be younger in any case, or known is 0."""
+    """The keys by which a cached network is no older than one that knows the data after so many SGD steps, at as many
+    ages if these hold a step each; none where it would be younger in any case, or known is 0."""
     if not known or known >= oldest(distill):
         return {}
     trainings = min(distill["cache_ages"] - 1, known)
@@ -53,7 +55,8 @@ def younger(distill: Config, known: int) -> Config:
 
 
 def first_known(distill: Config, data: Dataset) -> int:
-    """After how many SGD steps a network as those of the cache knows the data; 0: not within LOOKED of the oldest one's."""
+    """After how many SGD steps a network as those of the cache knows the data; 0: not
+    within LOOKED of the oldest one's."""
     made = caching.begun(data, distill, 0)
     one = distill | {"cache_spacing": 1}
     caching.grown(made, data, one)
@@ -61,7 +64,8 @@ def first_known(distill: Config, data: Dataset) -> int:
 
 
 def learned(made: Trajectory, data: Dataset, distill: Config, stop: Callable[[], bool]) -> int:
-    """After how many SGD steps a network knows the data, trained on until it does; 0 if it does not before `stop` says so."""
+    """After how many SGD steps a network knows the data, trained on until it does; 0 if
+    it does not before `stop` says so."""
     index = class_index(data.train_labels, len(data.classes))
     while not knows(made.network, data, index, made.training):
         if stop():
@@ -72,7 +76,8 @@ def learned(made: Trajectory, data: Dataset, distill: Config, stop: Callable[[],
 
 @torch.no_grad()
 def knows(network: Network, data: Dataset, index: tuple[Tensor, Tensor], generator: torch.Generator) -> bool:
-    """Whether a network classifies nearly all of some random training images, without augmentation. index: as of udd.proxies.fresh.class_index."""
+    """Whether a network classifies nearly all of some random training images, without augmentation. index: as of
+    udd.proxies.fresh.class_index."""
     places, counts = index
     u = torch.rand(len(counts), -(-ASKED // len(counts)), generator=generator, device=places.device)
     chosen = places.gather(1, (u * counts.unsqueeze(1)).long()).flatten()

@@ -1,5 +1,6 @@
-"""How long a schedule so many minutes hold on this device: steps, the cached networks that they meet, the pixels' rate; by a trial of the method's
-own steps, on the data at hand, which asks as well how old the networks may be (udd.runs.ages)."""
+"""How long a schedule so many minutes hold on this device: steps, the cached networks that they meet, the
+pixels' rate; by a trial of the method's own steps, on the data at hand, which asks as well how old the
+networks may be (udd.runs.ages)."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03
 
 
 class Trial(NamedTuple):
-    """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of training it on `net_images`. And
-    after how many SGD steps a network knows the data; 0: it was not asked, or does not after as many as the trial had time for."""
+    """Seconds: of a step on the images with all that goes with it; of looking at a cached network at an age; of
+    training it on `net_images`. And after how many SGD steps a network knows the data; 0: it was not asked, or does not
+    after as many as the trial had time for."""
 
     step: float
     look: float = 0.0
@@ -40,7 +42,8 @@ class Trial(NamedTuple):
 
 
 def clock(device: torch.device) -> float:
-    """Seconds on the clock on the wall, when the device has done all that it was asked: what else the machine does will go on, as likely as not."""
+    """Seconds on the clock on the wall, when the device has done all that it was asked: what else the machine does will
+    go on, as likely as not."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -53,7 +56,8 @@ def network_seconds(distill: Config, found: Trial) -> float:
 
 
 def affordable(distill: Config, found: Trial, seconds: float) -> Config:
-    """As many cached networks as planned, or as so many seconds hold; where they hold not one, one that is trained for less."""
+    """As many cached networks as planned, or as so many seconds hold; where they hold not one, one
+    that is trained for less."""
     count = min(distill["cache_networks"], int(seconds / max(network_seconds(distill, found), 1e-9)))
     if count:
         return {"cache_networks": count}
@@ -62,7 +66,8 @@ def affordable(distill: Config, found: Trial, seconds: float) -> Config:
 
 
 def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int) -> Config:
-    """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they do not hold a single step."""
+    """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they
+    do not hold a single step."""
     planned = SLACK * seconds
     cache = affordable(distill, found, SHARE * planned) if caches else {}
     left = planned - (cache.get("cache_networks", 0) * network_seconds(distill | cache, found) if caches else 0.0)
@@ -70,13 +75,16 @@ def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: in
     outer = min(int(left / (found.step * inner)), most // inner)
     if outer < 1:
         needed = (seconds - left / SLACK + found.step * inner / SLACK) / 60
-        raise UserError(f"minutes: {seconds / 60:.2g} are left after the trial, and the shortest schedule takes {needed:.2g}; give more")
+        raise UserError(
+            f"minutes: {seconds / 60:.2g} are left after the trial, and the shortest schedule takes {needed:.2g}; give "
+            "more"
+        )
     return cache | {"outer": outer}
 
 
 def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
-    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many seconds. If `ages` are to be
-    chosen, for about as long again when a network knows the data."""
+    """What a step takes, and a cached network if the method meets these: a few of each, thrown away, for about so many
+    seconds. If `ages` are to be chosen, for about as long again when a network knows the data."""
     with tempfile.TemporaryDirectory() as place:
         folder, look, train, known = None, 0.0, 0.0, 0
         if meets_cache(config):
@@ -93,12 +101,15 @@ def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
 
 
 def watched(growth: Growth) -> tuple[float, float]:
-    """The seconds of a look at a network, and of its training until the next age, by the ages after the first; its file is written."""
+    """The seconds of a look at a network, and of its training until the next age, by the ages after the
+    first; its file is written."""
     device, distill = growth.data.train_images.device, growth.distill
     looks, trainings = [], []
     while not growth.done:
         begun = clock(device)
-        growth.seen.append(caching.snapshot(growth.made, growth.twin, growth.data, growth.index, distill, growth.observe))
+        growth.seen.append(
+            caching.snapshot(growth.made, growth.twin, growth.data, growth.index, distill, growth.observe)
+        )
         seen = clock(device)
         caching.grown(growth.made, growth.data, distill)
         looks.append(seen - begun)
@@ -120,13 +131,17 @@ def paced(run: Distillation, seconds: float) -> float:
     return (clock(device) - begun) / done
 
 
-def budget(config: Config, data: Dataset, minutes: float, most: int, given: Collection[str] = ()) -> tuple[Config, Trial]:
-    """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial found. Ages of cached networks
-    stay as planned where one of their keys is `given`."""
+def budget(
+    config: Config, data: Dataset, minutes: float, most: int, given: Collection[str] = ()
+) -> tuple[Config, Trial]:
+    """The keys of a schedule that takes so many minutes with this trial, of `most` steps at most, and what the trial
+    found. Ages of cached networks stay as planned where one of their keys is `given`."""
     begun, distill = time.monotonic(), config["distill"]
     found = trial(config, data, 60 * minutes * TRIAL, ages=left_open(config, given))
     ages = younger(distill, found.known)
-    found = found._replace(train=found.train * training_steps(distill | ages) / training_steps(distill)) if ages else found
+    found = (
+        found._replace(train=found.train * training_steps(distill | ages) / training_steps(distill)) if ages else found
+    )
     looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
     left = 60 * minutes - (time.monotonic() - begun) - looks
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found

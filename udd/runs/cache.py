@@ -1,4 +1,5 @@
-"""Caches of networks (`networks: cached`) as jobs: each network trained and looked at, and kept for every distillation that meets it."""
+"""Caches of networks (`networks: cached`) as jobs: each network trained and looked at, and kept for every
+distillation that meets it."""
 
 from __future__ import annotations
 
@@ -47,9 +48,11 @@ def size(config: Config, data: Dataset) -> int:
 
 
 def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) -> list[int]:
-    """Those of the numbered networks that are still to be made for a set of this configuration: not in the folder, or made by other code.
+    """Those of the numbered networks that are still to be made for a set of this configuration: not in the
+    folder, or made by other code.
 
-    inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another configuration or other data.
+    inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another
+    configuration or other data.
     """
     planned, missing = cache_config(config), []
     for member in members:
@@ -71,12 +74,15 @@ def check_disk(folder: Path, each: int, missing: int) -> None:
     """Raise UserError if the disk has no room for so many files of a cache."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if (free := shutil.disk_usage(there).free) < each * missing:
-        needed = f"{missing} networks to be cached take {each / MB:,.2f} MB each, and the disk has {free / MB:,.2f} MB free"
+        needed = (
+            f"{missing} networks to be cached take {each / MB:,.2f} MB each, and the disk has {free / MB:,.2f} MB free"
+        )
         raise UserError(f"{folder}: {needed}; lower cache_networks, cache_ages or cache_draws, or free some space")
 
 
 def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, until: float = math.inf) -> None:
-    """Make one network's file. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
+    """Make one network's file. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches
+    `until`), at a checkpoint."""
     growth = Growth(path, config, data, member, inputs)
     ages, first, begun, saved = config["distill"]["cache_ages"], len(growth.seen), time.monotonic(), time.monotonic()
     with Alarm(until) as alarm:
@@ -85,7 +91,10 @@ def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, un
             done, now = len(growth.seen), time.monotonic()
             if (reason := alarm.reason()) and not growth.done:
                 growth.keep()
-                said = f"stopped by {reason} after {done} of {ages} ages; run the same command again to go on from {growth.part}"
+                said = (
+                    f"stopped by {reason} after {done} of {ages} ages; run the same command again to go on from "
+                    f"{growth.part}"
+                )
                 raise Stopped(said, advanced=True)
             if now - saved >= SECONDS and not growth.done:
                 growth.keep()
@@ -98,9 +107,12 @@ def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, un
         growth.part.unlink(missing_ok=True)
 
 
-def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], inputs: str, until: float = math.inf) -> None:
-    """Make those of the numbered networks that are absent, beside other processes that do the same: each takes one that nobody is at, and waits for
-    the last. Raises UserError as `absent`, or if the disk has no room for them; Stopped as `grow`."""
+def fill(
+    folder: Path, config: Config, data: Dataset, members: Iterable[int], inputs: str, until: float = math.inf
+) -> None:
+    """Make those of the numbered networks that are absent, beside other processes that do the same: each takes
+    one that nobody is at, and waits for the last. Raises UserError as `absent`, or if the disk has no room for
+    them; Stopped as `grow`."""
     members = list(members)
     precision.warn(config["distill"]["precision"], data.train_images.device)
     each = size(config, data)
@@ -112,7 +124,9 @@ def fill(folder: Path, config: Config, data: Dataset, members: Iterable[int], in
         if not any(taken):
             time.sleep(WAIT)
             if time.monotonic() >= until:
-                raise Stopped(f"{folder}: another run is making its last networks; run the same command again", advanced=False)
+                raise Stopped(
+                    f"{folder}: another run is making its last networks; run the same command again", advanced=False
+                )
 
 
 def made_here(folder: Path, config: Config, data: Dataset, member: int, inputs: str, each: int, until: float) -> bool:
@@ -126,32 +140,51 @@ def made_here(folder: Path, config: Config, data: Dataset, member: int, inputs: 
 
 
 def needed(folder: Path | None, config: Config, data: Dataset, inputs: str, until: float = math.inf) -> Path | None:
-    """The folder of the cached networks that a set meets, all of them there; None if it meets none. Raises UserError and Stopped as `fill`."""
+    """The folder of the cached networks that a set meets, all of them there; None if it meets none. Raises
+    UserError and Stopped as `fill`."""
     if not meets_cache(config):
         return None
     if folder is None:
-        raise UserError("--cache: missing; a set with `networks: cached` needs a folder for these; it may be empty, or that of udd cache")
+        raise UserError(
+            "--cache: missing; a set with `networks: cached` needs a folder for these; it may be empty, or that of udd "
+            "cache"
+        )
     fill(folder, config, data, range(networks(config)), inputs, until)
     return folder
 
 
 def parser() -> Parser:
     """The command line of `udd cache`."""
-    about = "Train the networks that sets meet with `networks: cached`, and keep their weights and real gradients; goes on from its checkpoint."
+    about = (
+        "Train the networks that sets meet with `networks: cached`, and keep their weights and real gradients; goes on "
+        "from its checkpoint."
+    )
     made = Parser(prog="udd cache", description=about)
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
-    made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
-    made.add_argument("--member", type=int, help="the number of one network, from 0; without it all that are not there yet")
+    made.add_argument(
+        "--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml"
+    )
+    made.add_argument(
+        "--member", type=int, help="the number of one network, from 0; without it all that are not there yet"
+    )
     made.add_argument("--out", type=Path, help="the folder of the cache; its place below results/cache by default")
-    made.add_argument("--record", type=Path, help="a small file that says what was made (JSON), which stays when the cache is deleted")
-    made.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which a run ends at a checkpoint, with exit code 75")
+    made.add_argument(
+        "--record", type=Path, help="a small file that says what was made (JSON), which stays when the cache is deleted"
+    )
+    made.add_argument(
+        "--time-limit",
+        type=float,
+        default=math.inf,
+        help="seconds after which a run ends at a checkpoint, with exit code 75",
+    )
     add_common(made)
     return made
 
 
 def requested(options: dict[str, Any]) -> tuple[Config, paths.Files]:
-    """The configuration of a set that meets the cache, and the files; those that the options leave out are where params.yaml puts them.
+    """The configuration of a set that meets the cache, and the files; those that the options leave out are
+    where params.yaml puts them.
 
     Raises UserError if there is none."""
     wanted = asked(options)
@@ -163,8 +196,15 @@ def requested(options: dict[str, Any]) -> tuple[Config, paths.Files]:
         out = {"out": f"cache/{cache_name(config)}"} if "distill" in config else {}
         files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", **out)
     found = paths.need(files, "manifest", "root", "out")
-    if not isinstance(config, dict) or "cache_ages" not in config.get("distill", {}) or ("method" in config and not meets_cache(config)):
-        raise UserError("--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that meets such networks")
+    if (
+        not isinstance(config, dict)
+        or "cache_ages" not in config.get("distill", {})
+        or ("method" in config and not meets_cache(config))
+    ):
+        raise UserError(
+            "--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that "
+            "meets such networks"
+        )
     return config, found
 
 
@@ -174,9 +214,18 @@ def run(argv: list[str] | None = None) -> None:
     config, files = requested(vars(args))
     check_data(config | {"ipc": 1}, read_manifest(files["manifest"]), files["manifest"])
     data = load(files["manifest"], files["root"]).to(setup(args.device, args.threads))
-    members, inputs = range(networks(config)) if args.member is None else [args.member], inputs_digest([files["manifest"]])
+    members, inputs = (
+        range(networks(config)) if args.member is None else [args.member],
+        inputs_digest([files["manifest"]]),
+    )
     fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
-        write_json(args.record, cache_config(config) | {"members": list(members), "inputs": inputs, "code": code_digest(MODULE)})
+        write_json(
+            args.record,
+            cache_config(config) | {"members": list(members), "inputs": inputs, "code": code_digest(MODULE)},
+        )
         taken.note_together(args.record, (cached.member_path(files["out"], member) for member in members))
-    print(f"{files['out']}: {'all networks' if args.member is None else f'network {args.member}'}, at {config['distill']['cache_ages']} ages")
+    print(
+        f"{files['out']}: {'all networks' if args.member is None else f'network {args.member}'}, at "
+        f"{config['distill']['cache_ages']} ages"
+    )

@@ -1,6 +1,8 @@
-"""The whole state of a distillation as one safetensors file: the method's state, random states, the network and its momentum, the curve.
+"""The whole state of a distillation as one safetensors file: the method's state, random states, the network and
+its momentum, the curve.
 
-Written to a temporary file and renamed, so a run killed at any moment leaves its last whole checkpoint. Any State of tensors will do.
+Written to a temporary file and renamed, so a run killed at any moment leaves its last whole checkpoint. Any
+State of tensors will do.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ FORMAT = 2
 
 
 class Kept(NamedTuple):
-    """What a run is made of beside its networks: the method's State, the set's random stream, per class the first iteration (from 1) whose
-    numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns, the seconds spent, which real images were last chosen
-    by clusters [C, R] ([C, 0]: none), the most bytes that a process at it had resident, and the pixels' rate where one was found (0: was given)."""
+    """What a run is made of beside its networks: the method's State, the set's random stream, per class the first
+    iteration (from 1) whose numbers were not finite (0: none) [C], the curve float64 [rows, columns] and its columns,
+    the seconds spent, which real images were last chosen by clusters [C, R] ([C, 0]: none), the most bytes that a
+    process at it had resident, and the pixels' rate where one was found (0: was given)."""
 
     state: Any
     generator: torch.Generator
@@ -51,7 +54,11 @@ def flattened(state: Any) -> dict[str, Tensor]:
     """A State's tensors by name; those of a tuple are numbered."""
     found: dict[str, Tensor] = {}
     for name, value in state._asdict().items():
-        found |= {f"state/{name}/{i}": each for i, each in enumerate(value)} if isinstance(value, tuple) else {f"state/{name}": value}
+        found |= (
+            {f"state/{name}/{i}": each for i, each in enumerate(value)}
+            if isinstance(value, tuple)
+            else {f"state/{name}": value}
+        )
     return found
 
 
@@ -59,7 +66,9 @@ def unflattened(like: Any, tensors: dict[str, Tensor]) -> Any:
     """The State of the type of `like` whose tensors these are."""
     values = {}
     for name, value in like._asdict().items():
-        numbered = sorted((int(key.rsplit("/", 1)[1]), found) for key, found in tensors.items() if key.startswith(f"state/{name}/"))
+        numbered = sorted(
+            (int(key.rsplit("/", 1)[1]), found) for key, found in tensors.items() if key.startswith(f"state/{name}/")
+        )
         values[name] = tuple(found for _, found in numbered) if isinstance(value, tuple) else tensors[f"state/{name}"]
     return type(like)(**values)
 
@@ -69,7 +78,13 @@ def save(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> N
     tensors = network_state(trajectory) | flattened(kept.state)
     tensors |= {"random/set": kept.generator.get_state(), "broken": kept.broken, "curve": kept.curve}
     tensors |= {"chosen": kept.chosen} if kept.chosen.numel() else {}
-    metadata = {"format": FORMAT, "outer": trajectory.outer, "inner": trajectory.inner, "chunk": trajectory.execution.chunk, "seconds": kept.seconds}
+    metadata = {
+        "format": FORMAT,
+        "outer": trajectory.outer,
+        "inner": trajectory.inner,
+        "chunk": trajectory.execution.chunk,
+        "seconds": kept.seconds,
+    }
     metadata |= {"device": kept.broken.device.type, "made_of": made_of, "columns": kept.columns, "peak": kept.peak}
     metadata |= {"image_lr": kept.image_lr} if kept.image_lr else {}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -83,9 +98,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); delete it to start this run again") from None
+        raise UserError(
+            f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); delete it to start this run again"
+        ) from None
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{path}: found a checkpoint of format {metadata.get('format')}, expected {FORMAT}; delete it to start this run again")
+        raise UserError(
+            f"{path}: found a checkpoint of format {metadata.get('format')}, expected {FORMAT}; delete it to start "
+            "this run again"
+        )
     return tensors, metadata
 
 
@@ -95,16 +115,23 @@ def chunk(path: Path) -> int | None:
 
 
 def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> Kept:
-    """Bring a trajectory, as it is at the start, to the checkpoint's state, and return what was kept; `kept` says of what kind.
+    """Bring a trajectory, as it is at the start, to the checkpoint's state, and return what was kept;
+    `kept` says of what kind.
 
-    Raises UserError if the checkpoint is truncated, of another format, of other data or configuration, or of another kind of device.
+    Raises UserError if the checkpoint is truncated, of another format, of other data or configuration, or
+    of another kind of device.
     """
     device = kept.broken.device
     tensors, metadata = read(path)
     if metadata["device"] != device.type:
-        raise UserError(f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device {metadata['device']} or delete it")
+        raise UserError(
+            f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device "
+            f"{metadata['device']} or delete it"
+        )
     if made_of and metadata.get("made_of") != made_of:
-        raise UserError(f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file")
+        raise UserError(
+            f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file"
+        )
     on_device = {name: value.to(device) for name, value in tensors.items() if not name.startswith("random/")}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])

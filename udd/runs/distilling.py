@@ -19,8 +19,11 @@ from udd.slurm import submitted
 from udd.synthetic import sets
 
 
-def make(task: Task, device: torch.device, until: float, log_every: int, checkpoint_seconds: float, snapshots: Sequence[int]) -> None:
-    """Make a set and write it after its curve, so that a set is never without one. The other arguments are those of udd.runs.loop.complete."""
+def make(
+    task: Task, device: torch.device, until: float, log_every: int, checkpoint_seconds: float, snapshots: Sequence[int]
+) -> None:
+    """Make a set and write it after its curve, so that a set is never without one. The other arguments are those
+    of udd.runs.loop.complete."""
     path = checkpoint_path(task.checkpoints, task.config, task.manifest)
     with ExitStack() as locks:
         for written in (path, task.out):

@@ -33,7 +33,10 @@ class Growth:
         self.said = cache_config(config) | of
         self.made: Trajectory = caching.begun(data, self.distill, member)
         self.twin: Network = fresh_network(data, self.distill, torch.Generator(device))
-        self.observe, self.index = caching.observer(data, self.distill), class_index(data.train_labels, len(data.classes))
+        self.observe, self.index = (
+            caching.observer(data, self.distill),
+            class_index(data.train_labels, len(data.classes)),
+        )
         self.seen: list[caching.Snapshot] = []
         self.begun, self.before = time.monotonic(), 0.0
         if self.part.exists():

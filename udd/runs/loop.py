@@ -1,4 +1,5 @@
-"""A distillation under way, of any method: step by step, with its log, curves and checkpoints, until it is done or has to stop."""
+"""A distillation under way, of any method: step by step, with its log, curves and checkpoints,
+until it is done or has to stop."""
 
 from __future__ import annotations
 
@@ -55,18 +56,21 @@ class Alarm:
 
 
 def diverged(network: torch.nn.Module) -> bool:
-    """Whether the network's own training, on real images, went astray: a weight that is not finite, or far beyond what sound ones reach."""
+    """Whether the network's own training, on real images, went astray: a weight that is not finite, or far
+    beyond what sound ones reach."""
     return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
 
 
 class Distillation:
     """One set at its start, or where the checkpoint at `path` left it.
 
-    cache: the folder of cached networks, if it meets these; inputs: the digest of the data that it is made of; made_of: what the checkpoint must be
-    of, where its name does not say so.
+    cache: the folder of cached networks, if it meets these; inputs: the digest of the data that it is made of; made_of:
+    what the checkpoint must be of, where its name does not say so.
     """
 
-    def __init__(self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""):
+    def __init__(
+        self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""
+    ):
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
         self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
         self.method = methods.module(config["method"])
@@ -76,7 +80,8 @@ class Distillation:
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
         found, said = memory.chunk(config, data)
-        self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)  # it goes on as it began
+        # It goes on as it began
+        self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)
         self.mean, self.std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
         self.index, self.options = class_index(data.train_labels, len(data.classes)), options
         self.total, self.before, self.before_peak = options["outer"] * options["inner"], 0.0, 0
@@ -95,9 +100,17 @@ class Distillation:
     def go_on(self) -> None:
         """Take up what the checkpoint kept."""
         kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
-        self.state, self.broken, self.curve, self.columns, self.before = kept.state, kept.broken, kept.curve, kept.columns, kept.seconds
+        self.state, self.broken, self.curve, self.columns, self.before = (
+            kept.state,
+            kept.broken,
+            kept.curve,
+            kept.columns,
+            kept.seconds,
+        )
         self.chosen, self.before_peak, self.image_lr = kept.chosen, kept.peak, kept.image_lr
-        print(f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr)
+        print(
+            f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr
+        )
 
     def kept(self) -> checkpoint.Kept:
         """What a checkpoint keeps beside the networks."""
@@ -122,7 +135,11 @@ class Distillation:
     @property
     def stepped(self) -> dict[str, Any]:
         """The configuration by which steps are taken: with the rate that was found."""
-        return self.config if "image_lr" in self.options else self.config | {"distill": self.options | {"image_lr": self.image_lr}}
+        return (
+            self.config
+            if "image_lr" in self.options
+            else self.config | {"distill": self.options | {"image_lr": self.image_lr}}
+        )
 
     def moving(self) -> float:
         """The rate by which the pixels move from here as the configuration says."""
@@ -134,20 +151,36 @@ class Distillation:
 
         found = rate.by_move(self.config, gradient)
         self.generator.set_state(before)  # it goes on as with a given rate
-        print(f"image_lr {found}: the pixels move by {self.options['image_move']:.3g} a step at the start", file=sys.stderr)
+        print(
+            f"image_lr {found}: the pixels move by {self.options['image_move']:.3g} a step at the start",
+            file=sys.stderr,
+        )
         return found
 
     def meeting(self, logged: bool, *which: str | int) -> Meeting:
-        """What the next step meets; which: the stream that chooses the cached network, by default that of the next step."""
+        """What the next step meets; which: the stream that chooses the cached network, by
+        default that of the next step."""
         at, target, experts = self.trajectory, None, self.method.MEETS == methods.EXPERTS
-        random = stream("cpu", *(which or ("met", self.data.name, self.config["seed"], at.outer, at.inner)))  # for all IPC and policies: paired
+        # For all IPC and policies: paired
+        random = stream("cpu", *(which or ("met", self.data.name, self.config["seed"], at.outer, at.inner)))
         if self.cache and not experts:
             real = self.data.train_images[:0]
             draws, target = cached.meet(self.cache, self.options, at.network, random)
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
             real = self.representative() if clusters.clustered(self.options) else real
-        given = (real, draws, self.mean, self.std, self.generator, at.training, at.execution, at.outer, at.inner, logged)
+        given = (
+            real,
+            draws,
+            self.mean,
+            self.std,
+            self.generator,
+            at.training,
+            at.execution,
+            at.outer,
+            at.inner,
+            logged,
+        )
         met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
         if self.cache and experts:
             expert, share = cached.expert(self.cache, self.options, at.network, random)
@@ -155,15 +188,19 @@ class Distillation:
         return met
 
     def representative(self) -> torch.Tensor:
-        """The real batch of every class that is chosen by clusters, by the network as it now is, or as it was when they were last due."""
+        """The real batch of every class that is chosen by clusters, by the network as it now is, or as it was
+        when they were last due."""
         at, seed = self.trajectory, self.config["seed"]
         if clusters.due(self.options, at.outer, at.inner):
-            random = stream(self.mean.device, "clusters", self.data.name, self.options["network"], seed, at.outer, at.inner)
+            random = stream(
+                self.mean.device, "clusters", self.data.name, self.options["network"], seed, at.outer, at.inner
+            )
             self.chosen = clusters.chosen(at.network, self.data, self.index, self.options, random)
         return self.data.train_images[self.chosen]
 
     def advance(self, logged: bool) -> Scalars:
-        """One iteration: a new network where it is time for one, a step of the method, and the network's training on real data."""
+        """One iteration: a new network where it is time for one, a step of the method, and the
+        network's training on real data."""
         at = self.trajectory
         if at.inner == 0 and self.trains:
             new_network(at, self.data, self.options)
@@ -179,7 +216,8 @@ class Distillation:
         return scalars
 
     def watch(self, scalars: Scalars) -> None:
-        """Note the iteration and the classes whose numbers, or pixels, are not finite; nothing waits for a device here."""
+        """Note the iteration and the classes whose numbers, or pixels, are not finite; nothing waits for a device
+        here."""
         finite = self.state.images.flatten(1).isfinite().all(1)
         for value in scalars.values():
             finite = finite & value.isfinite()
@@ -199,13 +237,21 @@ class Distillation:
         return progress.log_line(self.config["variant"], self.columns, row, self.total, self.clock.to_go(self.done))
 
     def check_finite(self) -> None:
-        """Raise UserError if the loss is not finite any more: at which iteration and class it first was not, and what is left."""
+        """Raise UserError if the loss is not finite any more: at which iteration and class it first
+        was not, and what is left."""
         found = [(iteration, label) for label, iteration in enumerate(self.broken.tolist()) if iteration]
         if found:
             iteration, label = min(found)  # the first: with CFC the other classes follow
             kept = f"the last good checkpoint is {self.path}" if self.path.exists() else "there is no checkpoint yet"
-            where = f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class {self.data.classes[label]}"
-            advice = "lower net_lr" if diverged(self.trajectory.network) else f"lower {'image_move' if 'image_move' in self.options else 'image_lr'}"
+            where = (
+                f"{self.config['variant']}: the loss is not finite at iteration {iteration}, class "
+                f"{self.data.classes[label]}"
+            )
+            advice = (
+                "lower net_lr"
+                if diverged(self.trajectory.network)
+                else f"lower {'image_move' if 'image_move' in self.options else 'image_lr'}"
+            )
             raise UserError(f"{where}; {kept}; {advice} and run again")
 
     def keep(self) -> None:
@@ -214,7 +260,8 @@ class Distillation:
         checkpoint.save(self.path, self.trajectory, self.kept(), self.made_of)
 
     def origin(self) -> dict[str, Any]:
-        """The provenance of this run's set: the rate that was found, if one was, and where memory was short the training images that went at once."""
+        """The provenance of this run's set: the rate that was found, if one was, and where memory was short the
+        training images that went at once."""
         chunk = self.trajectory.execution.chunk
         found = provenance(methods.name(self.config["method"]), self.data.train_images.device) | {"inputs": self.inputs}
         found |= {"image_lr": self.image_lr} if self.image_lr else {}
@@ -241,7 +288,8 @@ def complete(
     checkpoint_seconds: float = 180,
     snapshots: Sequence[int] = (),
 ) -> None:
-    """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches `until`), at a checkpoint."""
+    """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches
+    `until`), at a checkpoint."""
     every, saved, first = log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done
     with Alarm(until) as alarm, progress.bar(run.total, run.done) as bar:
         while run.done < run.total:
@@ -252,7 +300,10 @@ def complete(
                 run.snapshot(out)
             if (reason := alarm.reason()) and run.done < run.total:
                 run.keep()
-                said = f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go on from {run.path}"
+                said = (
+                    f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go "
+                    f"on from {run.path}"
+                )
                 raise Stopped(said, advanced=run.done > first)
             if time.monotonic() - saved >= checkpoint_seconds:
                 run.keep()

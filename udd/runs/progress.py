@@ -50,7 +50,10 @@ def log_line(variant: str, names: Sequence[str], row: Tensor, total: int, eta: f
     """One line about a set: where it is, the method's scalars, steps a second, time to go."""
     found = dict(zip(names, row.tolist(), strict=True))
     own = " ".join(f"{name} {found[name]:.4g}" for name in names[len(BEFORE) : -len(AFTER)])
-    return f"{variant} {found['iteration']:.0f}/{total} | {own} | {found['steps_per_second']:.3g} steps/s | {duration(eta)} to go"
+    return (
+        f"{variant} {found['iteration']:.0f}/{total} | {own} | {found['steps_per_second']:.3g} steps/s | "
+        f"{duration(eta)} to go"
+    )
 
 
 class Clock:

@@ -1,7 +1,7 @@
 """Classes of fewer training images than IPC, where they are asked for: each keeps as many images as it has.
 
-All classes are distilled alike, `ipc` images each; the images of a class that has fewer start from its own again. The rest is cut off the
-finished set, so that a set without such classes is the same with and without the asking.
+All classes are distilled alike, `ipc` images each; the images of a class that has fewer start from its own again. The
+rest is cut off the finished set, so that a set without such classes is the same with and without the asking.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from udd.provenance import code_digest
 
 
 class Task(NamedTuple):
-    """One set to make: its configuration; the files that it is made of; where it, its curve and its checkpoints go; the folder of cached networks."""
+    """One set to make: its configuration; the files that it is made of; where it, its curve and its checkpoints go; the
+    folder of cached networks."""
 
     config: dict[str, Any]
     manifest: Path
@@ -36,31 +37,59 @@ def parser() -> Parser:
     made = Parser(prog="udd distill", description="Distil a data set (Algorithm 1); goes on from its last checkpoint.")
     add_config(made)
     made.add_argument("--manifest", type=Path, help="the data set's manifest; results/data/DATASET.json by default")
-    made.add_argument("--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml")
+    made.add_argument(
+        "--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml"
+    )
     made.add_argument("--out", type=Path, help="the synthetic set; its place below results/synthetic by default")
     made.add_argument("--curve", type=Path, help="loss curve (CSV); its place below results/curves by default")
-    made.add_argument("--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default")
-    made.add_argument("--cache", type=Path, help="folder of cached networks, for `networks: cached`; those that are missing are made first")
-    made.add_argument("--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step")
-    made.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which a run ends at a checkpoint, with exit code 75")
-    made.add_argument("--snapshots", type=int, nargs="+", default=[], help="also write the set after so many networks, as OUT-outerN.safetensors")
-    made.add_argument("--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run")
+    made.add_argument(
+        "--checkpoints", type=Path, help="folder of checkpoints; the set's place below results/checkpoints by default"
+    )
+    made.add_argument(
+        "--cache",
+        type=Path,
+        help="folder of cached networks, for `networks: cached`; those that are missing are made first",
+    )
+    made.add_argument(
+        "--checkpoint-seconds", type=float, default=180, help="time between checkpoints; 0: after every step"
+    )
+    made.add_argument(
+        "--time-limit",
+        type=float,
+        default=float("inf"),
+        help="seconds after which a run ends at a checkpoint, with exit code 75",
+    )
+    made.add_argument(
+        "--snapshots",
+        type=int,
+        nargs="+",
+        default=[],
+        help="also write the set after so many networks, as OUT-outerN.safetensors",
+    )
+    made.add_argument(
+        "--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run"
+    )
     add_common(made)
     return made
 
 
 def requested(options: dict[str, Any]) -> Task:
-    """The set to make, of the options of `parser`; the files that these leave out are where params.yaml puts them. Raises UserError if they do
-    not fit together."""
+    """The set to make, of the options of `parser`; the files that these leave out are where params.yaml puts them.
+    Raises UserError if they do not fit together."""
     wanted = asked(options)
     config, files = read_config(wanted.config), options
     if config is None:
         params = load_params(wanted.params)
         cell = named_cell(params, wanted)
         config, place = set_config(params, cell, wanted.seed), made_as(params, cell).folder
-        named = {"out": f"synthetic/{place}/seed{wanted.seed}.safetensors", "curve": f"curves/{place}/seed{wanted.seed}.csv"}
+        named = {
+            "out": f"synthetic/{place}/seed{wanted.seed}.safetensors",
+            "curve": f"curves/{place}/seed{wanted.seed}.csv",
+        }
         cache = {"cache": f"cache/{cache_name(config)}"} if meets_cache(config) else {}
-        files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{place}", **named, **cache)
+        files = options | paths.filled(
+            options, params, manifest=f"data/{cell.dataset}.json", checkpoints=f"checkpoints/{place}", **named, **cache
+        )
     check(config)
     paths.need(files, "manifest", "root", "out")
     out = files["out"]
@@ -70,26 +99,38 @@ def requested(options: dict[str, Any]) -> Task:
 
 def check(config: dict[str, Any]) -> None:
     """Raise UserError unless the configuration is that of a set which is distilled."""
-    missing = {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
+    missing = (
+        {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
+    )
     if missing:
-        raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it")
+        raise UserError(
+            f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it"
+        )
     if config["method"] not in METHODS or not distils(config["method"]):
-        raise UserError(f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets")
+        raise UserError(
+            f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets"
+        )
     check_networks(config)
 
 
 def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> None:
     """Raise UserError if the manifest is of another data set, or a class has fewer images than IPC."""
     if manifest["config"] != config["dataset"]:
-        raise UserError(f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(config['dataset'])}; run udd data again")
-    smallest, name = min(zip(manifest["counts"]["train"], manifest["classes"], strict=True), key=lambda counted: counted[0])
+        raise UserError(
+            f"{path}: a manifest of {canonical(manifest['config'])}, expected {canonical(config['dataset'])}; run udd "
+            "data again"
+        )
+    smallest, name = min(
+        zip(manifest["counts"]["train"], manifest["classes"], strict=True), key=lambda counted: counted[0]
+    )
     if config["ipc"] > smallest:
         found = f"the smallest class of {config['dataset']['name']} has {smallest} training images"
         raise UserError(f"ipc {config['ipc']}: {found}; lower ipc, or give class {name} more of them")
 
 
 def checkpoint_path(folder: Path, config: dict[str, Any], manifest: Path) -> Path:
-    """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes another's."""
+    """The checkpoint's file: its name holds the digest of configuration, code and data, so that no run takes
+    another's."""
     code = "".join(code_digest(module) for module in modules(config))
     made_of = canonical(config) + code + inputs_digest([manifest])
     return Path(folder) / f"seed{config['seed']}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.safetensors"

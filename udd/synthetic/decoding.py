@@ -20,7 +20,8 @@ def decoded(images: Tensor, labels: Tensor, chosen: Tensor, among: Windows) -> t
 
 
 def every(made: SyntheticSet) -> tuple[Tensor, Tensor]:
-    """The images of a set with all of their candidate windows: [m, K, H, W], labels [m] or [m, C]. A set without windows is its images."""
+    """The images of a set with all of their candidate windows: [m, K, H, W], labels [m] or [m, C]. A set
+    without windows is its images."""
     if not len(made.windows):
         return made.images, made.labels
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)

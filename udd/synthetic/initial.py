@@ -1,4 +1,5 @@
-"""Where a set begins and ends: the images that a distillation starts from (Sec. 2.1; IDC's `mix`), and what of it is stored."""
+"""Where a set begins and ends: the images that a distillation starts from (Sec. 2.1; IDC's `mix`),
+and what of it is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from udd.synthetic.sets import SyntheticSet
 
 
 def draw_real(images: Tensor, labels: Tensor, classes: int, count: int, generator: torch.Generator) -> Tensor:
-    """`count` different images of each class, drawn at random (again from the start if a class has fewer). [C, count, K, H, W], type of `images`."""
+    """`count` different images of each class, drawn at random (again from the start if a class has fewer).
+    [C, count, K, H, W], type of `images`."""
     drawn = []
     for label in range(classes):
         of_class = (labels == label).nonzero()[:, 0]
@@ -36,7 +38,8 @@ def mix(images: Tensor, labels: Tensor, classes: int, ipc: int, factor: int, gen
 
 
 def grids(images: Tensor, factor: int) -> Tensor:
-    """Grids of down-sized images, each of factor x factor: [C, IPC * factor**2, K, H, W] -> float32 [C, IPC, K, H, W] in [0, 1].
+    """Grids of down-sized images, each of factor x factor: [C, IPC * factor**2, K, H, W] -> float32
+    [C, IPC, K, H, W] in [0, 1].
 
     By the mean over the pixels that one covers, where IDC's code takes the nearest pixel.
     """
@@ -61,19 +64,26 @@ def start(config: dict[str, Any], data: Dataset, generator: torch.Generator) -> 
     if options["init"] == "noise":
         return noise(data, config["ipc"], generator)
     if options["init"] == "mix_clusters":
-        representative = import_module("udd.synthetic.representative")  # by name: its code counts for such sets alone (udd.methods.modules)
-        return grids(representative.stand_ins(options, data, config["ipc"] * options["factor"] ** 2, generator), options["factor"])
+        # By name: its code counts for such sets alone (udd.methods.modules)
+        representative = import_module("udd.synthetic.representative")
+        return grids(
+            representative.stand_ins(options, data, config["ipc"] * options["factor"] ** 2, generator),
+            options["factor"],
+        )
     return mix(*given, options["factor"], generator) if options["init"] == "mix" else real(*given, generator)
 
 
 def normalised_rate(rate: float, std: Tensor) -> Tensor:
-    """A rate that was published for normalised pixels, as one for pixels in [0, 1]: x = std y + mean, so a step on y of the gradient by y, std
-    times that by x, moves x by std times as much again. std [K] -> [K, 1, 1]."""
+    """A rate that was published for normalised pixels, as one for pixels in [0, 1]: x = std y + mean, so a step on y of
+    the gradient by y, std times that by x, moves x by std times as much again. std [K] -> [K, 1, 1]."""
     return rate * std.square().view(-1, 1, 1)
 
 
-def as_set(images: Tensor, boxes: Tensor, whole: bool, data: Dataset, config: dict[str, Any], provenance: dict[str, Any]) -> SyntheticSet:
-    """A set of images [C, IPC, K, H, W], clamped to [0, 1], with candidate windows int64 [N, 4]; whole: whether the images train too."""
+def as_set(
+    images: Tensor, boxes: Tensor, whole: bool, data: Dataset, config: dict[str, Any], provenance: dict[str, Any]
+) -> SyntheticSet:
+    """A set of images [C, IPC, K, H, W], clamped to [0, 1], with candidate windows int64 [N, 4]; whole:
+    whether the images train too."""
     labels = torch.arange(len(data.classes)).repeat_interleave(config["ipc"])
     metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
     metadata |= {"whole": whole, "config": config, "provenance": provenance}

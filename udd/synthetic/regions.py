@@ -1,7 +1,9 @@
-"""Candidate regions (Sec. 2.2): where they lie, how they are cropped and enlarged, how a feature map is averaged inside them.
+"""Candidate regions (Sec. 2.2): where they lie, how they are cropped and enlarged, how a feature
+map is averaged inside them.
 
-A window is (top, left, height, width) in pixels. Cropping a window and enlarging it to the image's side is linear and separable, so it
-is two matrices: `rows @ image @ columns.T`. Differentiable any number of times, and one batched product for any mixture of windows.
+A window is (top, left, height, width) in pixels. Cropping a window and enlarging it to the image's side is linear and
+separable, so it is two matrices: `rows @ image @ columns.T`. Differentiable any number of times, and one batched
+product for any mixture of windows.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ SCALES = {"third": 1 / 3, "half": 1 / 2, "two_thirds": 2 / 3}
 class Windows(NamedTuple):
     """Windows of an image of one side, and the whole image behind them.
 
-    boxes: int64 [N, 4]; rows, columns: [N + 1, H, H] resizing matrices, of which the last is the identity (the whole image);
-    whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC, and UDD's `decode: windows`).
+    boxes: int64 [N, 4]; rows, columns: [N + 1, H, H] resizing matrices, of which the last is the identity (the
+    whole image); whole: whether the whole image is itself a training image (UDD) or only its windows are (IDC,
+    and UDD's `decode: windows`).
     """
 
     boxes: Tensor
@@ -56,7 +59,8 @@ def grid_boxes(side: int, factor: int) -> Tensor:
 
 
 def resize_matrix(start: int, length: int, side: int) -> Tensor:
-    """Bilinear resizing (half-pixel centres) of pixels start ... start + length - 1 of a row of `side` to `side` pixels. float64 [side, side]."""
+    """Bilinear resizing (half-pixel centres) of pixels start ... start + length - 1 of a row of `side` to `side`
+    pixels. float64 [side, side]."""
     centre = ((torch.arange(side, dtype=torch.float64) + 0.5) * length / side - 0.5).clamp(0, length - 1)
     low = centre.floor().long()
     high = (low + 1).clamp(max=length - 1)
@@ -78,7 +82,9 @@ def windows_at(boxes: list[Box], side: int, whole: bool, like: Tensor) -> Window
     identity = torch.eye(side, dtype=torch.float64)
     rows = torch.stack([resize_matrix(top, height, side) for top, _, height, _ in boxes] + [identity])
     columns = torch.stack([resize_matrix(left, width, side) for _, left, _, width in boxes] + [identity])
-    return Windows(torch.tensor(boxes, dtype=torch.int64, device=like.device).view(-1, 4), rows.to(like), columns.to(like), whole)
+    return Windows(
+        torch.tensor(boxes, dtype=torch.int64, device=like.device).view(-1, 4), rows.to(like), columns.to(like), whole
+    )
 
 
 def corner_windows(side: int, scales: list[str], whole: bool, like: Tensor) -> Windows:
@@ -97,15 +103,18 @@ def all_windows(images: Tensor, among: Windows) -> Tensor:
 
 
 def crop_resize(images: Tensor, window: Tensor, among: Windows) -> Tensor:
-    """Window number `window[b]` (N: the whole) of each image, enlarged to its size. [B, K, H, W], int64 [B] -> [B, K, H, W]."""
+    """Window number `window[b]` (N: the whole) of each image, enlarged to its size. [B, K, H, W],
+    int64 [B] -> [B, K, H, W]."""
     rows, columns = among.rows[window].unsqueeze(1), among.columns[window].unsqueeze(1)  # [B, 1, H, H]
     return rows @ images @ columns.mT
 
 
 def training_pairs(chosen: Tensor, among: Windows, most: int, generator: torch.Generator) -> Tensor:
-    """The (image, window) pairs that make S_c^train of each class (Algorithm 1, line 6): the chosen windows, and the whole images for UDD.
+    """The (image, window) pairs that make S_c^train of each class (Algorithm 1, line 6): the chosen windows, and
+    the whole images for UDD.
 
-    chosen: int64 [C, B, P] window numbers of each image. Returns int64 [C, Q, 2] with Q = (P or 1 + P) * B, or `most` drawn at random if more.
+    chosen: int64 [C, B, P] window numbers of each image. Returns int64 [C, Q, 2] with Q = (P or 1 + P) * B, or `most`
+    drawn at random if more.
     """
     C, B, _ = chosen.shape
     if among.whole:
@@ -124,18 +133,22 @@ def decode(images: Tensor, pairs: Tensor, among: Windows) -> Tensor:
 
 
 def overlap(start: Tensor, length: Tensor, cells: int) -> Tensor:
-    """How much of each of `cells` unit cells in a row lies in [start, start + length]. float64 [N], [N] -> [N, cells]."""
+    """How much of each of `cells` unit cells in a row lies in [start, start + length]. float64 [N], [N] -> [N,
+    cells]."""
     left = torch.arange(cells, dtype=torch.float64, device=start.device)
     end = (start + length).unsqueeze(1)
     return (torch.minimum(left + 1, end) - torch.maximum(left, start.unsqueeze(1))).clamp(min=0)
 
 
 def area_weights(boxes: Tensor, side: int, cells: int, like: Tensor, grow: int = 0) -> Tensor:
-    """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b). [N, cells ** 2], rows sum to 1.
+    """Weights that average a cells x cells map of an image of `side` pixels inside each window, by area (Fig. 4b).
+    [N, cells ** 2], rows sum to 1.
 
     grow: the pixels that the network's first convolution adds on each side (28 grow to 32), which the map covers too.
     All windows at once, where they lie: asking for a window's place would make a GPU wait at every search.
     """
-    top, left, height, width = ((boxes.double() + boxes.new_tensor([grow, grow, 0, 0])) * (cells / (side + 2 * grow))).unbind(1)
+    top, left, height, width = (
+        (boxes.double() + boxes.new_tensor([grow, grow, 0, 0])) * (cells / (side + 2 * grow))
+    ).unbind(1)
     areas = overlap(top, height, cells).unsqueeze(2) * overlap(left, width, cells).unsqueeze(1)  # [N, cells, cells]
     return (areas / areas.sum((1, 2), keepdim=True)).flatten(1).to(like)

@@ -1,4 +1,5 @@
-"""A start from real images that stand for their class (`init: mix_clusters`; DREAM, Liu et al. 2023), as an untrained network embeds them."""
+"""A start from real images that stand for their class (`init: mix_clusters`; DREAM, Liu et al. 2023), as an
+untrained network embeds them."""
 
 from __future__ import annotations
 
@@ -14,9 +15,12 @@ from udd.networks.clustering import embeddings, representatives
 
 @torch.no_grad()
 def stand_ins(options: dict[str, Any], data: Dataset, count: int, generator: torch.Generator) -> Tensor:
-    """Of each of `count` clusters of a class the image nearest to the centre (of fewer images all, again and again): uint8 [C, count, K, H, W]."""
+    """Of each of `count` clusters of a class the image nearest to the centre (of fewer images all, again and again):
+    uint8 [C, count, K, H, W]."""
     _, channels, side, _ = data.train_images.shape
-    network = build(options["network"], channels, side, len(data.classes), options["width"], generator).to(generator.device)
+    network = build(options["network"], channels, side, len(data.classes), options["width"], generator).to(
+        generator.device
+    )
     drawn = []
     for label in range(len(data.classes)):
         own = data.train_images[data.train_labels == label]

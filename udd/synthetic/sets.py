@@ -1,7 +1,8 @@
 """A synthetic set as a file: images in [0, 1], labels, the candidate windows, and what is needed to use them alone.
 
-The file is safetensors; its metadata, JSON under the key `udd`, holds: format, dataset, classes, mean, std, whole, config, provenance.
-The set is its pixels: which windows join an image in training is a matter of how it is used (udd.evaluation.views).
+The file is safetensors; its metadata, JSON under the key `udd`, holds: format, dataset, classes, mean, std,
+whole, config, provenance. The set is its pixels: which windows join an image in training is a matter of how it is
+used (udd.evaluation.views).
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ ABOUT = ("dataset", "classes", "whole", "config")  # without which nothing can b
 
 
 class SyntheticSet(NamedTuple):
-    """images float32 [n, K, H, W] in [0, 1]; labels int64 [n], or soft ones float32 [n, C], whose rows sum to 1; windows int64 [N, 4] (top,
-    left, height, width), the same for every image; metadata as above, of which `whole` says whether the whole images are training images too, and
-    `rate`, where there is one, the learning rate that was learned with them. A class may have any number of images."""
+    """images float32 [n, K, H, W] in [0, 1]; labels int64 [n], or soft ones float32 [n, C], whose rows sum to 1;
+    windows int64 [N, 4] (top, left, height, width), the same for every image; metadata as above, of which `whole` says
+    whether the whole images are training images too, and `rate`, where there is one, the learning rate that was learned
+    with them. A class may have any number of images."""
 
     images: Tensor
     labels: Tensor
@@ -38,8 +40,10 @@ class SyntheticSet(NamedTuple):
         save(path, self)
 
     def show(self, most: int = 10) -> Any:
-        """A matplotlib figure of at most `most` images of each of the first ten classes, a row a class; in a notebook it shows itself."""
-        return import_module("udd.reports.figures.gallery").of_set(self, most)  # by name: what draws a set is no part of what makes it
+        """A matplotlib figure of at most `most` images of each of the first ten classes, a row a class; in a
+        notebook it shows itself."""
+        # By name: what draws a set is no part of what makes it
+        return import_module("udd.reports.figures.gallery").of_set(self, most)
 
 
 def save(path: Path | str, made: SyntheticSet) -> None:
@@ -56,12 +60,16 @@ def load(path: Path | str) -> SyntheticSet:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
                 found = metadata.get("format") if isinstance(metadata, dict) else None
-                raise UserError(f"{path}: found a set of format {found}, expected {FORMAT}; make it again with this version")
+                raise UserError(
+                    f"{path}: found a set of format {found}, expected {FORMAT}; make it again with this version"
+                )
             made = SyntheticSet(**{name: file.get_tensor(name) for name in NAMES}, metadata=metadata)
     except FileNotFoundError:
         raise UserError(f"{path}: no such set; make it with snakemake or pull it with dvc pull") from None
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a whole synthetic set ({' '.join(str(error).split())}); delete it and make it again") from None
+        raise UserError(
+            f"{path}: not a whole synthetic set ({' '.join(str(error).split())}); delete it and make it again"
+        ) from None
     if wrong := fault(made):
         raise UserError(f"{path}: not a set of this package: {wrong}")
     return made
@@ -76,7 +84,10 @@ def fault(made: SyntheticSet) -> str:
         return f"images are {images.dtype} {list(images.shape)}, expected floats [n, K, H, W]"
     expected = (len(images),) if labels.ndim == 1 else (len(images), len(about["classes"]))
     if tuple(labels.shape) != expected or labels.is_floating_point() != (labels.ndim == 2):
-        return f"labels are {labels.dtype} {list(labels.shape)} of {len(images)} images, expected int64 [n] or floats [n, C]"
+        return (
+            f"labels are {labels.dtype} {list(labels.shape)} of {len(images)} images, expected int64 [n] or floats [n, "
+            "C]"
+        )
     if labels.ndim == 1 and not 0 <= labels.min() <= labels.max() < len(about["classes"]):
         return f"labels run from {int(labels.min())} to {int(labels.max())}, of {len(about['classes'])} classes"
     if windows.ndim != 2 or windows.shape[1] != 4 or windows.is_floating_point():

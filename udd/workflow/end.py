@@ -17,8 +17,17 @@ def succeeded(params: Params, workflow: Any) -> str:
     asked = {str(file) for job in workflow.dag.jobs for file in job.output}
     tables = [path for path in (results(f"tables/{name}.md") for name in params["tables"]) if path in asked]
     main = [path for path in tables if path == results("tables/main.md")]
-    places = {"tables": "tables", "figures": "figures", "synthetic images": "synthetic", "loss curves": "curves", "pages": "pages", "logs": "logs"}
-    lines = [f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if filled(results(folder))]
+    places = {
+        "tables": "tables",
+        "figures": "figures",
+        "synthetic images": "synthetic",
+        "loss curves": "curves",
+        "pages": "pages",
+        "logs": "logs",
+    }
+    lines = [
+        f"{name}: {os.path.abspath(results(folder))}" for name, folder in places.items() if filled(results(folder))
+    ]
     return "\n".join([*(Path(path).read_text() for path in main or tables), *lines])
 
 
@@ -28,9 +37,11 @@ def filled(folder: str) -> bool:
 
 
 def set_aside(workflow: Any) -> None:
-    """Move the records of evaluations that failed beside their places, where the next run of the job finds their networks (udd.evaluation.records).
+    """Move the records of evaluations that failed beside their places, where the next run of the job finds their
+    networks (udd.evaluation.records).
 
-    Snakemake brings back the record that was there before, forgets of what parameters it was, and would take it for finished.
+    Snakemake brings back the record that was there before, forgets of what parameters it was, and
+    would take it for finished.
     """
     failed = workflow.scheduler.failed if workflow.scheduler else ()
     for path in (Path(path) for job in failed if job.rule.name == "evaluate" for path in job.output):
@@ -43,11 +54,26 @@ def set_aside(workflow: Any) -> None:
 def failed(workflow: Any) -> str:
     """What to say when jobs failed: each one's name, its last words and its log."""
     jobs = sorted(workflow.scheduler.failed, key=lambda job: str(job.output)) if workflow.scheduler else []
-    blocks = [f"failed: {job.rule.name} {' '.join(job.wildcards)}\n  {last_line(job.log)}\n  log: {' '.join(job.log)}" for job in jobs]
-    return "\n".join([*blocks, "What is done is kept: the same command makes what is missing, and distillation goes on from its checkpoint."])
+    blocks = [
+        f"failed: {job.rule.name} {' '.join(job.wildcards)}\n  {last_line(job.log)}\n  log: {' '.join(job.log)}"
+        for job in jobs
+    ]
+    return "\n".join(
+        [
+            *blocks,
+            "What is done is kept: the same command makes what is missing, and distillation goes on from its "
+            "checkpoint.",
+        ]
+    )
 
 
 def last_line(logs: Iterable[str]) -> str:
     """The last line that a job wrote."""
-    lines = [line for log in logs if Path(log).exists() for line in Path(log).read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line
+        for log in logs
+        if Path(log).exists()
+        for line in Path(log).read_text(errors="replace").splitlines()
+        if line.strip()
+    ]
     return lines[-1] if lines else "it said nothing; it may have been killed"

@@ -13,7 +13,8 @@ from udd.config.plan import Cell, Params, Record
 
 
 def under(root: str) -> Callable[[str], str]:
-    """A function from a path below `root` to the path that Snakemake knows: `./data` and `data` are one file to us, two to it."""
+    """A function from a path below `root` to the path that Snakemake knows: `./data` and `data` are
+    one file to us, two to it."""
     return lambda path: os.path.normpath(os.path.join(root, path))
 
 
@@ -40,11 +41,13 @@ def record(wildcards: Any) -> Record:
 COLLECTED = ("accuracy.csv", "utilization.csv", "metrics.json")
 
 
-VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")  # what DVC keeps, below results; no cache, which is large
+# What DVC keeps, below results; no cache, which is large
+VERSIONED = ("synthetic", "proxies", "curves", "accuracy", "utilization")
 
 
 def wanted(params: Params) -> list[str]:
-    """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures, pages of sets."""
+    """All that `snakemake` makes, below results: CSV, metrics, tables, their PDF or its source, figures, pages of
+    sets."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
     pages = [f"pages/{found.cell.folder}/seed{found.seed}.html" for found in plan.pages(params)]

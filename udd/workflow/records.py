@@ -1,4 +1,5 @@
-"""Snakemake's records, kept for git; and whether all that dvc.lock lists is here, which dvc.yaml asks first (`udd check-lock`)."""
+"""Snakemake's records, kept for git; and whether all that dvc.lock lists is here, which dvc.yaml
+asks first (`udd check-lock`)."""
 
 from __future__ import annotations
 
@@ -19,10 +20,13 @@ def records_file(params: Params) -> Path:
 
 
 def restore_records(workflow: Any, params: Params) -> None:
-    """Before anything is planned: give each file here the record of its content. Not in the processes of single jobs."""
+    """Before anything is planned: give each file here the record of its content. Not in the processes of single
+    jobs."""
     if workflow.is_main_process:
         results = under(params["results"])
-        collected = {results(f"collected/{request}/{name}") for request in collected_requests(params) for name in COLLECTED}
+        collected = {
+            results(f"collected/{request}/{name}") for request in collected_requests(params) for name in COLLECTED
+        }
         persistence.restore(records_file(params), set(map(results, wanted(params))), collected)
 
 
@@ -60,6 +64,13 @@ def run(argv: list[str] | None = None) -> None:
     names = parser().parse_args(argv).stages
     lock = yaml.safe_load(Path("dvc.lock").read_text()) if Path("dvc.lock").exists() else {"stages": {}}
     if lines := absent(listed := outs(lock, names)):
-        raise UserError(f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc commit")
+        raise UserError(
+            f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc "
+            "commit"
+        )
     if not any(out.get("nfiles") for out in listed):
-        print("dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what that costs)", flush=True)
+        print(
+            "dvc.lock lists no results: nothing is evaluated yet, all of it is computed now (`udd estimate` says what "
+            "that costs)",
+            flush=True,
+        )

@@ -22,7 +22,8 @@ from udd.workflow.paths import cell, record, under
 
 
 def set_config(params: Params, wildcards: Any) -> str:
-    """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an unordered set of values."""
+    """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an
+    unordered set of values."""
     return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
 
 
@@ -42,26 +43,38 @@ def found_raw(config: str, root: str, manifest: str) -> str:
 
 
 def cache_config(params: Params, wildcards: Any) -> str:
-    """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a network, so that a cache grows."""
+    """The configuration of a set that meets the cache which a rule's wildcards name: no more of it than decides a
+    network, so that a cache grows."""
     name = f"{wildcards.dataset}/{wildcards.cache}"
     met = caches.named(params, name)
     if met is None:
-        raise UserError(f"results/cache/{name}: no set of a variant on {wildcards.dataset} meets this cache; ask for a set, which brings its own")
+        raise UserError(
+            f"results/cache/{name}: no set of a variant on {wildcards.dataset} meets this cache; ask for a set, which "
+            "brings its own"
+        )
     return canonical(caches.cache_config(met))
 
 
 def cache_of(params: Params, wildcards: Any) -> list[str]:
-    """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that is made brings them back."""
+    """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that
+    is made brings them back."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
     caches.check_networks(config)  # before networks are made that it cannot meet
     members = range(caches.networks(config)) if caches.meets_cache(config) else ()
-    return [under(params["results"])(f"{caches.RECORDS}/{caches.cache_name(config)}/network{member}.json") for member in members]
+    return [
+        under(params["results"])(f"{caches.RECORDS}/{caches.cache_name(config)}/network{member}.json")
+        for member in members
+    ]
 
 
 def cache_option(params: Params, wildcards: Any) -> str:
     """`--cache FOLDER` where a set meets a cache."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
-    return f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}" if caches.meets_cache(config) else ""
+    return (
+        f"--cache {shlex.quote(under(params['results'])(f'cache/{caches.cache_name(config)}'))}"
+        if caches.meets_cache(config)
+        else ""
+    )
 
 
 def method_code(params: Params, wildcards: Any) -> str:
@@ -103,7 +116,11 @@ def collected(params: Params, request: str) -> list[str]:
 
 def timed(params: Params, table: str) -> list[str]:
     """The curves, below results, from which a table says what sets took; what lies beside them is of the same jobs."""
-    return [analysis.shown_file(params, "curves", cell, seed) for cell in analysis.timed(params, table) for seed in plan.seeds(params, cell)]
+    return [
+        analysis.shown_file(params, "curves", cell, seed)
+        for cell in analysis.timed(params, table)
+        for seed in plan.seeds(params, cell)
+    ]
 
 
 def drawing(params: Params, stem: str) -> analysis.Drawing:
@@ -115,27 +132,41 @@ def drawn_from(params: Params, stem: str) -> list[str]:
     """The files below results that a drawing needs; of the collected ones, its own."""
     drawn = drawing(params, stem)
     needed = analysis.inputs(params, drawn)
-    return [f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed]
+    return [
+        f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed
+    ]
 
 
 def page_of(params: Params, wildcards: Any) -> dict[str, str]:
-    """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the usual one), and its losses if it is distilled."""
+    """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the usual one), and its
+    losses if it is distilled."""
     made, seed, results = cell(wildcards), int(wildcards.seed), under(params["results"])
     asked = (found for found in plan.pages(params) if (found.cell, found.seed) == (made, seed))
     shown = next(asked, plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
-    files = {"set": results(analysis.shown_file(params, plan.PAGES, made, seed)), "record": results(f"accuracy/{shown.path}")}
-    return files | ({"curve": results(analysis.shown_file(params, "curves", made, seed))} if made.variant in plan.distilled(params) else {})
+    files = {
+        "set": results(analysis.shown_file(params, plan.PAGES, made, seed)),
+        "record": results(f"accuracy/{shown.path}"),
+    }
+    return files | (
+        {"curve": results(analysis.shown_file(params, "curves", made, seed))}
+        if made.variant in plan.distilled(params)
+        else {}
+    )
 
 
 def page_options(params: Params, wildcards: Any, files: Any) -> str:
     """`--record=FILE --curve=FILE --label=LABEL --dataset-label=LABEL`, the last three where there is one."""
-    labels = {"label": params["variants"][wildcards.variant].get("label"), "dataset-label": params["datasets"][wildcards.dataset].get("label")}
+    labels = {
+        "label": params["variants"][wildcards.variant].get("label"),
+        "dataset-label": params["datasets"][wildcards.dataset].get("label"),
+    }
     options = {name: said for name, said in (dict(files.items()) | labels).items() if name != "set" and said}
     return " ".join(f"--{name}={shlex.quote(said)}" for name, said in options.items())
 
 
 def digest(folder: Path) -> str:
-    """The digest (16 hexadecimal digits) of the files in a folder: a parameter that changes when one of them does, wherever the folder is."""
+    """The digest (16 hexadecimal digits) of the files in a folder: a parameter that changes when one of them
+    does, wherever the folder is."""
     whole = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         whole.update(path.name.encode() + path.read_bytes())
@@ -143,8 +174,13 @@ def digest(folder: Path) -> str:
 
 
 def reported(kind: str, wildcard: str, form: str) -> dict[str, Any]:
-    """Where `snakemake --report` shows a rule's output, and its caption. Files with the same labels would hide each other."""
-    return {"caption": f"../report/{kind}.rst", "category": f"{kind.capitalize()}s", "labels": {kind: f"{{{wildcard}}}", "file": form}}
+    """Where `snakemake --report` shows a rule's output, and its caption. Files with the
+    same labels would hide each other."""
+    return {
+        "caption": f"../report/{kind}.rst",
+        "category": f"{kind.capitalize()}s",
+        "labels": {kind: f"{{{wildcard}}}", "file": form},
+    }
 
 
 def reported_set(form: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Before anything is planned: the parameters checked, what jobs inherit, how many GPUs a job takes, what must be there."""
+"""Before anything is planned: the parameters checked, what jobs inherit, how many GPUs a job takes, what must be
+there."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
         params = check(overlay(config, typed(dict(workflow.config_settings.config))), source)
         if os.path.realpath(params["results"]) == os.path.realpath(workflow.basedir):
             raise UserError(
-                "results: it is the repository itself, which would be filled; run with --directory (results/demo for experiments/demo.yaml)"
+                "results: it is the repository itself, which would be filled; run with --directory (results/demo for "
+                "experiments/demo.yaml)"
             )
         check_meetings(params, source)
         check_told_apart(params, source)
@@ -49,12 +51,14 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
         sys.exit(f"error: {error}")
 
 
-# glibc gives large blocks back at once and faults them in anew at every step, a third of a CPU step's time; so it keeps them instead.
+# glibc gives large blocks back at once and faults them in anew at every step, a third of a CPU step's time;
+# so it keeps them instead.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "268435456"}
 
 
 def prepare_environment(params: Params, base: str) -> None:
-    """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, seen from there, which is no parameter of any result."""
+    """What jobs inherit: this interpreter, the `udd` in `base`, and the data root, seen from there, which is no
+    parameter of any result."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [base, os.environ.get("PYTHONPATH")]))
     try:
@@ -67,7 +71,8 @@ def prepare_environment(params: Params, base: str) -> None:
 
 
 def may_queue_again(workflow: Any) -> None:
-    """Let a job that is alone in a Slurm job of this workflow's put itself back into the queue when it is cut (udd.slurm)."""
+    """Let a job that is alone in a Slurm job of this workflow's put itself back into the
+    queue when it is cut (udd.slurm)."""
     if workflow.remote_exec:
         os.environ["UDD_REQUEUE"] = "1"
 
@@ -80,10 +85,12 @@ def gpu_visible() -> bool:
 
 
 def gpus_a_job(workflow: Any) -> int:
-    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run side by side (or N is 0)."""
+    """1 if jobs use a GPU, of which there is one unless `--resources gpu=N` says otherwise; 0 if CPU jobs may run
+    side by side (or N is 0)."""
     if "gpu" in workflow.global_resources:
         return int(amount(workflow, "gpu") != 0)
-    workflow.register_resource("gpu", 1)  # here, not in a profile: `--resources` on the command line would replace a profile's
+    # Here, not in a profile: `--resources` on the command line would replace a profile's
+    workflow.register_resource("gpu", 1)
     return int(gpu_visible())
 
 
@@ -108,4 +115,7 @@ def reportable(params: Params) -> None:
     asked = [path for path in map(os.path.normpath, words) if path in shown] or shown
     if missing := [path for path in asked if not os.path.exists(path)]:
         told = f"{missing[0]} and {len(missing) - 1} other files are" if missing[1:] else f"{missing[0]} is"
-        sys.exit(f"error: --report: {told} not made yet; run snakemake first (with the same --directory, --configfile and files), then this again")
+        sys.exit(
+            f"error: --report: {told} not made yet; run snakemake first (with the same --directory, --configfile and "
+            "files), then this again"
+        )

@@ -12,7 +12,8 @@ from udd.errors import UserError
 from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
 
 POINTS = 200  # a curve is averaged over as many spans
-PANELS: tuple[dict[str, str], ...] = (  # the columns that each may show, by how they are called: UDD's and IDC's, or another method's
+# The columns that each may show, by how they are called: UDD's and IDC's, or another method's
+PANELS: tuple[dict[str, str], ...] = (
     {"loss_gradient": "gradient matching $L_g$", "loss": "loss"},
     {"loss_cfc": "contrast $L_c$ (CFC)", "cross_entropy": "cross-entropy"},
     {"grad_norm_gradient": r"$\|\partial L_g/\partial S\|$", "grad_norm": r"$\|\partial L/\partial S\|$"},
@@ -30,15 +31,31 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     for axis, names in zip(axes.flat, PANELS, strict=True):
         columns = [column_of(curves[0], names) for curves in variants.values()]
         drawn = zip(variants.items(), columns, COLOURS, strict=False)
-        shown = [bool(column) and panel(axis, curves, column, variant_name(config, variant), colour) for (variant, curves), column, colour in drawn]
-        axis.set_ylabel(" / ".join(dict.fromkeys(names[column] for column in columns if column)) or next(iter(names.values())))
+        shown = [
+            bool(column) and panel(axis, curves, column, variant_name(config, variant), colour)
+            for (variant, curves), column, colour in drawn
+        ]
+        axis.set_ylabel(
+            " / ".join(dict.fromkeys(names[column] for column in columns if column)) or next(iter(names.values()))
+        )
         if any(shown) and wide(axis):
             axis.set_yscale("log")
         if not any(shown):
-            axis.text(0.5, 0.5, "not used by these variants", ha="center", va="center", transform=axis.transAxes, fontsize=8, color="0.4")
+            axis.text(
+                0.5,
+                0.5,
+                "not used by these variants",
+                ha="center",
+                va="center",
+                transform=axis.transAxes,
+                fontsize=8,
+                color="0.4",
+            )
     for axis in axes[1]:
         axis.set_xlabel("iteration (inner steps)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
+    )
     n = "-".join(str(count) for count in sorted({len(curves) for curves in variants.values()}))
     what = "one distillation seed" if n == "1" else f"mean and range over n = {n} distillation seeds"
     figure.suptitle(f"{place_name(config)}: {what}", fontsize=10)
@@ -46,14 +63,17 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 
 
 def read_curve(path: Path) -> np.ndarray:
-    """A loss curve as a structured array, its columns by name. Raises UserError if the file is missing or has no rows."""
+    """A loss curve as a structured array, its columns by name. Raises UserError if the file is missing or has no
+    rows."""
     if not path.exists():
         raise UserError(f"{path}: no such curve; make it with udd distill")
     curve = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
     missing = [] if column_of(curve, PANELS[0]) else [next(iter(PANELS[0]))]
     missing = ["iteration"] if "iteration" not in (curve.dtype.names or ()) else missing
     if missing or not len(curve):
-        raise UserError(f"{path}: {f'column {missing[0]} is missing' if missing else 'no rows'}; make it again with udd distill")
+        raise UserError(
+            f"{path}: {f'column {missing[0]} is missing' if missing else 'no rows'}; make it again with udd distill"
+        )
     return curve
 
 

@@ -33,7 +33,8 @@ def make(config: dict[str, Any], results: Path, collected: Path | None, root: Pa
 
 
 def by_hand(params: plan.Params, names: list[str], results: Path, collected: Path | None, root: Path) -> None:
-    """All figures that params.yaml asks for, or the named ones; those whose files are not there yet are named and left out."""
+    """All figures that params.yaml asks for, or the named ones; those whose files are not
+    there yet are named and left out."""
     for name in names:
         drawer(name)
     for drawing in analysis.drawings(params):
@@ -52,10 +53,14 @@ def parser() -> Parser:
     """The command line of `udd figures`."""
     made = Parser(prog="udd figures", description="Draw the paper's figures from finished results.")
     made.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw, by default all: {', '.join(NAMES)}")
-    made.add_argument("--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params")
+    made.add_argument(
+        "--config", help="one figure's configuration, as JSON or a JSON file; replaces the names and --params"
+    )
     made.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     made.add_argument("--results", type=Path, help="the tree of results; by default that of the parameters")
-    made.add_argument("--collected", type=Path, help="the folder of accuracy.csv and utilization.csv; by default the tree of results")
+    made.add_argument(
+        "--collected", type=Path, help="the folder of accuracy.csv and utilization.csv; by default the tree of results"
+    )
     made.add_argument("--root", type=Path, help="where raw data lies (maps, features, gallery)")
     made.add_argument("--out", type=Path, nargs="+", help="with --config: the .png and .pdf files to write")
     return made
@@ -67,7 +72,13 @@ def run(argv: list[str] | None = None) -> None:
     config = read_config(args.config)
     if config is None:
         params = load_params(args.params)
-        by_hand(params, args.names, args.results or results_folder(params), args.collected, args.root or plan.data_root(params))
+        by_hand(
+            params,
+            args.names,
+            args.results or results_folder(params),
+            args.collected,
+            args.root or plan.data_root(params),
+        )
     elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
         raise UsageError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
     else:

@@ -22,12 +22,16 @@ CLASSES = 10  # classes shown
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
-    """A panel of real images and one a set: t-SNE of the penultimate features of the training images that the set decodes to."""
+    """A panel of real images and one a set: t-SNE of the penultimate features of the training
+    images that the set decodes to."""
     reference = load_reference(sources.results / reference_path(config["dataset"]))
     dataset = dataset_of(config["dataset"], sources)
     classes = min(CLASSES, len(dataset.classes))
     rows = real_by_class(dataset, MOST)[:classes]
-    real = torch.stack([image for row in rows for image in row]), torch.tensor([label for label, row in enumerate(rows) for _ in row])
+    real = (
+        torch.stack([image for row in rows for image in row]),
+        torch.tensor([label for label, row in enumerate(rows) for _ in row]),
+    )
     panels = [("Real", *real)]
     for found in config["sets"]:
         images, labels = every(read_set(sources, found))
@@ -36,7 +40,9 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     figure, axes = start(2.9 * len(panels), 3.2, 1, len(panels))
     for axis, (name, images, labels) in zip(axes.flat, panels, strict=True):
         scatter(axis, plane(features(reference, images)), labels, f"{name} (n = {len(labels)})")
-    figure.suptitle(f"{place_name(config)}: t-SNE of the first proxy's penultimate features; a number is a class", fontsize=10)
+    figure.suptitle(
+        f"{place_name(config)}: t-SNE of the first proxy's penultimate features; a number is a class", fontsize=10
+    )
     return figure
 
 
@@ -68,5 +74,10 @@ def scatter(axis: Any, points: np.ndarray, labels: Tensor, name: str) -> None:
         axis.text(x, y, str(label), color=colours[label % len(colours)], fontsize=6, ha="center", va="center")
     low, high = points.min(0), points.max(0)
     margin = 0.05 * (high - low) + 1e-6
-    axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]), xticks=[], yticks=[])
+    axis.set(
+        xlim=(low[0] - margin[0], high[0] + margin[0]),
+        ylim=(low[1] - margin[1], high[1] + margin[1]),
+        xticks=[],
+        yticks=[],
+    )
     axis.set_title(name)

@@ -28,14 +28,20 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     panels += [(variant_name(config, name), by_class(made.images, made.labels, count, classes)) for name, made in sets]
     single = count == 1
     arranged = [(name, ten_a_row(rows) if single else rows[:MOST]) for name, rows in panels]
-    return single_file(config, arranged) if single else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
+    return (
+        single_file(config, arranged)
+        if single
+        else side_by_side(config, arranged, [plain(name, SHORT) for name in dataset.classes[:MOST]])
+    )
 
 
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
-    """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a class ten classes a row."""
+    """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a
+    class ten classes a row."""
     of = made.labels if made.labels.ndim == 1 else made.labels.argmax(1)
     rows = by_class(made.images, of, most, len(made.metadata["classes"]))
-    held = [(row, plain(name, SHORT)) for row, name in zip(rows, made.metadata["classes"], strict=True) if row]  # a class may have no image
+    # A class may have no image
+    held = [(row, plain(name, SHORT)) for row, name in zip(rows, made.metadata["classes"], strict=True) if row]
     rows, classes = [row for row, _ in held], [name for _, name in held]
     if max(map(len, rows)) == 1:
         figure, axes = start(6.0, 0.3 + 0.7 * -(-len(rows) // 10), 1, 1)
@@ -62,7 +68,12 @@ def single_file(config: dict[str, Any], panels: list[tuple[str, list]]) -> Figur
     figure, axes = start(width, height, *shape)
     for axis, (name, rows) in zip(axes.flat, panels, strict=True):
         show(axis, rows, name)
-    figure.suptitle(f"{place_name(config)}: a column a class" if len(panels[0][1]) == 1 else f"{place_name(config)}: an image a class", fontsize=10)
+    figure.suptitle(
+        f"{place_name(config)}: a column a class"
+        if len(panels[0][1]) == 1
+        else f"{place_name(config)}: an image a class",
+        fontsize=10,
+    )
     return figure
 
 

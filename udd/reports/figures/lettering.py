@@ -1,7 +1,7 @@
 """Names in figures as people have them: never read as mathematics, and every letter one that can be drawn.
 
-A letter that the default font lacks comes from another installed font that has it; where none has, it is transliterated (anyascii: `猫` is `Mao`).
-So what a figure shows depends on the fonts that are installed, and on nothing else.
+A letter that the default font lacks comes from another installed font that has it; where none has, it is transliterated
+(anyascii: `猫` is `Mao`). So what a figure shows depends on the fonts that are installed, and on nothing else.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ def letters(path: str) -> frozenset[int]:
 
 
 def font_of(letter: str) -> str | None:
-    """The family that a letter is drawn from: the default one (empty text), another installed one that has it; None if none has."""
-    default = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))  # asked anew: a style may change it
+    """The family that a letter is drawn from: the default one (empty text), another installed one
+    that has it; None if none has."""
+    # Asked anew: a style may change it
+    default = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
     return "" if ord(letter) in letters(default) else other_font(letter)
 
 

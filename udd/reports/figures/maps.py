@@ -28,7 +28,8 @@ SHORT = 16  # characters of a class's name above its column
 
 
 def draw(config: dict[str, Any], sources: Sources) -> Figure:
-    """For real images and each set: a row of images, with the windows its policy chooses, above their maps under the first reference network."""
+    """For real images and each set: a row of images, with the windows its policy chooses, above their maps under the
+    first reference network."""
     reference = load_reference(sources.results / reference_path(config["dataset"]))
     dataset = dataset_of(config["dataset"], sources)
     columns = min(CLASSES, len(dataset.classes))
@@ -61,7 +62,9 @@ def fill(axes: Any, images: Tensor, reference: ReferenceNetworks) -> Any:
     found = activation_maps(reference.networks[0], images, mean, std).numpy()
     for column, image in enumerate(images):
         axes[0, column].imshow(pixels(image), interpolation="nearest")
-        shown = axes[1, column].imshow(found[column], cmap="viridis", vmin=0, vmax=reference.tops[0], interpolation="nearest")
+        shown = axes[1, column].imshow(
+            found[column], cmap="viridis", vmin=0, vmax=reference.tops[0], interpolation="nearest"
+        )
         for axis in axes[:, column]:
             axis.set_xticks([])
             axis.set_yticks([])
@@ -74,7 +77,8 @@ def window_sides(sets: Sequence[SyntheticSet]) -> list[int]:
 
 
 def chosen(made: SyntheticSet, index: Tensor, reference: ReferenceNetworks) -> list[list[int]]:
-    """The numbers of the windows that the set's own policy chooses for some of its images [n], by the first reference network."""
+    """The numbers of the windows that the set's own policy chooses for some of its images [n], by
+    the first reference network."""
     if not len(made.windows):
         return [[] for _ in index]
     among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
@@ -87,18 +91,27 @@ def chosen(made: SyntheticSet, index: Tensor, reference: ReferenceNetworks) -> l
 
 
 def outline(axis: Any, made: SyntheticSet, numbers: list[int], sides: list[int]) -> None:
-    """Draw some windows on an image, a colour a side, slightly staggered so that those that share an edge can be told apart."""
+    """Draw some windows on an image, a colour a side, slightly staggered so that those that share
+    an edge can be told apart."""
     whole = made.images.shape[-1]
     for top, left, height, width in made.windows[numbers].tolist():
         rank = sides.index(height)
         inset = whole * (0.01 + 0.03 * rank)
         place = (left - 0.5 + inset, top - 0.5 + inset)
-        axis.add_patch(Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[rank]))
+        axis.add_patch(
+            Rectangle(place, width - 2 * inset, height - 2 * inset, fill=False, linewidth=0.9, edgecolor=COLOURS[rank])
+        )
 
 
 def legend(figure: Figure, sides: list[int]) -> None:
     """Say which colour is which side of window."""
     if sides:
         handles = [Line2D([], [], color=COLOURS[rank], label=f"{side} pixels") for rank, side in enumerate(sides)]
-        style = {"loc": "outside lower center", "ncols": len(sides), "fontsize": 8, "title_fontsize": 8, "frameon": False}
+        style = {
+            "loc": "outside lower center",
+            "ncols": len(sides),
+            "fontsize": 8,
+            "title_fontsize": 8,
+            "frameon": False,
+        }
         figure.legend(handles=handles, title="side of the chosen windows", **style)

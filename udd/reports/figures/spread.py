@@ -20,11 +20,17 @@ def draw(config: dict[str, Any], _sources: Sources) -> Figure:
     axis = axes[0, 0]
     mean = [point["mue"] for point in found]
     axis.fill_between(
-        SPREADS, [m - p["mue_std"] for m, p in zip(mean, found, strict=True)], [m + p["mue_std"] for m, p in zip(mean, found, strict=True)],
+        SPREADS, [m - p["mue_std"] for m, p in zip(mean, found, strict=True)], [m + p["mue_std"] for m, p in zip(mean,
+        found, strict=True)],
         color=COLOURS[0], alpha=0.25, linewidth=0, label=f"± standard deviation over {SAMPLES} samples",
     )  # fmt: skip
     axis.plot(SPREADS, mean, color=COLOURS[0], label=f"mean; a sample: {SIZE} values")
-    axis.set(xlabel="standard deviation of the samples / length of the range", ylabel="mUE (0 to 1)", xlim=(0, 1), ylim=(0, 1.02))
+    axis.set(
+        xlabel="standard deviation of the samples / length of the range",
+        ylabel="mUE (0 to 1)",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
     axis.set_title("Normal samples around the middle of the range, confined to it")
     axis.legend(frameon=False, loc="lower right", fontsize=8)
     return figure

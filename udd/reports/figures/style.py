@@ -62,12 +62,20 @@ def variant_name(config: Mapping[str, Any], name: str) -> str:
 
 def place_name(config: dict[str, Any]) -> str:
     """Data set and IPC of a figure."""
-    return f"{plain(dataset(config, config['dataset']))}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per class"
+    return (
+        f"{plain(dataset(config, config['dataset']))}, {config['ipc']} image{'' if config['ipc'] == 1 else 's'} per "
+        "class"
+    )
 
 
 def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of `width` x `height` inches and its axes, as an array [rows, columns]."""
-    seaborn.set_theme(style="ticks", context="paper", palette=COLOURS, rc={"pdf.fonttype": 42, "axes.titlesize": 9, "savefig.dpi": 200})
+    seaborn.set_theme(
+        style="ticks",
+        context="paper",
+        palette=COLOURS,
+        rc={"pdf.fonttype": 42, "axes.titlesize": 9, "savefig.dpi": 200},
+    )
     return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
 
 
@@ -89,7 +97,8 @@ def mosaic(rows: Sequence[Sequence[Tensor]], gap: int = 1) -> np.ndarray:
 
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:
-    """Write a figure as PNG or PDF, by each path's suffix, atomically and without dates: the same figure gives the same bytes."""
+    """Write a figure as PNG or PDF, by each path's suffix, atomically and without dates: the same
+    figure gives the same bytes."""
     lend_fonts(figure)
     for path in paths:
         with atomic_path(path) as temporary:

@@ -1,4 +1,5 @@
-"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC and other grids (Fig. 7); other methods are points."""
+"""Accuracy against utilisation, over P for UDD and for windows alone, over the factor for IDC and other grids (Fig. 7);
+other methods are points."""
 
 from __future__ import annotations
 
@@ -17,13 +18,19 @@ from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import summary
 
-VARIED = {"regions": ("P", "udd", "selected"), "windows": ("P", "udd", "selected"), "grid": ("factor", "distill", "factor")}  # name, section, key
+# Name, section, key
+VARIED = {
+    "regions": ("P", "udd", "selected"),
+    "windows": ("P", "udd", "selected"),
+    "grid": ("factor", "distill", "factor"),
+}
 WHOLE, REAL = "whole", "real"  # images that train as they are, and real ones: families of one
 MARKERS = {"regions": "o", "windows": "^", "grid": "s", WHOLE: "D", REAL: "P"}
 
 
 class Variant(NamedTuple):
-    """One variant: its mUE over sets and accuracy over evaluations (mean, std, n each), and the value that its family varies."""
+    """One variant: its mUE over sets and accuracy over evaluations (mean, std, n each), and the
+    value that its family varies."""
 
     variant: str
     mue: tuple[float, float | None, int]
@@ -43,16 +50,27 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     mues = read_mues(sources.collected / "utilization.csv")
     found = families(config, mues, read(sources.collected / "accuracy.csv"))
     if not found:
-        raise UserError(f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization and udd evaluate")
+        raise UserError(
+            f"{sources.collected}: no variant with both mUE and accuracy on {place_name(config)}; run udd utilization "
+            "and udd evaluate"
+        )
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
     colours = COLOURS if len(found) <= len(COLOURS) else seaborn.husl_palette(len(found)).as_hex()
     for family, colour in zip(found, colours, strict=False):
         line(axis, family, label(config, family), colour)
-    real = [value for (name, ipc, _), values in mues.items() if name == config["dataset"] and ipc == "all" for value in values]
+    real = [
+        value
+        for (name, ipc, _), values in mues.items()
+        if name == config["dataset"] and ipc == "all"
+        for value in values
+    ]
     if real:
         axis.axvline(real[0], color="0.4", linestyle="--", linewidth=1, label="real images")
-    axis.set(xlabel="mUE of the stored images (0 to 1)", ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %")
+    axis.set(
+        xlabel="mUE of the stored images (0 to 1)",
+        ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %",
+    )
     axis.margins(0.12)
     figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axis.set_title(f"{place_name(config)}\n{counts(found)}\nbars: sample standard deviation")
@@ -93,7 +111,8 @@ def decoded(made: dict[str, Any]) -> str:
 
 
 def varied(made: dict[str, Any], decode: str) -> tuple[int, str]:
-    """The value that a set's family varies, and what its members have in common; of whole images 0, and the variant's name."""
+    """The value that a set's family varies, and what its members have in common; of whole
+    images 0, and the variant's name."""
     if decode not in VARIED:
         return 0, made["variant"]
     _, section, key = VARIED[decode]
@@ -104,11 +123,16 @@ def varied(made: dict[str, Any], decode: str) -> tuple[int, str]:
 def label(config: dict[str, Any], family: Family) -> str:
     """What a family is called: its one variant, or its shortest-named one and what is varied."""
     name = variant_name(config, min((point.variant for point in family.points), key=len))
-    return name if len(family.points) == 1 else f"{name}, over {'the ' if family.decode == 'grid' else ''}{VARIED[family.decode][0]}"
+    return (
+        name
+        if len(family.points) == 1
+        else f"{name}, over {'the ' if family.decode == 'grid' else ''}{VARIED[family.decode][0]}"
+    )
 
 
 def line(axis: Any, family: Family, name: str, colour: str) -> None:
-    """One family: points with their standard deviations where there are several values, joined in order, each with its value."""
+    """One family: points with their standard deviations where there are several values, joined in
+    order, each with its value."""
     found = family.points
     x, y = [point.mue[0] for point in found], [point.accuracy[0] for point in found]
     bars = {"xerr": [point.mue[1] or 0 for point in found], "yerr": [point.accuracy[1] or 0 for point in found]}
@@ -124,4 +148,6 @@ def counts(found: list[Family]) -> str:
     """How many sets and evaluations stand behind a point."""
     points = [point for family in found for point in family.points]
     sets, runs = sorted({point.mue[2] for point in points}), sorted({point.accuracy[2] for point in points})
-    return f"a point: n = {'-'.join(map(str, sets))} (mUE: sets), n = {'-'.join(map(str, runs))} (accuracy: evaluations)"
+    return (
+        f"a point: n = {'-'.join(map(str, sets))} (mUE: sets), n = {'-'.join(map(str, runs))} (accuracy: evaluations)"
+    )

@@ -1,4 +1,5 @@
-"""Synthetic sets in other people's files: read into ours, and written from it. A file a family, with the source of what is known of it."""
+"""Synthetic sets in other people's files: read into ours, and written from it. A file a family, with the
+source of what is known of it."""
 
 from __future__ import annotations
 
@@ -26,14 +27,18 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "idc": Format(idc.read, idc.write, "data.pt of IDC, Acc-DD, DREAM, DANCE, NCFM: [images, targets], undecoded (--factor)"),
+    "idc": Format(
+        idc.read, idc.write, "data.pt of IDC, Acc-DD, DREAM, DANCE, NCFM: [images, targets], undecoded (--factor)"
+    ),
     "dc": Format(dc.read, dc.write, "res_*.pt of DC, DSA, DM, DC-BENCH"),
     "mtt": Format(mtt.read, mtt.write, "images_best.pt of MTT, DATM, with labels_best.pt and lr_best.pt beside it"),
     "frepo": Format(arrays.read, arrays.write, "npz of FRePo: image, label (--normalised)"),
     "kip": Format(arrays.read, arrays.write_kip, "npz of KIP: images, labels (--normalised)"),
     "ddranking": Format(ddranking.read, ddranking.write, "images.pt and labels.pt of DD-Ranking, or a folder"),
     "folder": Format(folder.read, folder.write, "a folder of PNG files a class"),
-    "parquet": Format(parquet.read, parquet.write, "a parquet file as on the Hugging Face Hub: image, label (udd[hub])"),
+    "parquet": Format(
+        parquet.read, parquet.write, "a parquet file as on the Hugging Face Hub: image, label (udd[hub])"
+    ),
     "npz": Format(arrays.read, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
 }
 BYTES = ("folder", "parquet", "npz")  # formats of bytes, which nothing normalises
@@ -41,7 +46,8 @@ FACTOR = {"idc": 2}  # as published; others store what networks see
 
 
 def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> SyntheticSet:
-    """A file of a format as a set. Raises UserError if it is another, of another data set, or (but for `anyway`) in another convention."""
+    """A file of a format as a set. Raises UserError if it is another, of another data set, or (but for
+    `anyway`) in another convention."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     check_normalisation(path, name, wanted)
@@ -63,8 +69,18 @@ def metadata(path: Path, name: str, wanted: Wanted, found: Found) -> dict[str, A
     ipc = int(torch.bincount(hard, minlength=len(wanted.classes)).max())
     config = {"method": "imported", "variant": path.stem, "ipc": ipc, "seed": 0, "dataset": {"name": wanted.dataset}}
     origin = {"file": path.name, "format": name} | ({"sha256": sha256(path)} if path.is_file() else {})
-    about = {"dataset": wanted.dataset, "classes": wanted.classes, "mean": wanted.mean, "std": wanted.std, "whole": wanted.factor == 1}
-    return about | {"config": config, "provenance": {"imported": origin}} | ({} if found.rate is None else {"rate": found.rate})
+    about = {
+        "dataset": wanted.dataset,
+        "classes": wanted.classes,
+        "mean": wanted.mean,
+        "std": wanted.std,
+        "whole": wanted.factor == 1,
+    }
+    return (
+        about
+        | {"config": config, "provenance": {"imported": origin}}
+        | ({} if found.rate is None else {"rate": found.rate})
+    )
 
 
 def grid_factor(made: SyntheticSet) -> int:
@@ -77,7 +93,8 @@ def grid_factor(made: SyntheticSet) -> int:
 
 
 def exported(made: SyntheticSet, path: Path, name: str, wanted: Wanted) -> int:
-    """Write a set in a format, decoded where that cannot hold its windows. Returns how many images are written. Raises UserError where it cannot."""
+    """Write a set in a format, decoded where that cannot hold its windows. Returns how many images are written. Raises
+    UserError where it cannot."""
     check_normalisation(path, name, wanted)
     factor = grid_factor(made)
     undecoded = factor == 1 or name == "idc" and factor > 1

@@ -1,4 +1,5 @@
-"""NumPy archives: FRePo (`image`, `label`), KIP (`images`, `labels`), channels last; and MedMNIST's layout (`train_images`, `train_labels`).
+"""NumPy archives: FRePo (`image`, `label`), KIP (`images`, `labels`), channels last; and MedMNIST's layout
+(`train_images`, `train_labels`).
 
 How FRePo's and KIP's images were normalised (by ZCA, mostly) no file says: the user must. MedMNIST's are bytes.
 """
@@ -27,7 +28,10 @@ def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
             for images, labels in KEYS:
                 if images in file and labels in file:
                     return numbers(path, images, file[images]), numbers(path, labels, file[labels])
-            raise UserError(f"{path}: found {', '.join(file) or 'nothing'}; expected {' or '.join(' and '.join(pair) for pair in KEYS)}")
+            raise UserError(
+                f"{path}: found {', '.join(file) or 'nothing'}; expected "
+                f"{' or '.join(' and '.join(pair) for pair in KEYS)}"
+            )
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -35,8 +39,8 @@ def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def numbers(path: Path, key: str, found: np.ndarray) -> np.ndarray:
-    """An array of a type that torch has all operations of: whole numbers as int64 (bytes as they are), floats in this machine's order of bytes.
-    Raises UserError for words and the like."""
+    """An array of a type that torch has all operations of: whole numbers as int64 (bytes as they are), floats in this
+    machine's order of bytes. Raises UserError for words and the like."""
     if found.dtype.kind not in "biuf":
         raise UserError(f"{path}: {key} is an array of {found.dtype}, expected numbers")
     if found.dtype.kind == "f":
@@ -58,12 +62,14 @@ def channels_first(images: np.ndarray) -> Tensor:
 
 
 def read(path: Path, wanted: Wanted) -> Found:
-    """Images in [0, 1] and labels. Raises UserError if the file is another, or nobody said how floats were normalised."""
+    """Images in [0, 1] and labels. Raises UserError if the file is another, or nobody said how floats were
+    normalised."""
     images, labels = opened(path)
     pixels = as_images(path, channels_first(images), wanted)
     if images.dtype != np.uint8 and wanted.normalised is None:
         raise UserError(
-            f"{path}: {images.dtype} images, and the file does not say how they were normalised; give --normalised none, dc or MEAN,.. STD,.."
+            f"{path}: {images.dtype} images, and the file does not say how they were normalised; give --normalised "
+            "none, dc or MEAN,.. STD,.."
         )
     if wanted.normalised and images.dtype != np.uint8:
         pixels = unnormalised(pixels, wanted.normalised)

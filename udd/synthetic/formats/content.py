@@ -11,7 +11,9 @@ from torch import Tensor
 
 from udd.errors import UserError
 
-OUTSIDE = 2.0  # how far pixels may lie outside [0, 1]: DM's own code leaves them 1 beyond in 200 iterations (docs/formats.md), normalisation more
+# How far pixels may lie outside [0, 1]: DM's own code leaves them 1 beyond in 200 iterations
+# (docs/formats.md), normalisation more
+OUTSIDE = 2.0
 SPREAD = (0.4, 2.5)  # how the pixels' standard deviation may lie to that of the data, and
 SHIFT = 0.2  # their mean
 
@@ -27,8 +29,9 @@ Normalisation = Whitening | tuple[list[float], list[float]]  # or the channels' 
 
 
 class Wanted(NamedTuple):
-    """The data set that a file should be of: name, classes, shape [K, H, W], its channels' mean and standard deviation in [0, 1]; and what is
-    said of the file: the grid factor of its images (IDC), and how they were normalised (None: not said)."""
+    """The data set that a file should be of: name, classes, shape [K, H, W], its channels' mean and standard
+    deviation in [0, 1]; and what is said of the file: the grid factor of its images (IDC), and how they were
+    normalised (None: not said)."""
 
     dataset: str
     classes: list[str]
@@ -40,7 +43,8 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Images in [0, 1] float32 [n, K, H, W], labels int64 [n] or soft float32 [n, C], and a learned rate where there is one."""
+    """Images in [0, 1] float32 [n, K, H, W], labels int64 [n] or soft float32 [n, C], and a learned
+    rate where there is one."""
 
     images: Tensor
     labels: Tensor
@@ -53,7 +57,8 @@ def say(line: str) -> None:
 
 
 def unnormalised(images: Tensor, by: Normalisation) -> Tensor:
-    """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel, or x inverse + mean of a whitening."""
+    """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel, or x inverse + mean of a
+    whitening."""
     if isinstance(by, Whitening):
         return (images.float().flatten(1) @ by.inverse + by.mean).view(images.shape)
     mean, std = (torch.tensor(each).view(-1, 1, 1) for each in by)
@@ -69,32 +74,47 @@ def normalised(images: Tensor, by: Normalisation) -> Tensor:
 
 
 def as_images(path: Path, images: object, wanted: Wanted) -> Tensor:
-    """Images as float32 [n, K, H, W]; whole numbers are bytes. Raises UserError for another type or shape, and for what is no number."""
+    """Images as float32 [n, K, H, W]; whole numbers are bytes. Raises UserError for another type or shape,
+    and for what is no number."""
     if not isinstance(images, Tensor) or images.is_complex() or images.ndim != 4 or not len(images):
-        found = f"a tensor of {images.dtype}, shape {list(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        found = (
+            f"a tensor of {images.dtype}, shape {list(images.shape)}"
+            if isinstance(images, Tensor)
+            else type(images).__name__
+        )
         raise UserError(f"{path}: images are {found}, expected a tensor [n, K, H, W]")
     if tuple(images.shape[1:]) != tuple(wanted.shape):
-        raise UserError(f"{path}: images are {list(images.shape[1:])} [K, H, W], those of {wanted.dataset} {list(wanted.shape)}; name its data set")
+        raise UserError(
+            f"{path}: images are {list(images.shape[1:])} [K, H, W], those of {wanted.dataset} {list(wanted.shape)}; "
+            "name its data set"
+        )
     if not images.is_floating_point():
         return images.float() / 255
     if not images.isfinite().all():
-        raise UserError(f"{path}: {int((~images.isfinite()).sum())} pixels are not finite; the run that made it diverged")
+        raise UserError(
+            f"{path}: {int((~images.isfinite()).sum())} pixels are not finite; the run that made it diverged"
+        )
     return images.detach().float()
 
 
 def fitting(path: Path, images: Tensor, wanted: Wanted, anyway: bool = False) -> Tensor:
-    """The pixels as they are: networks of their authors saw those outside [0, 1], too. Raises UserError if they lie too far outside, or if their
-    channels are not like the data's: then they are in another convention than was said (anyway: take them all the same)."""
+    """The pixels as they are: networks of their authors saw those outside [0, 1], too. Raises UserError if they lie too
+    far outside, or if their channels are not like the data's: then they are in another convention than was said
+    (anyway: take them all the same)."""
     low, high = images.min().item(), images.max().item()
     if not anyway:
         if max(-low, high - 1) > OUTSIDE:
             raise UserError(
-                f"{path}: pixels run from {low:.2f} to {high:.2f}, expected 0 to 1: it is normalised otherwise; see --as and --normalised"
+                f"{path}: pixels run from {low:.2f} to {high:.2f}, expected 0 to 1: it is normalised otherwise; see "
+                "--as and --normalised"
             )
         check_channels(path, images, wanted)
     if max(-low, high - 1) > 1e-5:  # more than undoing a normalisation rounds
         outside = ((images < 0) | (images > 1)).float().mean().item()
-        say(f"{path}: {100 * outside:.2g} % of the pixels lie outside [0, 1] ({low:.3f} to {high:.3f}); networks see them as they are")
+        say(
+            f"{path}: {100 * outside:.2g} % of the pixels lie outside [0, 1] ({low:.3f} to {high:.3f}); networks see "
+            "them as they are"
+        )
     return images
 
 
@@ -112,9 +132,12 @@ def check_channels(path: Path, images: Tensor, wanted: Wanted) -> None:
     shift, spread = (mean - torch.tensor(wanted.mean)).abs().max().item(), (std / torch.tensor(wanted.std))
     if shift > SHIFT or spread.min() < SPREAD[0] or spread.max() > SPREAD[1]:
         found = (
-            f"channels of mean {numbers(mean)} and deviation {numbers(std)}, {wanted.dataset} has {numbers(wanted.mean)} and {numbers(wanted.std)}"
+            f"channels of mean {numbers(mean)} and deviation {numbers(std)}, {wanted.dataset} has "
+            f"{numbers(wanted.mean)} and {numbers(wanted.std)}"
         )
-        raise UserError(f"{path}: {found}: was it normalised otherwise? see --as and --normalised; --anyway takes it as it is")
+        raise UserError(
+            f"{path}: {found}: was it normalised otherwise? see --as and --normalised; --anyway takes it as it is"
+        )
 
 
 def numbers(values: Tensor | list[float]) -> str:
@@ -123,7 +146,8 @@ def numbers(values: Tensor | list[float]) -> str:
 
 
 def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
-    """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken. Raises UserError otherwise."""
+    """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken.
+    Raises UserError otherwise."""
     classes = len(wanted.classes)
     held = len(labels) if isinstance(labels, Tensor) and labels.ndim else "no"
     if not isinstance(labels, Tensor) or held != count:
@@ -133,9 +157,15 @@ def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
     if labels.ndim == 2 and labels.shape[1] == classes and labels.is_floating_point():
         return soft(path, labels.detach().float())
     if labels.ndim != 1 or labels.is_floating_point() and not torch.equal(labels, labels.round()):
-        raise UserError(f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}] or [{count}, {classes}]")
+        raise UserError(
+            f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}] or [{count}, "
+            f"{classes}]"
+        )
     if labels.min() < 0 or labels.max() >= classes:
-        raise UserError(f"{path}: labels run from {int(labels.min())} to {int(labels.max())}, {wanted.dataset} has 0 to {classes - 1}")
+        raise UserError(
+            f"{path}: labels run from {int(labels.min())} to {int(labels.max())}, {wanted.dataset} has 0 to "
+            f"{classes - 1}"
+        )
     return labels.long()
 
 

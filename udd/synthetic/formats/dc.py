@@ -1,7 +1,9 @@
-"""DC, DSA, DM and DC-BENCH: `res_METHOD_DATASET_ConvNet_IPCipc.pt`, a dict whose `data` is a list of [images, labels], one an experiment.
+"""DC, DSA, DM and DC-BENCH: `res_METHOD_DATASET_ConvNet_IPCipc.pt`, a dict whose `data` is a list of
+[images, labels], one an experiment.
 
-VICO-UoE/DatasetCondensation, main.py: images normalised by the data set's mean and deviation (utils.py). The last experiment counts.
-justincui03/dc_benchmark, data_loader: distilled_results/METHOD/DATASET/IPCn/res_METHOD_DATASET_ConvNet_nipc.pt (ConvNetD4 for tinyimagenet).
+VICO-UoE/DatasetCondensation, main.py: images normalised by the data set's mean and deviation (utils.py). The last
+experiment counts. justincui03/dc_benchmark, data_loader:
+distilled_results/METHOD/DATASET/IPCn/res_METHOD_DATASET_ConvNet_nipc.pt (ConvNetD4 for tinyimagenet).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ def one_file(path: Path) -> Path:
 
 
 def read(path: Path, wanted: Wanted) -> Found:
-    """The last experiment's images, in [0, 1], and labels, of a file or of the only one in a folder. Raises UserError if it is another."""
+    """The last experiment's images, in [0, 1], and labels, of a file or of the only one in a folder. Raises
+    UserError if it is another."""
     path = one_file(path)
     found = pickles.read(path)
     data = found.get("data") if isinstance(found, dict) else None

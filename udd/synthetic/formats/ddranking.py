@@ -1,7 +1,8 @@
-"""DD-Ranking: decoded images and labels as tensors, normalised by CIFAR-10's mean and deviation also for CIFAR-100, or a folder of images.
+"""DD-Ranking: decoded images and labels as tensors, normalised by CIFAR-10's mean and deviation also for
+CIFAR-100, or a folder of images.
 
-NUS-HPC-AI-Lab/DD-Ranking, metrics/aug_robust.py: a folder is read by torchvision's ImageFolder, which numbers classes by the alphabet;
-`images.pt` [n, K, H, W] and `labels.pt`, hard [n] or soft [n, C], class by class.
+NUS-HPC-AI-Lab/DD-Ranking, metrics/aug_robust.py: a folder is read by torchvision's ImageFolder, which numbers classes
+by the alphabet; `images.pt` [n, K, H, W] and `labels.pt`, hard [n] or soft [n, C], class by class.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
-    """Write images.pt and labels.pt; at a path without a suffix a folder, whose class folders are numbers, so that their order is the classes'."""
+    """Write images.pt and labels.pt; at a path without a suffix a folder, whose class folders are numbers, so that
+    their order is the classes'."""
     if not path.suffix:
         return folder.write(path, found, wanted, numbered=True)
     mtt.write(path, found._replace(rate=None), by(wanted))

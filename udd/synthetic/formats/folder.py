@@ -1,4 +1,5 @@
-"""PNG files by class, 8 bits a channel: what any image viewer, torchvision's ImageFolder and the Hugging Face `imagefolder` read."""
+"""PNG files by class, 8 bits a channel: what any image viewer, torchvision's ImageFolder and the Hugging
+Face `imagefolder` read."""
 
 from __future__ import annotations
 
@@ -25,17 +26,22 @@ def folder_name(name: str) -> str:
 def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
     """The folder of a class: its name, or its number. Raises UserError if there is neither."""
     number = sorted(path.glob("[0-9]*"))
-    named = [path / folder_name(wanted.classes[label]), *(each for each in number if each.name.isdecimal() and int(each.name) == label)]
+    named = [
+        path / folder_name(wanted.classes[label]),
+        *(each for each in number if each.name.isdecimal() and int(each.name) == label),
+    ]
     found = next((each for each in named if each.is_dir()), None)
     if found is None:
         raise UserError(
-            f"{path}: no folder {folder_name(wanted.classes[label])} or {label}; expected one for each of the {len(wanted.classes)} classes"
+            f"{path}: no folder {folder_name(wanted.classes[label])} or {label}; expected one for each of the "
+            f"{len(wanted.classes)} classes"
         )
     return found
 
 
 def pixels(file: Path, channels: int, stream: BytesIO | None = None) -> torch.Tensor:
-    """One image, uint8 [K, H, W], of a file, or of a stream that is called so. Raises UserError if it is none, or has more than 8 bits a channel."""
+    """One image, uint8 [K, H, W], of a file, or of a stream that is called so. Raises UserError if it is none, or has
+    more than 8 bits a channel."""
     try:
         with Image.open(stream or file) as image:
             check(file, image, deep=False)
@@ -68,9 +74,14 @@ def read(path: Path, wanted: Wanted) -> Found:
         folder = class_folder(path, label, wanted)
         files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
         found = [pixels(file, wanted.shape[0]) for file in files]
-        strange = [(file, each) for file, each in zip(files, found, strict=True) if tuple(each.shape) != tuple(wanted.shape)]
+        strange = [
+            (file, each) for file, each in zip(files, found, strict=True) if tuple(each.shape) != tuple(wanted.shape)
+        ]
         if strange:
-            raise UserError(f"{strange[0][0]}: {list(strange[0][1].shape)} [K, H, W], those of {wanted.dataset} are {list(wanted.shape)}")
+            raise UserError(
+                f"{strange[0][0]}: {list(strange[0][1].shape)} [K, H, W], those of {wanted.dataset} are "
+                f"{list(wanted.shape)}"
+            )
         images += found
         labels += [label] * len(found)
     if not images:
@@ -79,14 +90,17 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 
 def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> None:
-    """Write PNGs, rounded to 8 bits, into a new folder, by the classes' names or numbers. Raises UserError if there is something at `path`, or
-    labels are soft."""
+    """Write PNGs, rounded to 8 bits, into a new folder, by the classes' names or numbers. Raises UserError if there is
+    something at `path`, or labels are soft."""
     if path.exists():
         raise UserError(f"{path}: there already; name a new folder")
     labels = hard(path, found).tolist()
     names = [f"{label:04d}" if numbered else folder_name(name) for label, name in enumerate(wanted.classes)]
     if names != sorted(names):
-        say(f"{path}: torchvision's ImageFolder numbers folders by the alphabet, not as {wanted.dataset} its classes; --as ddranking numbers them")
+        say(
+            f"{path}: torchvision's ImageFolder numbers folders by the alphabet, not as {wanted.dataset} its classes; "
+            "--as ddranking numbers them"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -1,6 +1,8 @@
-"""MTT and DATM: `images_best.pt`, beside it `labels_best.pt` (hard, or logits as DATM learns them) and `lr_best.pt`, a learned rate.
+"""MTT and DATM: `images_best.pt`, beside it `labels_best.pt` (hard, or logits as DATM learns them) and
+`lr_best.pt`, a learned rate.
 
-GeorgeCazenavette/mtt-distillation, distill.py: normalised as DC's, unless by ZCA; then `images_zca_best.pt` holds them with the whitening undone.
+GeorgeCazenavette/mtt-distillation, distill.py: normalised as DC's, unless by ZCA; then `images_zca_best.pt` holds them
+with the whitening undone.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from udd.synthetic.formats.statistics import statistics
 def beside(path: Path, what: str) -> Path:
     """The file of labels or of the rate that belongs to one of images. Raises UserError if its name says none."""
     if "images" not in path.name:
-        raise UserError(f"{path}: expected a name with `images` in it, as images_best.pt, beside which labels_best.pt lies")
+        raise UserError(
+            f"{path}: expected a name with `images` in it, as images_best.pt, beside which labels_best.pt lies"
+        )
     return path.with_name(path.name.replace("images_zca", what).replace("images", what))
 
 
@@ -31,7 +35,11 @@ def read(path: Path, wanted: Wanted) -> Found:
     learned = pickles.read(rate) if rate.exists() else None
     if learned is not None and (not isinstance(learned, Tensor | float) or not float(learned) > 0):
         raise UserError(f"{rate}: found no rate above 0")
-    return Found(unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)), labels, None if learned is None else float(learned))
+    return Found(
+        unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)),
+        labels,
+        None if learned is None else float(learned),
+    )
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:

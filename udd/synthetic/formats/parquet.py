@@ -1,6 +1,8 @@
-"""Parquet as the Hugging Face Hub has it: PNG files of 8 bits in the column `image`, whole numbers in `label`, the classes' names in its metadata.
+"""Parquet as the Hugging Face Hub has it: PNG files of 8 bits in the column `image`, whole numbers in `label`, the
+classes' names in its metadata.
 
-huggingface/datasets, features/image.py and arrow_writer.py: structs of bytes and path; features as JSON under `huggingface`. Needs udd[hub].
+huggingface/datasets, features/image.py and arrow_writer.py: structs of bytes and path; features as JSON under
+`huggingface`. Needs udd[hub].
 """
 
 from __future__ import annotations
@@ -24,11 +26,17 @@ def read(path: Path, wanted: Wanted) -> Found:
         raise UserError(f"{path}: a folder; name the parquet file in it")
     held = shard(path)
     if held.names and held.names != wanted.classes:
-        raise UserError(f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset} in their order; name its data set")
+        raise UserError(
+            f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset} in their order; "
+            "name its data set"
+        )
     images = [pixels(place, wanted.shape[0], BytesIO(data)) for some in rows(held) for place, data in some]
     if len({each.shape for each in images}) > 1:
         raise UserError(f"{path}: images are of several sizes, expected {list(wanted.shape)} [K, H, W]")
-    return Found(as_images(path, torch.stack(images), wanted), as_labels(path, torch.from_numpy(held.labels), len(images), wanted))
+    return Found(
+        as_images(path, torch.stack(images), wanted),
+        as_labels(path, torch.from_numpy(held.labels), len(images), wanted),
+    )
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:

@@ -21,9 +21,12 @@ CONVENTIONS = {"dc": DC, "ddranking": DD_RANKING}
 
 
 def statistics(convention: str, dataset: str, table: dict[str, dict[str, Statistics]] = CONVENTIONS) -> Statistics:
-    """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises UserError if none is known."""
+    """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises
+    UserError if none is known."""
     known = table[convention]
     kind = max((name for name in known if dataset.lower().replace("-", "").startswith(name)), key=len, default=None)
     if kind is None:
-        raise UserError(f"{convention}: no mean and deviation known for {dataset}; give them: --normalised MEAN,.. STD,..")
+        raise UserError(
+            f"{convention}: no mean and deviation known for {dataset}; give them: --normalised MEAN,.. STD,.."
+        )
     return known[kind]
