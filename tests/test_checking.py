@@ -226,7 +226,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_a_side_that_most_images_have() -> None:
-    from udd.checking import Seen
+    from udd.inspection import Seen
 
     assert [
         side([Seen("train", "a", "", (size, 2 * size), "RGB", (), "") for size in sizes])

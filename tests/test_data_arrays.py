@@ -17,7 +17,7 @@ from prepared import loaded
 from udd.data.arrays import read_digits
 from udd.data.packing import prepare
 from udd.errors import UserError
-from udd.interface import of_raw
+from udd.sources import of_raw
 
 
 def test_digits():

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "udd"
 ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data",
     "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "interface", "schedules", "own",
-    "splitting"),
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "sources", "interface",
+    "schedules", "source_request", "own", "splitting", "inspection"),
     *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
     "completion"),
 ]  # fmt: skip

@@ -45,6 +45,7 @@ UNCOUNTED = (
     "command",
     "files",
     "runs/loop",
+    "runs/alarm",
 )
 UNCOUNTED += ("data/official",)
 

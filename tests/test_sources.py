@@ -12,7 +12,7 @@ import pytest
 
 import udd
 from udd.errors import UserError
-from udd.interface import legal
+from udd.sources import legal
 
 
 def pictures(folder: Path, classes: list[str]) -> Path:

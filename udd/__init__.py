@@ -15,8 +15,10 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.2.0"
-INTERFACE = dict.fromkeys(("dataset", "distill", "evaluate", "load"), "interface") | dict.fromkeys(
-    ("budget", "short"), "schedules"
+INTERFACE = (
+    {"dataset": "sources"}
+    | dict.fromkeys(("distill", "evaluate", "load"), "interface")
+    | dict.fromkeys(("budget", "short"), "schedules")
 )
 __all__ = ["budget", "dataset", "distill", "evaluate", "load", "short"]
 

@@ -1,28 +1,20 @@
-"""The Python interface: data sets from anywhere, any method on them, the accuracy of what it made."""
+"""The Python interface: any method on a data set (udd.sources), the accuracy of what it made."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-
 from udd.config import params as parameters
 from udd.config import plan
 from udd.config.caches import cache_name, check_networks
 from udd.config.schema_errors import suggestion
 from udd.config.sections import METHODS, defaults, distils
-from udd.data import TENSORS, Dataset
-from udd.data import load as load_pinned
-from udd.data.listing import has_parquet
-from udd.data.packing import READERS, varied
-from udd.data.raw import Raw, check
+from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.evaluation.accuracy import Config, Rounding, TrainingSet
@@ -43,107 +35,8 @@ from udd.runs.progress import write_curve
 from udd.runs.smaller import chosen, smaller, trimmed
 from udd.synthetic.sets import SyntheticSet, load
 
-__all__ = ["dataset", "distill", "evaluate", "load"]
+__all__ = ["distill", "evaluate", "load"]
 DEFAULTS = Path(__file__).parent / "config" / "defaults.yaml"
-Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, labels [n], test images, labels
-
-
-def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
-    """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging
-    Face Hub), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of
-    `udd data` (.json), or four arrays: training images, labels, test images, labels.
-
-    name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and
-    what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
-    """
-    known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
-    if unknown := next((key for key in keys if key not in known), None):
-        raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
-    if keys.get("size") is not None and not 8 <= keys["size"] <= 512:
-        raise UserError(f"size: found {keys['size']}, expected 8 to 512 pixels")
-    flip = bool(keys.pop("flip", True))
-    return found_at(source, Path(root), name, keys)._replace(flip=flip)
-
-
-def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:
-    """The data set of a source, as `dataset` takes it."""
-    if not isinstance(source, str | Path):
-        if idle := keys.keys() - {"classes"}:
-            raise UserError(f"dataset: arrays are taken as they are; leave out {', '.join(sorted(idle))}")
-        return of_arrays(source, name or "arrays", keys.get("classes"))
-    path = Path(source)
-    if path.suffix == ".json":
-        return load_pinned(path, root)
-    if path.is_dir() or path.suffix == ".npz":
-        kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
-        # A link is what it is called, and `.` has no name
-        at = path.resolve() if path.name in ("", "..") else path.absolute()
-        config = {"name": name or legal(at.name if path.is_dir() else at.stem), "kind": kind, "path": at.name} | keys
-        raw = READERS[kind](config, at.parent, 0)
-    elif str(source) in READERS:
-        config = {"name": name or str(source), "kind": str(source)} | keys
-        raw = READERS[str(source)](config, root, 0)
-    else:
-        known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
-        raise UserError(
-            f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path"
-        )
-    check(raw)
-    return of_raw(raw, config["name"])
-
-
-def legal(stem: str) -> str:
-    """A file's or folder's name as a data set may be called: small letters, digits, `_` and `-`,
-    from a letter or digit on."""
-    return re.sub("[^a-z0-9_-]+", "-", stem.lower()).lstrip("_-") or "images"
-
-
-def of_raw(raw: Raw, name: str) -> Dataset:
-    """A data set of what a reader found. Raises UserError if a channel of the training images is constant."""
-    mean, std = varied(raw)
-    arrays = {part: torch.from_numpy(np.require(getattr(raw, part), requirements=("C", "W"))) for part in TENSORS}
-    return Dataset(name, list(raw.classes), mean, std, flip=True, **arrays)
-
-
-def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
-    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, or
-    their shapes do not fit."""
-    if len(arrays) != 4:
-        raise UserError(
-            f"dataset: found {len(arrays)} arrays, expected four: training images, labels, test images, labels"
-        )
-    train, train_labels, test, test_labels = (np.asarray(each) for each in arrays)
-    for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
-        if found.dtype != np.uint8 or found.ndim not in (3, 4) or len(found) != len(labels):
-            shape = f"{found.dtype} {list(found.shape)} with {len(labels)} labels"
-            raise UserError(
-                f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n "
-                "labels"
-            )
-        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
-            raise UserError(
-                f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1"
-            )
-    count = int(train_labels.max()) + 1
-    names = list(classes or map(str, range(count)))
-    raw = Raw(
-        Path("dataset"),
-        names,
-        [],
-        channels_first(train),
-        train_labels.astype(np.int64),
-        channels_first(test),
-        test_labels.astype(np.int64),
-    )
-    check(raw)
-    return of_raw(raw, name)
-
-
-def channels_first(images: np.ndarray) -> np.ndarray:
-    """Images as [n, K, H, W]."""
-    if images.ndim == 3:
-        return images[:, None]
-    return images.transpose(0, 3, 1, 2) if images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3) else images
 
 
 def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:

@@ -23,7 +23,9 @@ from udd.config.params import load as load_params
 from udd.errors import UsageError, UserError
 from udd.files import write_atomic
 from udd.reports import cost, quoted, render
-from udd.reports.layouts import LAYOUTS, Table, build
+from udd.reports.ablation import ablation
+from udd.reports.grid import grid
+from udd.reports.layouts import LAYOUTS, Table
 from udd.reports.measured import Groups, read
 from udd.reports.names import check_told_apart
 
@@ -35,7 +37,8 @@ def table(config: Mapping[str, Any], groups: Groups, results: Path = Path()) -> 
         raise UserError(f"table {config['table']!r}: unknown; expected one of {', '.join(LAYOUTS)}")
     if config["table"] == COST:
         return cost.table(config, groups, cost.read(config, results))
-    return build(config, groups, quoted.read(config["table"]))
+    layout = LAYOUTS[config["table"]]
+    return (grid if layout.methods else ablation)(layout, config, groups, quoted.read(config["table"]))
 
 
 def write(config: Mapping[str, Any], made: Table, folder: Path) -> None:

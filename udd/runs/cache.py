@@ -29,8 +29,8 @@ from udd.provenance import code_digest
 from udd.proxies import cached
 from udd.proxies.fresh import fresh_network
 from udd.runs import taken
+from udd.runs.alarm import Alarm
 from udd.runs.growth import Growth
-from udd.runs.loop import Alarm
 from udd.runs.progress import duration
 from udd.runs.task import check_data
 

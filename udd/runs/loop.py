@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,33 +24,10 @@ from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
 from udd.runs import checkpoint, memory, progress, taken
+from udd.runs.alarm import Alarm
 from udd.synthetic import sets
 
 CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
-
-
-class Alarm:
-    """Whether the run was asked to end: by SIGTERM, SIGINT, or its time limit. Listens while its block runs."""
-
-    def __init__(self, until: float):
-        self.until, self.asked = until, ""
-
-    def __enter__(self) -> Alarm:
-        listens = threading.current_thread() is threading.main_thread()  # Python lets no other thread
-        self.before = {number: signal.signal(number, self.ask) for number in (signal.SIGTERM, signal.SIGINT) if listens}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def ask(self, number: int, _frame: Any) -> None:
-        """Remember a signal; the loop ends after the step at hand."""
-        self.asked = signal.Signals(number).name
-
-    def reason(self) -> str:
-        """Why to end now, or an empty text."""
-        return self.asked or ("time limit" if time.monotonic() >= self.until else "")
 
 
 def diverged(network: torch.nn.Module) -> bool:
@@ -100,14 +75,8 @@ class Distillation:
     def go_on(self) -> None:
         """Take up what the checkpoint kept."""
         kept = checkpoint.restore(self.path, self.trajectory, self.kept(), self.made_of)
-        self.state, self.broken, self.curve, self.columns, self.before = (
-            kept.state,
-            kept.broken,
-            kept.curve,
-            kept.columns,
-            kept.seconds,
-        )
-        self.chosen, self.before_peak, self.image_lr = kept.chosen, kept.peak, kept.image_lr
+        self.state, self.broken, self.chosen, self.image_lr = kept.state, kept.broken, kept.chosen, kept.image_lr
+        self.curve, self.columns, self.before, self.before_peak = kept.curve, kept.columns, kept.seconds, kept.peak
         print(
             f"goes on from {self.path}: network {self.trajectory.outer}, step {self.trajectory.inner}", file=sys.stderr
         )
@@ -169,19 +138,9 @@ class Distillation:
         else:
             real, draws = real_batches(at, self.data, self.index, self.options)  # line 5
             real = self.representative() if clusters.clustered(self.options) else real
-        given = (
-            real,
-            draws,
-            self.mean,
-            self.std,
-            self.generator,
-            at.training,
-            at.execution,
-            at.outer,
-            at.inner,
-            logged,
-        )
-        met = Meeting(at.network, *given, anew=target is not None or at.inner == 0, target=target)
+        own, where = (self.mean, self.std, self.generator), (at.training, at.execution, at.outer, at.inner, logged)
+        anew = target is not None or at.inner == 0
+        met = Meeting(at.network, real, draws, *own, *where, anew=anew, target=target)
         if self.cache and experts:
             expert, share = cached.expert(self.cache, self.options, at.network, random)
             return met._replace(expert=expert, share=share)
