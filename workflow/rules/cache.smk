@@ -1,7 +1,8 @@
-"""Real images -> a network of a cache (`networks: cached`): its weights and real gradients at each of its ages, for all sets that meet it.
+"""Real images -> a network of a cache (`networks: cached`): its weights and real gradients at each of its ages,
+for all sets that meet it.
 
-What the workflow knows of it is a small record: the network itself, which is large and no result, may be deleted. A set that is made brings back
-what it needs (udd distill), and no other set is out of date by that.
+What the workflow knows of it is a small record: the network itself, which is large and no result, may be deleted. A set
+that is made brings back what it needs (udd distill), and no other set is out of date by that.
 """
 
 
@@ -24,5 +25,7 @@ rule cache:
     conda:
         "../envs/udd.yaml"
     shell:
-        'trap : TERM; python -m udd cache --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {params.folder:q}'
-        " --member {wildcards.member} --record {output:q} --threads {threads} 2>&1 | (trap '' TERM; tee -i {log:q} || :)"
+        'trap : TERM; python -m udd cache --config {params.config:q} --manifest {input.manifest:q}'
+        ' --root "$UDD_DATA" --out {params.folder:q}'
+        " --member {wildcards.member} --record {output:q} --threads {threads}"
+        " 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

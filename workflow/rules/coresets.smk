@@ -18,5 +18,6 @@ rule coresets:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd coresets --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd coresets --config {params.config:q} --manifest {input.manifest:q}'
+        ' --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"

@@ -13,4 +13,5 @@ rule data:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd data --config {params.config:q} --root "$UDD_DATA" --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)'
+        'python -m udd data --config {params.config:q} --root "$UDD_DATA" --out {output:q} --threads {threads}'
+        " 2>&1 | (tee -i {log:q} || :)"

@@ -1,6 +1,8 @@
-"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its checkpoint if it was cut.
+"""A method (Algorithm 1): real images -> a synthetic set, with the curves of its losses. Goes on from its
+checkpoint if it was cut.
 
-SIGTERM, by which a queue tells a job that its time is over, leaves alone who listens (tee), so that the checkpoint can be written.
+SIGTERM, by which a queue tells a job that its time is over, leaves alone who listens (tee), so that the checkpoint can
+be written.
 """
 
 
@@ -25,6 +27,7 @@ rule distill:
     conda:
         "../envs/udd.yaml"
     shell:
-        'trap : TERM; python -m udd distill --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output.set:q}'
-        " --curve {output.curve:q} --checkpoints {params.checkpoints:q} {params.cache} --threads {threads} $UDD_DISTILL_OPTIONS"
+        'trap : TERM; python -m udd distill --config {params.config:q} --manifest {input.manifest:q}'
+        ' --root "$UDD_DATA" --out {output.set:q} --curve {output.curve:q} --checkpoints {params.checkpoints:q}'
+        " {params.cache} --threads {threads} $UDD_DISTILL_OPTIONS"
         " 2>&1 | (trap '' TERM; tee -i {log:q} || :)"

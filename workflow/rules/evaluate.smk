@@ -1,4 +1,5 @@
-"""A set (or the full data set) -> the test accuracy of networks trained on it. A further network joins those that the record holds."""
+"""A set (or the full data set) -> the test accuracy of networks trained on it. A further network joins
+those that the record holds."""
 
 
 rule evaluate:
@@ -19,5 +20,6 @@ rule evaluate:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd evaluate --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" {params.set}'
+        'python -m udd evaluate --config {params.config:q} --manifest {input.manifest:q}'
+        ' --root "$UDD_DATA" {params.set}'
         " --out {output:q} --threads {threads} 2>&1 | (tee -i {log:q} || :)"

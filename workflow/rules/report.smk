@@ -1,10 +1,12 @@
-"""Records -> CSV -> tables and one PDF; sets, curves and measurements -> figures; a set, its evaluation and losses -> its page."""
+"""Records -> CSV -> tables and one PDF; sets, curves and measurements -> figures; a set, its evaluation
+and losses -> its page."""
 
 from shutil import which
 
 from udd.reports.quoted import FOLDER as QUOTED
 
-ALL = {"caption": "../report/pdf.rst", "labels": {"table": "all", "file": "PDF"}}  # the page shows a PDF, and only hands out CSV and Markdown
+# The page shows a PDF, and only hands out CSV and Markdown
+ALL = {"caption": "../report/pdf.rst", "labels": {"table": "all", "file": "PDF"}}
 
 
 localrules:  # on a cluster they run where Snakemake does: seconds each
@@ -78,7 +80,8 @@ rule tables:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd tables --config {params.config:q} --accuracy {input.accuracy:q} --results {params.results:q} --out-dir {params.folder:q}"
+        "python -m udd tables --config {params.config:q} --accuracy {input.accuracy:q}"
+        " --results {params.results:q} --out-dir {params.folder:q}"
         " 2>&1 | (tee -i {log:q} || :)"
 
 
@@ -87,7 +90,9 @@ rule pdf:
         [results(f"tables/{table}.tex") for table in params["tables"]],
     output:
         source=results("tables/all.tex"),
-        pdf=[report(results("tables/tables.pdf"), **(flow.reported("table", "", "PDF") | ALL))] if which("pdflatex") else [],
+        pdf=[report(results("tables/tables.pdf"), **(flow.reported("table", "", "PDF") | ALL))]
+        if which("pdflatex")
+        else [],
     params:
         code=code_digest("udd.reports.pdf"),
         names=list(params["tables"]),
@@ -140,4 +145,5 @@ rule page:
     conda:
         "../envs/udd.yaml"
     shell:
-        "python -m udd show {input.set:q} --html {output.page:q} --out {output.gallery:q} --embedded {params.shown} 2>&1 | (tee -i {log:q} || :)"
+        "python -m udd show {input.set:q} --html {output.page:q} --out {output.gallery:q} --embedded {params.shown}"
+        " 2>&1 | (tee -i {log:q} || :)"

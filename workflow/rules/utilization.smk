@@ -1,4 +1,5 @@
-"""Real images -> the reference networks, which look; a set (or the real images) -> its mean utilisation by activation entropy, Eqs. 11 and 12."""
+"""Real images -> the reference networks, which look; a set (or the real images) -> its mean utilisation by
+activation entropy, Eqs. 11 and 12."""
 
 
 rule proxies:
@@ -16,7 +17,8 @@ rule proxies:
     conda:
         "../envs/udd.yaml"
     shell:
-        'python -m udd reference --config {params.config:q} --manifest {input.manifest:q} --root "$UDD_DATA" --out {output:q}'
+        'python -m udd reference --config {params.config:q} --manifest {input.manifest:q}'
+        ' --root "$UDD_DATA" --out {output:q}'
         " --threads {threads} 2>&1 | (tee -i {log:q} || :)"
 
 
