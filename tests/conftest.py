@@ -1,6 +1,8 @@
-"""What all tests share: one thread each, and a distillation's command line on a tiny data set."""
+"""What all tests share: one thread each, a distillation's command line on tiny data, a workspace of the workflow."""
 
+import fcntl
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 from fakes import write_npz
 from prepared import manifest_of
 from tiny import config
+from workspace import Workspace, build
 
 from udd.costs import own
 
@@ -53,3 +56,20 @@ def argv(made, tmp_path) -> Iterator[Callable[..., list[str]]]:
     yield compose
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """One workspace for all workers, in which everything has run once. Not to be changed: copy it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
+    path = root / "workspace"
+    with open(root / "workspace.lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return Workspace(path) if (path / "first-run.log").exists() else build(path)
+
+
+@pytest.fixture
+def workspace(built: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it."""
+    return built.copy(tmp_path / "workspace")

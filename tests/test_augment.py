@@ -1,4 +1,4 @@
-"""Augmentation, each operation against a slow and direct one; CutMix against loops."""
+"""Augmentation, each operation against a slow and direct one; all of it from one generator."""
 
 import math
 
@@ -8,29 +8,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import seen_through, shifted, slow_augment, slow_color, slow_cutout
-from tiny import noise
+from tiny import generator, noise
 
-from udd.errors import UserError
-from udd.networks.augment import (
-    EIGENVALUES,
-    EIGENVECTORS,
-    apply,
-    as_float,
-    augment,
-    cutmix,
-    draw,
-    normalise,
-    on_pixels,
-    photometric,
-    pick,
-)
+from udd.networks.augment import apply, as_float, augment, cutmix, draw, normalise, pick
 
 few = settings(deadline=None, max_examples=25)
 DOUBLE = torch.float64
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def drawn(ops: list[str], n: int, side: int, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -203,49 +186,6 @@ def test_gradients_flow_through_every_operation():
     assert torch.autograd.gradcheck(lambda images: apply(images, draws), noise(2, 2, 6, 6).requires_grad_())
 
 
-@few
-@given(st.integers(0, 9999), st.floats(0.2, 3), st.integers(4, 12))
-def test_cutmix_pastes_a_box_and_says_its_area(seed, beta, side):
-    images = torch.arange(1, 6, dtype=DOUBLE).view(5, 1, 1, 1).expand(5, 2, side, side)
-    labels = torch.arange(10, 15)
-    found, first, second, share = cutmix(images, labels, beta, 1.0, generator(seed))
-    assert torch.equal(first, labels)
-    assert sorted(second.tolist()) == labels.tolist()
-    own = torch.zeros(side, side, dtype=torch.bool)
-    for i in range(5):
-        pasted = images[second[i] - 10, 0]
-        mine = found[i] == images[i]
-        assert torch.equal(found[i], torch.where(mine, images[i], pasted.expand(2, side, side)))
-        if first[i] != second[i]:
-            own = mine[0]
-            assert torch.equal(mine[0], mine[1])
-            assert share.item() == pytest.approx(own.double().mean().item(), abs=1e-12)
-            rows, columns = (~own).any(1).nonzero()[:, 0], (~own).any(0).nonzero()[:, 0]
-            if len(rows):
-                box = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-                assert not box.any()
-                assert box.numel() == (~own).sum()
-
-
-def test_cutmix_happens_with_its_probability_and_beta_1_is_uniform():
-    images, labels, source = noise(4, 1, 32, 32), torch.arange(4), generator()
-    assert all(cutmix(images, labels, 1.0, 0.0, source)[3] == 1 for _ in range(20))
-    shares = torch.stack([cutmix(images, labels, 1.0, 0.5, source)[3] for _ in range(800)])
-    mixed = shares < 1
-    assert 320 < mixed.sum() < 450  # half, less the boxes that round to nothing
-    assert cutmix(images, labels, 1.0, 0.0, source)[0].equal(images)
-    # uniform areas in a 32 x 32 image, centred anywhere and clipped: the mean, by simulation of the definition
-    rule, areas = torch.Generator().manual_seed(1), []
-    for _ in range(4000):
-        area, x, y = torch.rand(3, generator=rule).tolist()
-        half = int(32 * math.sqrt(area)) // 2
-        spans = [max(0, min(32, int(c * 32) + half) - max(0, int(c * 32) - half)) for c in (x, y)]
-        areas.append(spans[0] * spans[1] / 1024)
-    expected = sum(areas) / len(areas)
-    always = torch.stack([1 - cutmix(images, labels, 1.0, 1.0, source)[3] for _ in range(800)])
-    assert always.mean().item() == pytest.approx(expected, abs=0.03)
-
-
 def test_everything_follows_from_the_generator():
     images, labels = noise(4, 3, 8, 8), torch.arange(4)
     first, second = (cutmix(images, labels, 1.0, 1.0, generator(5)) for _ in range(2))
@@ -266,52 +206,3 @@ def test_resampling_agrees_with_torch_for_a_map_of_all_kinds():
     torch.testing.assert_close(
         apply(images, {"affine": theta}), F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
     )
-
-
-# --- on pixels ---
-
-
-def slow_photometric(image: torch.Tensor, order: list[int], shares: list[float]) -> torch.Tensor:
-    """One image [3, H, W], pixel by pixel: brightness (0), contrast (1) and saturation (2) in an
-    order, each with its share."""
-    for op, share in zip(order, shares, strict=True):
-        luma = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
-        other = {0: torch.zeros_like(luma), 1: torch.full_like(luma, luma.mean().item()), 2: luma}[op]
-        image = torch.stack([(1 - share) * channel + share * other for channel in image])
-    return image
-
-
-def test_photometric_is_its_three_operations_in_each_images_own_order():
-    images = noise(6, 3, 4, 4)
-    order = torch.rand(6, 3, generator=(random := generator(3))).argsort(1)
-    shares = (2 * torch.rand(6, 3, generator=random) - 1).double() * 0.4
-    found = photometric(images, generator(3))
-    for i in range(6):
-        torch.testing.assert_close(
-            found[i], slow_photometric(images[i], order[i].tolist(), shares[i].tolist()), rtol=1e-6, atol=1e-7
-        )
-    assert len({tuple(row) for row in order.tolist()}) > 1
-
-
-def test_lighting_adds_one_colour_an_image():
-    images = noise(5, 3, 4, 4)
-    found = on_pixels(images, ["lighting"], generator(1)) - images
-    alpha = 0.1 * torch.randn(5, 3, generator=generator(1)).double()
-    for i in range(5):
-        for k in range(3):
-            colour = torch.stack([alpha[i, j] * EIGENVALUES[j] * EIGENVECTORS[k][j] for j in range(3)]).sum()
-            torch.testing.assert_close(found[i, k], colour.expand(4, 4), rtol=1e-6, atol=1e-9)
-    with pytest.raises(UserError, match="1 channels"):
-        on_pixels(noise(2, 1, 4, 4), ["lighting"], generator())
-
-
-def test_a_grey_image_keeps_its_one_channel():
-    assert photometric(noise(2, 1, 4, 4), generator()).shape == (2, 1, 4, 4)
-
-
-def test_operations_on_pixels_are_not_drawn_with_the_others_and_cost_no_random_number_where_they_are_absent():
-    random = generator()
-    before = random.get_state()
-    images = noise(2, 3, 4, 4)
-    assert on_pixels(images, ["color", "flip"], random) is images and torch.equal(random.get_state(), before)
-    assert draw(["photometric", "lighting"], 2, 4, random) == {} and torch.equal(random.get_state(), before)

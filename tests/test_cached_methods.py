@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from caches import CACHE
 from jobs import Bench
-from test_cached import CACHE
 from tiny import of_method, params
 
 from udd import workflow as flow

@@ -4,102 +4,18 @@ import json
 
 import pytest
 import torch
+from evaluating import CONFIG, OWN, RECIPE, RECORD, SET, SHORT, a_set, command, dataset, runner, with_metadata
 
-from udd.data import Dataset
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import records as evaluation_records
-from udd.evaluation.views import every
-from udd.synthetic.sets import SyntheticSet, save
-
-OWN = {
-    "policy": "activation", "decode": "regions", "selected": 2, "search_layer": "last", "ranking": "plain",
-    "jitter": "gaussian",
-    "jitter_sigma": 0.05, "jitter_copies": 2,
-}  # fmt: skip
-TINY = {"name": "tiny", "kind": "npz"}
-SET = {
-    "dataset": TINY,
-    "ipc": 2,
-    "variant": "udd",
-    "seed": 0,
-    "method": "udd",
-    "distill": {"network": "convnet3"},
-    "udd": OWN,
-}
-RECIPE = {
-    "width": 8, "epochs": 8, "batch": 4, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
-    "decay_at": [0.6667, 0.8333], "decay": 0.2, "augment": ["color"], "cutmix_beta": 1.0, "cutmix_p": 0.5,
-    "precision": "float32", "views": "all", "steps": 0, "checkups": 4, "compile": "never",
-}  # fmt: skip
-RECORD = {"set": SET, "architecture": "convnet3", "protocol": "idc", "evaluate": RECIPE}
-CONFIG = RECORD | {"network": 0}
-
-
-def images(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    labels = torch.arange(n) % 2
-    stripes = (torch.arange(8) % 2) * 0.7
-    pattern = torch.stack([stripes.expand(8, 8), stripes.view(8, 1).expand(8, 8)])[labels].unsqueeze(1)
-    return pattern + 0.3 * torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed)), labels
-
-
-def dataset() -> Dataset:
-    train, test = images(30, 0), images(21, 1)
-    return Dataset(
-        "tiny", ["across", "down"], [0.5], [0.4], (train[0] * 255).byte(), train[1], (test[0] * 255).byte(), test[1]
-    )
-
-
-def a_set(**changes) -> SyntheticSet:
-    pixels, labels = images(4, 2)
-    boxes = torch.tensor([[0, 0, 4, 4], [4, 4, 4, 4], [0, 4, 4, 4]])
-    metadata = {
-        "dataset": "tiny",
-        "classes": ["across", "down"],
-        "mean": [0.5],
-        "std": [0.4],
-        "whole": True,
-        "config": SET,
-    }
-    return SyntheticSet(pixels, labels, boxes, metadata)._replace(**changes)
-
-
-def with_metadata(**changes) -> SyntheticSet:
-    return a_set(metadata=a_set().metadata | changes)
-
-
-def command(config: dict, path, out) -> list[str]:
-    given = ["--set", str(path)] if path else []
-    return [
-        "--config",
-        json.dumps(config),
-        "--manifest",
-        str(out.parent / "m"),
-        "--root",
-        "r",
-        "--out",
-        str(out),
-        "--device",
-        "cpu",
-        *given,
-    ]
+from udd.synthetic.sets import save
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command on a set (None: without one) and return the record."""
-    monkeypatch.setattr(evaluation_records, "load", lambda manifest, root: dataset())
-
-    def call(config: dict, made: SyntheticSet | None = None, networks: tuple[int, ...] = (0,)) -> dict:
-        path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
-        if made:
-            save(path, made)
-        (tmp_path / "m").write_text("a manifest")
-        evaluation_records.run(command(config | {"networks": networks}, path if made else None, out))
-        found = json.loads(out.read_text())
-        return found | found["networks"].get("0", {})
-
-    return call
+    return runner(tmp_path, monkeypatch)
 
 
 def test_a_record_says_what_was_measured_and_how(run):
@@ -114,37 +30,6 @@ def test_a_record_says_what_was_measured_and_how(run):
     assert record["seconds"] > 0 and record["provenance"]["module"] == "udd.evaluation.accuracy"
 
 
-def test_each_line_of_the_log_names_its_record_and_network(run, capsys):
-    run(RECORD, a_set(), networks=(3,))
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == [
-        f"tiny/ipc2/udd/seed0/idc/convnet3 network 3 epoch {epoch}/8" for epoch in (2, 4, 6, 8)
-    ]
-
-
-def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
-    first = run(RECORD, a_set(), networks=(0, 1))
-    capsys.readouterr()
-    both = run(RECORD, a_set(), networks=(0, 1, 5))
-    assert "network 5" in (said := capsys.readouterr().err) and "network 0" not in said and "network 1" not in said
-    assert (
-        both["networks"].keys() == {"0", "1", "5"}
-        and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
-    )
-
-
-def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp_path, monkeypatch):
-    run(RECORD, a_set(), networks=(0, 1))
-    other = run(RECORD | {"evaluate": RECIPE | {"epochs": 1}}, a_set())
-    assert other["networks"].keys() == {"0"}
-    with pytest.raises(UserError, match="loss is not finite"):
-        run(RECORD, a_set(images=torch.full((4, 1, 8, 8), torch.nan)))
-    assert not (tmp_path / "record.json").exists() or not json.loads((tmp_path / "record.json").read_text())["networks"]
-
-
-SHORT = RECORD | {"evaluate": RECIPE | {"epochs": 1}}
-
-
 def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depends_on_it(run, tmp_path):
     found, counts = run(SHORT, a_set()), dataset().test_labels.bincount().tolist()
     together = sum(value * count for value, count in zip(found["by_class"], counts, strict=True)) / sum(counts)
@@ -154,56 +39,6 @@ def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depe
         list(each)
         for each in evaluate.evaluate(SHORT | {"network": 0}, dataset(), work, torch.device("cpu"))["checkups"]
     ]
-
-
-def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(run, tmp_path, monkeypatch):
-    run(SHORT, a_set())
-    real, out, part = evaluation_records.evaluate, tmp_path / "record.json", tmp_path / "record.json.part"
-
-    def failing(config, *rest):
-        if config["network"] == 1:
-            raise UserError("training: the loss is not finite")
-        return real(config, *rest)
-
-    monkeypatch.setattr(evaluation_records, "evaluate", failing)
-    with pytest.raises(UserError, match="not finite"):
-        run(SHORT, a_set(), (0, 1, 2))
-    assert list(json.loads(out.read_text())["networks"]) == ["0"]
-    done = json.loads(part.read_text())["networks"]
-    out.unlink()  # as Snakemake does
-    monkeypatch.setattr(
-        evaluation_records, "evaluate", lambda config, *rest: real(config, *rest) if config["network"] == 1 else 1 / 0
-    )
-    networks = run(SHORT, a_set(), (0, 1, 2))["networks"]
-    assert (
-        list(done) == ["0", "2"]
-        and {seed: networks[seed] for seed in done} == done
-        and networks.keys() == {"0", "1", "2"}
-    )
-    assert not part.exists()
-
-
-HARMS = {
-    "another manifest": lambda folder: (folder / "m").write_text("another"),
-    "truncated": lambda folder: (folder / "record.json").write_text("{"),
-    "a list": lambda folder: (folder / "record.json").write_text("[]"),
-    "an older format": lambda folder: replaced(folder / "record.json", format=1),
-    "no networks": lambda folder: replaced(folder / "record.json", networks=None),
-    "another code": lambda folder: replaced(folder / "record.json", provenance={"code": "another"}),
-}
-
-
-def replaced(path, **changes) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-@pytest.mark.parametrize("harm", HARMS)
-def test_networks_of_anything_else_are_not_kept(run, tmp_path, harm):
-    run(SHORT, a_set())
-    HARMS[harm](tmp_path)
-    argv = command(SHORT | {"networks": [1]}, tmp_path / "set.safetensors", tmp_path / "record.json")
-    evaluation_records.run(argv)
-    assert list(json.loads((tmp_path / "record.json").read_text())["networks"]) == ["1"]
 
 
 @pytest.mark.parametrize(("reading", "decoded"), [("none", 4), ("searched", 12), ("random", 12), ("all", 16)])
@@ -333,23 +168,3 @@ def test_by_hand_a_cell_and_a_protocol_are_named(monkeypatch, tmp_path):
     assert seen["evaluate"]["epochs"] == 300
     with pytest.raises(UserError, match="--protocol best: not in params.yaml; expected one of"):
         evaluation_records.run([*cell, "--protocol", "best", *out])
-
-
-def test_one_network_that_fails_leaves_the_others_their_results(monkeypatch, capsys):
-    build, kept, (images, labels) = evaluate.begin, [], every(a_set())
-
-    def begin(config, *rest):
-        network, generator = build(config, *rest)
-        if config["network"] == 4:
-            with torch.no_grad():
-                network.network.classifier.weight[0, 0] = torch.nan
-        return network, generator
-
-    monkeypatch.setattr(evaluate, "begin", begin)
-    monkeypatch.setattr(
-        evaluation_records, "training_set", lambda *_: (evaluate.TrainingSet(images, labels, None, len(images)), {})
-    )
-    with pytest.raises(UserError, match="the loss is not finite \\(epoch 1 of 8"):
-        evaluation_records.record(RECORD, [4, 7], dataset(), None, torch.device("cpu"), {}, kept.append)
-    assert kept[-1]["networks"].keys() == {"7"}
-    assert "network 7 epoch 8/8" in (said := capsys.readouterr().err) and "network 4" not in said

@@ -1,70 +1,21 @@
-"""Sets in other people's files: what is written is read again; what is not what it was
-said to be is refused in one line."""
+"""Sets in other people's files: what is written is read again, in every format."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from foreign import BYTES, CLASSES, GREY, HALF, LABELS, RGB, a_set, sent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from udd.data.parquet import class_names, shard
 from udd.errors import UserError
-from udd.synthetic import formats
 from udd.synthetic.decoding import every
-from udd.synthetic.formats import FORMATS, Found, Wanted, content, exported, imported, whitening
-from udd.synthetic.formats.statistics import DC, statistics
+from udd.synthetic.formats import FORMATS, Found, Wanted, content, exported, imported
+from udd.synthetic.formats.statistics import DC
 from udd.synthetic.regions import corner_boxes, grid_boxes
-from udd.synthetic.sets import SyntheticSet
-
-CLASSES = ["cat", "dog", "ant"]
-RGB = Wanted("cifar10", CLASSES, (3, 8, 8), [0.5] * 3, [0.29] * 3)
-GREY = Wanted("mnist", CLASSES, (1, 8, 8), [0.5], [0.29])
-HALF = 0.5 / 255 + 1e-6  # what rounding to a byte changes
-PLACE = {
-    "idc": "data.pt",
-    "dc": "res_DM_X_ConvNet_1ipc.pt",
-    "mtt": "images_best.pt",
-    "frepo": "a.npz",
-    "kip": "b.npz",
-    "npz": "c.npz",
-}
-PLACE |= {"ddranking": "images.pt", "folder": "images", "parquet": "train-00000-of-00001.parquet"}
-BYTES = ("folder", "npz", "parquet")
-TOLD = {"frepo": ([0.0], [1.0]), "kip": ([0.3], [0.2])}  # what no such file says of itself
-
-
-def a_set(
-    want: Wanted, labels: torch.Tensor, boxes: torch.Tensor, whole: bool, seed: int = 0, **more: object
-) -> SyntheticSet:
-    images = torch.rand(len(labels), *want.shape, generator=torch.Generator().manual_seed(seed))
-    metadata = {
-        "dataset": want.dataset,
-        "classes": want.classes,
-        "mean": want.mean,
-        "std": want.std,
-        "whole": whole,
-        "config": {"ipc": 2},
-    } | more
-    return SyntheticSet(images, labels, boxes, metadata)
-
-
-def told(name: str, want: Wanted) -> Wanted:
-    """What is said of a file beside its format."""
-    if name not in TOLD:
-        return want
-    mean, std = TOLD[name]
-    return want._replace(normalised=(mean * want.shape[0], std * want.shape[0]))
-
-
-def sent(made: SyntheticSet, name: str, folder: Path, want: Wanted) -> SyntheticSet:
-    """A set that went out in a format and came back."""
-    path = folder / PLACE[name]
-    assert exported(made, path, name, told(name, want)) > 0
-    return imported(path, name, told(name, want))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -121,61 +72,6 @@ def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path:
         imported(tmp_path / "kip.npz", "kip", none)
 
 
-def test_bytes_are_read_as_bytes_and_a_step_beyond_is_kept(tmp_path: Path, capsys) -> None:
-    pixels = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
-    torch.save([pixels, torch.arange(3)], tmp_path / "data.pt")
-    assert torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, pixels.float() / 255)
-    images = torch.rand(3, 3, 8, 8)
-    images[0, 0, 0, 0] = 1.01
-    torch.save([images, torch.arange(3)], tmp_path / "data.pt")
-    assert (
-        torch.equal(imported(tmp_path / "data.pt", "idc", RGB).images, images)
-        and "0.17 % of the pixels lie outside" in capsys.readouterr().err
-    )
-
-
-def test_a_normalisation_that_is_said_is_undone_or_refused_never_left_unread(tmp_path: Path) -> None:
-    made = torch.rand(3, 3, 8, 8)
-    by = ([0.4, 0.5, 0.6], [0.2, 0.25, 0.3])
-    want = RGB._replace(normalised=by)
-    torch.save([content.normalised(made, by), torch.arange(3)], tmp_path / "data.pt")
-    torch.testing.assert_close(imported(tmp_path / "data.pt", "idc", want).images, made)
-    for name in BYTES:
-        path = tmp_path / PLACE[name]
-        exported(a_set(RGB, torch.arange(3), torch.zeros(0, 4, dtype=torch.int64), True), path, name, RGB)
-        with pytest.raises(UserError, match=f"--as {name} is bytes, which are not normalised"):
-            imported(path, name, want)
-
-
-def test_pixels_far_beyond_as_dm_leaves_them_are_kept_and_go_out_as_bytes_at_the_bounds(tmp_path: Path, capsys) -> None:
-    """What VICO-UoE/DatasetCondensation writes after 200 iterations of DM, or 100 of DC from noise,
-    runs from -1.04 to 2.04."""
-    # In units of a deviation
-    made = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)).clamp(-2.4, 2.4) * 3
-    torch.save({"data": [[made, torch.arange(3)]], "accs_all_exps": {}}, tmp_path / "res.pt")
-    want = RGB._replace(mean=DC["cifar10"][0], std=[0.247, 0.244, 0.262])  # CIFAR-10's own
-    found = imported(tmp_path / "res.pt", "dc", want)
-    assert found.images.min() < -0.9 and found.images.max() > 1.9
-    torch.testing.assert_close(found.images, content.unnormalised(made, DC["cifar10"]))
-    assert "networks see them as they are" in capsys.readouterr().err
-    for name in BYTES:
-        path = tmp_path / PLACE[name]
-        exported(found, path, name, want)
-        assert "a byte cannot hold" in capsys.readouterr().err
-        torch.testing.assert_close(
-            imported(path, name, want, anyway=True).images, found.images.clamp(0, 1), rtol=0, atol=HALF
-        )
-
-
-def test_normalised_pixels_that_lie_near_are_told_by_their_channels(tmp_path: Path) -> None:
-    """Digits by DC's normalisation run from -0.42 to 2.82: not further than DM goes."""
-    want = GREY._replace(mean=[0.1307], std=[0.3081])
-    digits = torch.where(torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(2)) < 0.85, 0.0, 1.0)
-    torch.save([content.normalised(digits, DC["mnist"]), torch.arange(3)], tmp_path / "data.pt")
-    with pytest.raises(UserError, match="was it normalised otherwise"):
-        imported(tmp_path / "data.pt", "idc", want)
-
-
 def test_the_last_experiment_counts(tmp_path: Path) -> None:
     images = [torch.rand(3, 3, 8, 8) for _ in range(2)]
     data = [[content.normalised(each, DC["cifar10"]), torch.arange(3)] for each in images]
@@ -216,79 +112,6 @@ def test_a_folder_of_dc_bench_holds_one_file_or_is_asked_about(tmp_path: Path) -
         imported(tmp_path / "empty", "dc", RGB)
 
 
-@pytest.mark.parametrize("name", ["mtt", "dc", "frepo", "kip"])
-def test_whitened_images_come_back_by_the_statistics_of_the_whitening(name: str, tmp_path: Path) -> None:
-    """As kornia whitens: by U (S + eps)^-1/2 U'; without the statistics, or by others, the images are refused."""
-    pixels = torch.rand(400, 192, generator=torch.Generator().manual_seed(0))
-    u, s, _ = torch.linalg.svd((pixels - pixels.mean(0)).T.cov())
-    torch.save(
-        {"mean": pixels.mean(0, keepdim=True), "inverse": u @ torch.diag((s + 0.1).sqrt()) @ u.T}, tmp_path / "zca.pt"
-    )
-    made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
-    want = RGB._replace(normalised=whitening.read(tmp_path / "zca.pt", 192))
-    exported(made, path := tmp_path / PLACE[name], name, want)
-    torch.testing.assert_close(imported(path, name, want).images, made.images, rtol=0, atol=1e-5)
-    with pytest.raises(UserError):
-        imported(path, name, RGB._replace(normalised=([0.0] * 3, [1.0] * 3)))
-    with pytest.raises(UserError, match="mean .27. and inverse"):
-        whitening.read(tmp_path / "zca.pt", 27)
-    torch.save({"mean": torch.full((192,), torch.nan), "inverse": torch.eye(192)}, tmp_path / "zca.pt")
-    with pytest.raises(UserError, match="not finite"):
-        whitening.read(tmp_path / "zca.pt", 192)
-
-
-class Harm:
-    """What a crafted pickle would run."""
-
-    def __reduce__(self):
-        return print, ("harm",)
-
-
-GOOD, LABELS = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(3)), torch.arange(3)
-BAD = {
-    "a shape": ([GOOD[0], LABELS], "expected a tensor \\[n, K, H, W\\]"),
-    "a side": ([GOOD[..., :4, :4], LABELS], "name its data set"),
-    "NaN": ([GOOD.clone().index_fill(0, torch.tensor([1]), torch.nan), LABELS], "192 pixels are not finite"),
-    "too few labels": ([GOOD, LABELS[:2]], "found 2 labels for 3 images"),
-    "a label too large": ([GOOD, LABELS + 1], "labels run from 1 to 3, cifar10 has 0 to 2"),
-    "fractions": ([GOOD, LABELS + 0.5], "expected whole numbers"),
-    "soft NaN": ([GOOD, torch.full((3, 3), torch.nan)], "not finite"),
-    "one label": ([GOOD, LABELS[0]], "found no labels for 3 images"),
-    "complex": ([GOOD.to(torch.complex64), LABELS], "images are a tensor of torch.complex64"),
-    "one tensor": (GOOD, "expected a list of images and targets"),
-    "a dict": ({"data": []}, "expected a list of images and targets"),
-    "normalised": ([content.normalised(GOOD, DC["cifar10"]), LABELS], "pixels run from -2.4. to 2.7., expected 0 to 1"),
-    "flat": ([0.5 + 0.05 * (GOOD - 0.5), LABELS], "was it normalised otherwise"),
-    "code": ([GOOD, Harm()], "can run code"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_what_is_no_such_file_is_refused_in_one_line(name: str, tmp_path: Path, capsys) -> None:
-    value, words = BAD[name]
-    torch.save(value, path := tmp_path / "data.pt")
-    with pytest.raises(UserError, match=words) as error:
-        imported(path, "idc", RGB)
-    assert str(path) in str(error.value) and "\n" not in str(error.value) and "harm" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("data", [b"", b"not a file of anything", pickle.dumps({"data": 1})])
-def test_rubbish_is_refused_in_one_line(name: str, data: bytes, tmp_path: Path) -> None:
-    (path := tmp_path / PLACE[name]).write_bytes(data)
-    with pytest.raises(UserError) as error:
-        imported(path, name, told(name, RGB))
-    assert str(path) in str(error.value) and "\n" not in str(error.value) and "unsafe" not in str(error.value)
-
-
-def test_unnormalised_images_read_as_normalised_ones_are_found_out(tmp_path: Path) -> None:
-    want = RGB._replace(normalised=([0.5] * 3, [0.05] * 3))
-    torch.save({"data": [[GOOD, LABELS]]}, path := tmp_path / "res.pt")
-    with pytest.raises(UserError, match="--anyway takes it as it is"):
-        imported(path, "dc", want)
-    assert imported(path, "dc", want, anyway=True).images.std() < 0.1
-
-
 def test_a_folder_may_be_named_by_numbers_and_misses_no_class(tmp_path: Path) -> None:
     made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
     exported(made, path := tmp_path / "images", "folder", RGB)
@@ -310,11 +133,3 @@ def test_folders_keep_the_order_of_classes_and_names_with_a_stroke(tmp_path: Pat
         exported(made, tmp_path / name, name, want)
         assert said in capsys.readouterr().err and imported(tmp_path / name, name, want).labels.tolist() == [0, 1, 2]
     assert sorted(each.name for each in (tmp_path / "ddranking").iterdir()) == ["0000", "0001", "0002"]
-
-
-def test_conventions_are_known_by_the_start_of_a_name() -> None:
-    assert statistics("dc", "cifar10-40k") == DC["cifar10"] and statistics("dc", "CIFAR-100") == DC["cifar100"]
-    assert statistics("ddranking", "cifar100") == DC["cifar10"]
-    with pytest.raises(UserError, match="no mean and deviation known for flowers"):
-        statistics("dc", "flowers")
-    assert set(formats.FACTOR) <= set(FORMATS)

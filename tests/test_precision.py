@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_evaluate import CONFIG, RECIPE, dataset, images
+from evaluating import CONFIG, RECIPE, dataset, images
 
 from udd.evaluation import accuracy as evaluate
 from udd.networks import precision

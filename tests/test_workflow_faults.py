@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import after, built, workspace  # noqa: F401
-from workspace import REPOSITORY, Workspace, jobs
+from workspace import REPOSITORY, Workspace, after, jobs
 
 from udd.workflow import VERSIONED
 
@@ -18,7 +17,7 @@ MANIFEST = "results/data/small.json"
 RECORD = "results/accuracy/small/ipc1/random/seed0/idc/convnet3.json"
 
 
-def unreleased(built: Workspace, path: Path) -> Workspace:  # noqa: F811
+def unreleased(built: Workspace, path: Path) -> Workspace:
     """A clone of a repository in which nothing has been computed: empty folders in dvc.lock, as in this one, and
     neither tables nor records."""
     author = built.clone(path)
@@ -33,7 +32,7 @@ def unreleased(built: Workspace, path: Path) -> Workspace:  # noqa: F811
     return author
 
 
-def test_a_pull_after_a_job_pulls_and_edits_are_noticed(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_a_pull_after_a_job_pulls_and_edits_are_noticed(built: Workspace, tmp_path: Path) -> None:
     """The job's file is one that git would keep; by force or not, Snakemake's records stay."""
     clone = unreleased(built, tmp_path / "clone")
     clone.run("snakemake", "--cores", "2", MANIFEST)
@@ -44,7 +43,7 @@ def test_a_pull_after_a_job_pulls_and_edits_are_noticed(built: Workspace, tmp_pa
     assert clone.planned(MANIFEST) == {"data": 1}
 
 
-def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp_path: Path) -> None:
     """`dvc pull` refuses rather than delete a job's record; `udd pull` adds what is absent, after
     which only the edit runs."""
     clone = built.clone(tmp_path / "clone")
@@ -65,7 +64,7 @@ def test_udd_pull_brings_the_rest_and_keeps_what_jobs_made(built: Workspace, tmp
     assert (clone.path / "results/utilization").is_dir()  # empty, and listed
 
 
-def test_a_file_put_back_has_the_record_of_its_content(workspace: Workspace) -> None:  # noqa: F811
+def test_a_file_put_back_has_the_record_of_its_content(workspace: Workspace) -> None:
     """Remade after an edit, then DVC's again: what is here was made before the edit, so it is made once more."""
     workspace.edit(datasets={"small": {"evaluate": {"epochs": 2}}})
     assert jobs(workspace.run("snakemake", "--cores", "2")) == after(evaluate=2)
@@ -74,7 +73,7 @@ def test_a_file_put_back_has_the_record_of_its_content(workspace: Workspace) -> 
     assert workspace.planned()["evaluate"] == 2
 
 
-def test_a_table_made_by_hand_is_not_taken_for_a_finished_one(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_a_table_made_by_hand_is_not_taken_for_a_finished_one(built: Workspace, tmp_path: Path) -> None:
     """Of dashes, where nothing is evaluated; or over a finished one. The files are left alone until
     the workflow makes theirs."""
     clone = unreleased(built, tmp_path / "clone")
@@ -92,7 +91,7 @@ def test_a_table_made_by_hand_is_not_taken_for_a_finished_one(built: Workspace, 
     assert full.planned() == {}
 
 
-def test_results_moved_without_snakemakes_folder_need_nothing(workspace: Workspace) -> None:  # noqa: F811
+def test_results_moved_without_snakemakes_folder_need_nothing(workspace: Workspace) -> None:
     """snakemake.jsonl moves with them; it is written by a run, or by `udd records`."""
     shutil.rmtree(workspace.path / ".snakemake")
     assert workspace.planned() == {}
@@ -102,7 +101,7 @@ def test_results_moved_without_snakemakes_folder_need_nothing(workspace: Workspa
     assert workspace.planned() == {}
 
 
-def test_what_a_killed_run_made_stays_and_history_still_counts(workspace: Workspace) -> None:  # noqa: F811
+def test_what_a_killed_run_made_stays_and_history_still_counts(workspace: Workspace) -> None:
     """Manifests made to the same bytes by other code, by a run that could not note it down; a start of Snakemake in the
     meantime changes nothing."""
     notes = [workspace.path / "results/snakemake.jsonl", workspace.path / ".snakemake/known.json"]
@@ -122,7 +121,7 @@ def test_what_a_killed_run_made_stays_and_history_still_counts(workspace: Worksp
     assert workspace.planned() == {}
 
 
-def test_repro_with_nothing_evaluated_says_so(built: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_repro_with_nothing_evaluated_says_so(built: Workspace, tmp_path: Path) -> None:
     """Instead of "didn't change": the lock names neither code nor parameters, and the command begins with that line."""
     clone = unreleased(built, tmp_path / "clone")
     assert "udd check-lock" in clone.run("dvc", "repro", "--dry")
@@ -148,7 +147,7 @@ def test_snakemakes_folder_is_not_dvcs(pipeline: str) -> None:
 LABELS = re.compile(r'"(results/[^"]+)": \{"name": "[^"]+", "filename": "[^"]+", "labels": (\{[^}]*\})')
 
 
-def test_each_file_of_the_report_has_a_row_of_its_own(workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
+def test_each_file_of_the_report_has_a_row_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
     """The page lists files by their labels: of those with the same labels it shows the last. Without
     results it says what to run."""
     workspace.run("snakemake", "--report", "report.html")
@@ -169,7 +168,7 @@ def test_each_file_of_the_report_has_a_row_of_its_own(workspace: Workspace, tmp_
     assert not (clone.path / "no.html").exists()
 
 
-def test_the_last_words_show_the_tables_that_were_asked_for(workspace: Workspace) -> None:  # noqa: F811
+def test_the_last_words_show_the_tables_that_were_asked_for(workspace: Workspace) -> None:
     """None for a manifest; the main one, if it is among them."""
     assert "**Table 1.**" in (workspace.path / "first-run.log").read_text()
     said = workspace.run("snakemake", "--cores", "1", "--forcerun", "data", "--", MANIFEST)

@@ -6,7 +6,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from test_plan import small
-from test_workflow import built, workspace  # noqa: F401
 from workspace import REQUEST, Workspace, jobs
 
 from udd.config import drawings, plan
@@ -30,7 +29,7 @@ def test_a_page_shows_one_evaluation_and_the_full_data_set_has_none() -> None:
     assert not [path for path in wanted(found) if path.startswith("tables/")]  # without tables there is no PDF of them
 
 
-def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Workspace) -> None:  # noqa: F811
+def test_pages_are_made_of_what_is_there_and_stand_in_the_report(workspace: Workspace) -> None:
     """A request for pages makes nothing else again but what is collected of all parameters."""
     workspace.edit(figures={"pages": REQUEST | {"variants": ["random", "udd"]}})
     assert jobs(workspace.run("snakemake", "--cores", "1")) == {"page": 2, "collect": 1}
@@ -71,7 +70,7 @@ def test_a_page_calls_its_method_by_the_label_of_its_variant() -> None:
     assert page_options(small(), asked, {"set": "s", "record": "r.json"}) == "--record=r.json"
 
 
-def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: Workspace) -> None:  # noqa: F811
+def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: Workspace) -> None:
     """By the usual protocol, of any set that the parameters can name."""
     assert workspace.planned(f"{FOLDER}/udd-nocfc/seed0.html") == {"page": 1}
     assert workspace.planned(f"{FOLDER}/idc/seed0.html") == {"distill": 1, "evaluate": 1, "page": 1}

@@ -87,6 +87,11 @@ def network(
     return build(name, channels, side, classes, width, stream("cpu", "test", seed)).double()
 
 
+def generator(seed: int = 0) -> torch.Generator:
+    """Random numbers that start at a seed."""
+    return torch.Generator().manual_seed(seed)
+
+
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Uniform random numbers in [0, 1), float64."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -130,6 +130,11 @@ def jobs(text: str) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name not in ("all", "total")}
 
 
+def after(request: int = 1, **computed: int) -> dict[str, int]:
+    """Those jobs, and what collects and tabulates their records in `request` tables."""
+    return computed | {"collect": 1, "collect_request": request, "tables": request, "pdf": 1}
+
+
 def build(path: Path) -> Workspace:
     """A new workspace in which everything has been run, committed and pushed once."""
     path.mkdir()
