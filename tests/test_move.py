@@ -21,6 +21,7 @@ from udd.config.short import FRESH, MOVED, STEPS, moving
 from udd.errors import UserError
 from udd.methods.rate import LOOKS, by_move
 from udd.runs import loop
+from udd.schedules import distance_of, planned
 
 CACHED: dict[str, Any] = {"networks": "cached", "compile": "never"}
 WAYS: list[dict[str, Any]] = [
@@ -149,14 +150,16 @@ def test_a_longer_schedule_moves_less_as_its_steps_add_up():
     def move(outer: int, inner: int) -> float:
         return moving({"image_move": 1.0, "networks": "cached", "outer": outer, "inner": inner}, {})["image_move"]
 
-    assert move(1, 1) == move(50, 40) == MOVED and move(100, 40) == pytest.approx(MOVED / 2)
+    assert move(1, 1) == move(50, 40) == MOVED["mse"] and move(100, 40) == pytest.approx(MOVED["mse"] / 2)
     whole = [outer * 100 * move(outer, 100) for outer in (20, 200, 2000)]  # all that pixels move, from STEPS on
     assert STEPS == 2000 and whole == pytest.approx([whole[0]] * 3)
 
 
 @pytest.mark.parametrize("wrong", ["1e3", 0, None, -2, True])
 def test_counts_that_are_none_are_left_to_be_refused(wrong: Any):
-    assert moving({"image_move": 1.0, "networks": "cached", "outer": wrong, "inner": 1}, {})["image_move"] == MOVED
+    assert (
+        moving({"image_move": 1.0, "networks": "cached", "outer": wrong, "inner": 1}, {})["image_move"] == MOVED["mse"]
+    )
 
 
 def test_the_rate_that_is_written_last_is_in_force():
@@ -184,8 +187,24 @@ def test_what_was_asked_for_stays():
         "networks": "fresh",
         "outer": 1,
         "inner": 1,
-        "image_lr": FRESH,
+        "image_lr": FRESH["mse"],
     }
     none = moving(short | {"image_move": 0, "outer": 40, "inner": 100}, {"image_move": 0})
-    assert none == {"networks": "cached", "outer": 40, "inner": 100, "image_lr": FRESH / 2}
+    assert none == {"networks": "cached", "outer": 40, "inner": 100, "image_lr": FRESH["mse"] / 2}
     assert moving({"outer": 1}, {}) == {"outer": 1}
+
+
+BY_L1: dict[str, Any] = {"distance": "l1"}
+SQUARED: dict[str, Any] = {"distance": "mse"}
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "distance"),
+    [("mnist", {}, "l1"), ("flowers", {}, "mse"), ("flowers", BY_L1, "l1"), ("mnist", SQUARED, "mse")],
+)
+@pytest.mark.parametrize("method", ["udd", "idc"])
+def test_by_l1_pixels_move_less(name: str, asked: dict[str, Any], distance: str, method: str):
+    data = dataset()._replace(name=name)
+    assert distance_of(data, method, 1, asked) == distance
+    assert planned(method, 1, asked, distance)["image_move"] == MOVED[distance]
+    assert planned(method, 1, asked | {"networks": "fresh"}, distance)["image_lr"] == FRESH[distance]

@@ -30,7 +30,7 @@ def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: i
     Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless
     `cache_spacing` or `net_images` is given. Raises UserError for an unknown method or key.
     """
-    chosen = planned(method, ipc, keys)
+    chosen = planned(method, ipc, keys, distance_of(data, method, ipc, keys))
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
     return (
@@ -57,19 +57,27 @@ def aged(config: dict[str, Any], data: Dataset, given: dict[str, Any]) -> dict[s
     return ages
 
 
-def planned(method: str, ipc: int, asked: dict[str, Any]) -> dict[str, Any]:
+def distance_of(data: Dataset, method: str, ipc: int, asked: dict[str, Any]) -> str:
+    """The distance by which a method matches gradients on a data set: the one that is asked for, else that of
+    params.yaml. Raises UserError for an unknown method or key."""
+    own = {key: value for key, value in asked.items() if key == "distance"}
+    _, config = configuration(data, method, ipc, 0, own)
+    return config.get(config["method"], {}).get("distance", "mse")
+
+
+def planned(method: str, ipc: int, asked: dict[str, Any], distance: str = "mse") -> dict[str, Any]:
     """The keys of the short schedule for a variant that is distilled, and what is asked for; of another, or one
     that is not known, the latter."""
     params = load([DEFAULTS])
     if method not in params["variants"] or not distils(how := method_of(params, method)):
         return asked
     inner = changes(params["variants"][method], "distill", ipc).get("inner", 1)
-    return settled(how, schedule(how, asked.get("inner", inner)) | asked, asked)
+    return settled(how, schedule(how, asked.get("inner", inner)) | asked, asked, distance)
 
 
-def settled(method: str, keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+def settled(method: str, keys: dict[str, Any], asked: dict[str, Any], distance: str) -> dict[str, Any]:
     """The keys of a schedule, what was asked for among them, with what follows from this for a method of gradients."""
-    return moving(uncached(keys, asked), asked) if method in MATCHING else keys
+    return moving(uncached(keys, asked), asked, distance) if method in MATCHING else keys
 
 
 def budget(
@@ -92,12 +100,13 @@ def budget(
         raise UserError(f"minutes: {method} chooses real images and takes no steps: leave them out")
     steps = published["distill"]["outer"] * published["distill"]["inner"]
     how = published["method"]
-    chosen = settled(how, budgeted(how) | keys, keys)
+    distance = distance_of(data, method, ipc, keys)
+    chosen = settled(how, budgeted(how) | keys, keys, distance)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
-    chosen = settled(how, chosen | found, keys)
+    chosen = settled(how, chosen | found, keys, distance)
     print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)
     return chosen
 

@@ -29,15 +29,16 @@ SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-# How far pixels move at the start in a schedule of so many steps, or fewer (chosen on training images:
-# docs/cached-proxies.md); in a longer one less, as its steps add up. And the rate where networks are fresh: 64 times
-# the paper's of CIFAR-10 (chosen on its training images).
-MOVED, STEPS, FRESH = 0.04, 2000, 0.32
+# By distance, how far pixels move at the start in a schedule of STEPS steps, or fewer (chosen on training images:
+# docs/cached-proxies.md); in a longer one less, as its steps add up. By L1 less, whose gradient is as long near the
+# goal as far from it. And the rate where networks are fresh: 64 times the paper's of CIFAR-10, of MNIST.
+MOVED, STEPS = {"mse": 0.04, "l1": 0.01}, 2000
+FRESH = {"mse": 0.32, "l1": 0.0064}
 
 
-def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a schedule, what was asked for among them, with the pixels' step: `image_move` of so many steps,
-    unless a rate was asked for."""
+def moving(keys: dict[str, Any], asked: dict[str, Any], distance: str = "mse") -> dict[str, Any]:
+    """The keys of a schedule, what was asked for among them, with the pixels' step by a distance: `image_move` of so
+    many steps, unless a rate was asked for."""
     if "image_move" not in keys or asked.get("image_move"):
         return keys
     rest = {key: value for key, value in keys.items() if key != "image_move"}
@@ -47,9 +48,9 @@ def moving(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     # Else refused later
     less = min(1.0, STEPS / math.prod(counts)) if all(type(each) is int and each > 0 for each in counts) else 1.0
     return rest | (
-        {"image_lr": FRESH * less}
+        {"image_lr": FRESH[distance] * less}
         if keys.get("networks") != "cached" or "image_move" in asked
-        else {"image_move": MOVED * less}
+        else {"image_move": MOVED[distance] * less}
     )
 
 
