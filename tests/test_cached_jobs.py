@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from caches import CACHE, CONFIG
 from fakes import write_npz
 from jobs import Bench
 from prepared import manifest_of
@@ -22,16 +23,6 @@ from udd.config.caches import cache_name
 from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.runs import cache, distilling
-
-CACHE: dict[str, Any] = {
-    "networks": "cached",
-    "cache_networks": 2,
-    "cache_ages": 3,
-    "cache_spacing": 1,
-    "cache_draws": 2,
-    "cache_seed": 0,
-}
-CONFIG = config(**CACHE)
 
 
 @pytest.fixture(scope="module")

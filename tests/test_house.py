@@ -20,7 +20,7 @@ ORDER = [
     *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
     "completion"),
 ]  # fmt: skip
-# Of anything
+# Names that say nothing, of a module, a class or a function
 VAGUE = {
     "companies",
     "company",

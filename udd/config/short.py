@@ -30,8 +30,8 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 # By distance, how far pixels move at the start in a schedule of STEPS steps, or fewer (chosen on training images:
-# docs/cached-proxies.md); in a longer one less, as its steps add up. By L1 less, whose gradient is as long near the
-# goal as far from it. And the rate where networks are fresh: 64 times the paper's of CIFAR-10, of MNIST.
+# docs/cached-proxies.md); in a longer one less, as its steps add up. By L1 less, as
+# measured there. And the rate where networks are fresh: 64 times the paper's of CIFAR-10, of MNIST.
 MOVED, STEPS = {"mse": 0.04, "l1": 0.01}, 2000
 FRESH = {"mse": 0.32, "l1": 0.0064}
 
