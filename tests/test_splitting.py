@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,7 +86,21 @@ def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pyt
         assert (made.test_images == whole.train_images[held]).all() and (
             made.test_labels == whole.train_labels[held]
         ).all()
-        assert said["declared"].startswith('{kind: npz, path: held.npz, classes: ["0", "1",')
+        entry = yaml.safe_load(said["declared"])
+        assert entry.pop("classes") == whole.classes and {"kind": "npz", "path": "held.npz"}.items() <= entry.items()
+        assert entry["flip"] is False and entry["distill"]["matching_augment"] == ["color", "crop"]
+        assert not made.flip and udd.dataset(out, flip=True).flip
+
+
+def test_a_split_of_a_split_is_not_mirrored_either_and_photographs_are(tmp_path: Path, capsys: pytest.CaptureFixture):
+    run(["digits", "--test", "300", "--out", str(tmp_path / "a.npz")])
+    run([str(tmp_path / "a.npz"), "--test", "100", "--out", str(tmp_path / "b.npz")])
+    assert not udd.dataset(tmp_path / "b.npz").flip
+    assert yaml.safe_load(capsys.readouterr().out.split("in params.yaml: ")[-1])["flip"] is False
+    source = raw(24)
+    np.savez(tmp_path / "photographs.npz", flip=np.array([{}], dtype=object), **as_npz(source))  # type: ignore[arg-type]
+    run([str(tmp_path / "photographs.npz"), "--test", "6", "--out", str(tmp_path / "c.npz")])
+    assert udd.dataset(tmp_path / "c.npz").flip and "flip" not in capsys.readouterr().out
 
 
 def test_bad_usage_writes_nothing(tmp_path: Path):

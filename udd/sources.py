@@ -28,15 +28,29 @@ def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | 
     `udd data` (.json), or four arrays: training images, labels, test images, labels.
 
     name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and
-    what else params.yaml has for a data set. Raises UserError for whatever is missing or inconsistent.
+    what else params.yaml has for a data set; where `flip` is not given, an npz of `udd split` knows whether its source
+    may be mirrored. Raises UserError for whatever is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
         raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
     if keys.get("size") is not None and not 8 <= keys["size"] <= 512:
         raise UserError(f"size: found {keys['size']}, expected 8 to 512 pixels")
-    flip = bool(keys.pop("flip", True))
-    return found_at(source, Path(root), name, keys)._replace(flip=flip)
+    flip = keys.pop("flip", None)
+    found = found_at(source, Path(root), name, keys)
+    return found._replace(flip=may_mirror(source) if flip is None else bool(flip))
+
+
+def may_mirror(source: str | Path | Arrays) -> bool:
+    """Whether augmentation may mirror a source's images: yes, unless it is an npz with `flip: False`, as `udd split`
+    writes it of digits."""
+    if not isinstance(source, str | Path) or Path(source).suffix != ".npz" or Path(source).is_dir():
+        return True
+    try:
+        with np.load(source, allow_pickle=False) as file:
+            return bool(np.all(file["flip"]))
+    except (KeyError, ValueError):  # not there; objects, which are never read
+        return True
 
 
 def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:

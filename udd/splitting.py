@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from udd.command import Parser, count, whole
+from udd.config import params, plan
 from udd.data import TENSORS
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
+from udd.interface import DEFAULTS
 
 
 def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +57,19 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
     return found
 
 
+def said_of(name: str) -> dict[str, Any]:
+    """What params.yaml says of a data set beside where its pixels come from: no flips of digits, rates, distances."""
+    found = params.load([DEFAULTS])["datasets"].get(name, {})
+    return {key: value for key, value in found.items() if key not in plan.DATA_KEYS}
+
+
+def declared(out: Path, classes: list[str], said: dict[str, Any]) -> str:
+    """The split as an entry of params.yaml's `datasets`, with what is said of its source."""
+    entry = f"kind: npz, path: {json.dumps(out.name)}, classes: {json.dumps(classes, ensure_ascii=False)}"
+    rest = yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
+    return f"{{{entry}{', ' if rest else ''}{rest}}}"
+
+
 def parser() -> Parser:
     """The command line of `udd split`."""
     made = Parser(
@@ -89,16 +106,18 @@ def run(argv: list[str] | None = None) -> None:
         args.test,
         args.seed,
     )
+    said = said_of(data.name) | ({} if data.flip else {"flip": False})
+    mirrored = {} if said.get("flip", True) else {"flip": np.array(False)}  # so that `udd distill FILE.npz` knows
     with atomic_path(args.out) as path, open(path, "wb") as stream:
-        np.savez(stream, **as_npz(made))  # type: ignore[arg-type]  # no array is called `allow_pickle`
+        np.savez(stream, **as_npz(made), **mirrored)  # type: ignore[arg-type]  # no array is called `allow_pickle`
     counts = {"train": len(made.train_labels), "test": len(made.test_labels)}
-    declared = f"{{kind: npz, path: {args.out.name}, classes: {json.dumps(made.classes, ensure_ascii=False)}}}"
-    said = (
+    entry = declared(args.out, made.classes, said)
+    line = (
         f"{args.out}: {counts['train']} training and {counts['test']} test images, of the training images of "
         f"{data.name}"
     )
     print(
-        json.dumps({"file": str(args.out), **counts, "declared": declared})
+        json.dumps({"file": str(args.out), **counts, "declared": entry})
         if args.json
-        else f"{said}\nin params.yaml: {declared}"
+        else f"{line}\nin params.yaml: {entry}"
     )
