@@ -60,7 +60,7 @@ def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     """Unless the ages were asked for: here everything counts as known at once, after the four ages of the trial."""
     monkeypatch.setattr(runs_ages, "KNOWN", 0)
     monkeypatch.setattr(
-        schedules, "budgeted", lambda method: budgeted(method) | {key: SMALL[key] for key in SMALL if key != "device"}
+        schedules, "budgeted", lambda *of: budgeted(*of) | {key: SMALL[key] for key in SMALL if key != "device"}
     )
     keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
     spacing = asked.get("cache_spacing", 8)
@@ -98,6 +98,18 @@ def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pyt
     )
     made = udd.distill(dataset(side=16), method, 1, checkpoint=tmp_path / "run", cache=tmp_path, device="cpu", **few)
     assert made.metadata["config"]["distill"]["width"] == 4 and len(made.images) == 3
+
+
+@pytest.mark.parametrize("asked", [{}, {"inner": 5}, {"image_lr": 0.1}])
+@pytest.mark.parametrize("distance", ["mse", "l1"])
+def test_fresh_networks_are_trained_between_steps_and_many_steps_are_smaller(
+    asked: dict, distance: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A network is new at the first of its inner steps, so `inner: 1` would show a set untrained ones alone."""
+    monkeypatch.setattr(schedules, "afforded", lambda *of: ({"outer": 20_000 // of[0]["distill"]["inner"]}, Trial(0.1)))
+    keys = udd.budget(dataset(side=16), "idc", 1, 5, device="cpu", networks="fresh", distance=distance, **asked)
+    assert keys["inner"] == asked.get("inner", 40) and keys["outer"] * keys["inner"] == 20_000
+    assert keys["image_lr"] == pytest.approx(asked.get("image_lr", {"mse": 0.032, "l1": 0.00064}[distance]))
 
 
 @pytest.mark.parametrize(

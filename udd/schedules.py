@@ -101,12 +101,13 @@ def budget(
     steps = published["distill"]["outer"] * published["distill"]["inner"]
     how = published["method"]
     distance = distance_of(data, method, ipc, keys)
-    chosen = settled(how, budgeted(how) | keys, keys, distance)
+    unsettled = budgeted(how, keys.get("networks", "cached")) | keys
     place = setup(device, threads)
-    _, config = configuration(data, method, ipc, 0, chosen)
+    _, config = configuration(data, method, ipc, 0, settled(how, unsettled, keys, distance))
     check_networks(config)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
-    chosen = settled(how, chosen | found, keys, distance)
+    # Anew, as the pixels' step depends on how many there are
+    chosen = settled(how, unsettled | found, keys, distance)
     print(said(minutes, config | {"distill": config["distill"] | chosen}, measured), file=sys.stderr)
     return chosen
 

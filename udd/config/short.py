@@ -60,11 +60,12 @@ def uncached(keys: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     return keys if "image_move" not in keys or keys.get("networks") != "fresh" else keys | {"net_images": 256} | asked
 
 
-def budgeted(method: str) -> dict[str, Any]:
+def budgeted(method: str, networks: str = "cached") -> dict[str, Any]:
     """The keys of a method's short schedule where minutes decide how long it is: methods of gradients meet older
-    networks, where the data allow, and at every step another."""
+    networks, where the data allow, and at every step another; fresh ones they keep for as many steps as else, since a
+    network is new at its first."""
     keys = schedule(method)
-    return keys | (CACHE | {"inner": 1} if "image_move" in keys else {})
+    return keys | (CACHE | {"inner": 1} if "image_move" in keys and networks == "cached" else {})
 
 
 def schedule(method: str, inner: int = 1) -> dict[str, Any]:
