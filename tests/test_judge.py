@@ -114,6 +114,15 @@ def test_two_sets_are_compared_over_the_same_networks(place, capsys):
     assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in capsys.readouterr().out
 
 
+def test_sets_of_two_seeds_meet_the_same_networks(place, tmp_path, capsys):
+    one = udd.load(place / "ours.safetensors")
+    again = one.metadata["config"] | {"seed": 7}
+    one._replace(metadata=one.metadata | {"config": again}).save(tmp_path / "other.safetensors")
+    compare.run([*asked(place, str(place / "ours.safetensors"), str(tmp_path / "other.safetensors")), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["a"] == found["b"] and found["mean"] == 0
+
+
 def test_one_network_has_no_deviation(place, capsys):
     one, alone = str(place / "ours.safetensors"), ["--networks", "1"]
     compare.run([*asked(place, one, one), *alone])
