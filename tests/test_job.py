@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from jobs import in_order, refusal, same_sets
-from tiny import ROOT, config
+from tiny import ROOT, config, dataset
 
-from udd.errors import Stopped
+from udd.errors import Stopped, UserError
+from udd.evaluation.accuracy import check_set
 from udd.files import sha256
 from udd.runs import distilling, task
 from udd.synthetic import sets as synthetic
@@ -80,6 +81,15 @@ def test_snapshots_are_the_sets_of_shorter_schedules(argv, tmp_path):
         early, short = (synthetic.load(tmp_path / f"{name}.safetensors") for name in (f"long-outer{outer}", "short"))
         assert torch.equal(early.images, short.images)
         assert early.metadata["config"] == short.metadata["config"]
+
+
+def test_a_snapshot_of_a_falling_rate_is_no_shorter_schedule(argv, tmp_path):
+    distilling.run(argv(config(outer=3, image_lr_decay_at=[0.6]), "long", "--snapshots", "1"))
+    early = synthetic.load(tmp_path / "long-outer1.safetensors")
+    short = config(outer=1, image_lr_decay_at=[0.6])
+    assert early.metadata["config"] == short | {"distill": short["distill"] | {"snapshot_of": 3}}
+    with pytest.raises(UserError, match="snapshot_of"):
+        check_set(early, {"set": short}, dataset(), tmp_path / "long-outer1.safetensors")
 
 
 def test_by_hand_the_cell_is_named_and_paths_follow(made, tmp_path, monkeypatch, capsys):

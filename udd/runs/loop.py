@@ -227,8 +227,12 @@ class Distillation:
         return found if chunk is None else found | {"chunk": chunk}
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:
-        """The set as it is stored; after `outer` networks it is the set of a schedule that ends there."""
-        config = self.config if outer is None else self.config | {"distill": self.options | {"outer": outer}}
+        """The set as it is stored; after `outer` networks it is that of a schedule that ends there, unless the rate
+        falls at fractions of the schedule: then it says of how long a one it is a snapshot."""
+        config = self.config
+        if outer is not None:
+            whole = {"snapshot_of": self.options["outer"]} if self.options["image_lr_decay_at"] else {}
+            config = config | {"distill": self.options | {"outer": outer} | whole}
         return self.method.finish(self.state, self.data, config, self.origin())
 
     def snapshot(self, out: Path) -> None:
