@@ -20,7 +20,8 @@ from udd.costs.sizes import Sizes, sizes
 from udd.costs.steps import KINDS, Model, Step, new_network
 from udd.data import read_manifest
 from udd.errors import UserError
-from udd.evaluation.accuracy import TrainingSet, evaluate
+from udd.evaluation.accuracy import TrainingSet
+from udd.evaluation.records import result
 from udd.files import write_json
 from udd.objectives.execution import planned_flop
 from udd.runs import loop
@@ -152,11 +153,19 @@ def tiny_params(**changes):
 
 
 def test_an_evaluation_takes_the_operations_that_are_foretold():
-    found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4, "precision": "bfloat16"})
+    found = tiny_params(evaluate={"width": 4, "epochs": 5, "batch": 4, "precision": "bfloat16"}) | {
+        "seeds": {"distill": [0], "evaluate": [0, 1, 2]}
+    }
     record = workload.plan.Record(Cell("tiny", 2, "random"), 0, "idc", "convnet3")
     config, data = workload.plan.evaluation_config(found, record), tiny.dataset()
     with FlopCounterMode(display=False) as counter:
-        evaluate(config | {"network": 0}, data, TrainingSet(data.train_images[:6], data.train_labels[:6], None, 6), CPU)
+        for network in found["seeds"]["evaluate"]:
+            result(
+                config | {"network": network},
+                data,
+                TrainingSet(data.train_images[:6], data.train_labels[:6], None, 6),
+                CPU,
+            )
     job = workload.evaluation(found, record, Sizes(3, 8, 3, 21, 6), CPU)
     # Beside it, a network this small sees its own building
     assert total(job.own) == pytest.approx(counter.get_total_flops(), rel=0.04)

@@ -6,6 +6,9 @@ from references import enlarged
 from tiny import network, noise, windowed
 from torch import Tensor
 
+from udd.costs.memory import Live
+from udd.costs.sizes import Sizes
+from udd.costs.workload import decoded
 from udd.evaluation import views
 from udd.methods import policies
 from udd.networks.streams import stream
@@ -46,6 +49,17 @@ def agree(found: tuple[Tensor, Tensor], wanted: tuple[Tensor, list[int]]) -> Non
 def test_every_view_is_image_by_image_and_window_by_window(decode):
     made = a_set(decode=decode)
     agree(views.every(made), expected(made, [list(range(len(made.windows)))] * COUNT))
+
+
+@pytest.mark.parametrize("decode", ["regions", "grid"])
+def test_views_take_little_more_memory_than_they_are(decode):
+    """At most what the estimate of an evaluation counts with."""
+    made = a_set(decode=decode)
+    made = made._replace(images=noise(50, 3, SIDE, SIDE).float(), labels=torch.arange(50) % 2)
+    with Live() as live:
+        found, _ = views.every(made)
+    foretold = decoded(len(found), 50, Sizes(3, SIDE, 2, 0, 0))
+    assert found.nbytes < live.peak < foretold < 1.9 * live.peak
 
 
 def test_a_coreset_is_its_images():

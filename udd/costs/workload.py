@@ -115,11 +115,22 @@ def training_images(config: Section, views: str, sizes: Sizes) -> int:
     if config["method"] == "full":
         return sizes.train
     each = 1 if views == "none" else images_of_one(config, every=views == "all")
-    return sizes.classes * plan.images_a_class(config) * each
+    return stored(config, sizes) * each
+
+
+def stored(config: Section, sizes: Sizes) -> int:
+    """The images of a set."""
+    return sizes.classes * plan.images_a_class(config)
+
+
+def decoded(images: int, made_of: int, sizes: Sizes) -> int:
+    """The bytes of a set's training images and of what cropping a window of each stored image takes meanwhile: its
+    matrices, for each channel one, and two products (udd.synthetic.decoding)."""
+    return (images + (5 * made_of if images > made_of else 0)) * sizes.image * FLOAT
 
 
 def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.device) -> Workload:
-    """The job that trains a network on a set and tests it."""
+    """The job that trains networks on a set and tests them, at the end once more class by class."""
     config = plan.evaluation_config(params, record)
     recipe = config["evaluate"]
     network, images = (
@@ -129,11 +140,11 @@ def evaluation(params: Params, record: plan.Record, sizes: Sizes, device: torch.
     lasting = epochs(recipe, images, sizes.classes)
     compiled = compiles(recipe["compile"], network, lasting * images, device)
     trained = times(batched("train", network, images, recipe["batch"], recipe["precision"], compiled), lasting)
-    tested = times(
-        passed(network, sizes.test, device, recipe["precision"]), len(checkup_epochs(lasting, recipe["checkups"]))
-    )
-    held = 0 if config["set"]["method"] == "full" else images * sizes.image * FLOAT
-    return Workload("evaluate", record.cell.dataset, together(trained, tested), data=sizes.stored, held=held)
+    tests = len(checkup_epochs(lasting, recipe["checkups"])) + 1
+    tested = times(passed(network, sizes.test, device, recipe["precision"]), tests)
+    each = times(together(trained, tested), len(params["seeds"]["evaluate"]))
+    held = 0 if config["set"]["method"] == "full" else decoded(images, stored(config["set"], sizes), sizes)
+    return Workload("evaluate", record.cell.dataset, each, data=sizes.stored, held=held)
 
 
 def reference(params: Params, dataset: str, sizes: Sizes, device: torch.device) -> Workload:

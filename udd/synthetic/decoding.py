@@ -22,8 +22,15 @@ def decoded(images: Tensor, labels: Tensor, chosen: Tensor, among: Windows) -> t
 def every(made: SyntheticSet) -> tuple[Tensor, Tensor]:
     """The images of a set with all of their candidate windows: [m, K, H, W], labels [m] or [m, C]. A set
     without windows is its images."""
-    if not len(made.windows):
-        return made.images, made.labels
-    among = windows(made.windows, made.images.shape[-1], made.metadata["whole"], made.images)
-    chosen = torch.arange(len(made.windows), device=made.images.device).expand(len(made.images), -1)
-    return decoded(made.images, made.labels, chosen, among)
+    count, images = len(made.windows), made.images
+    if not count:
+        return images, made.labels
+    among = windows(made.windows, images.shape[-1], made.metadata["whole"], images)
+    alone = len(images) if among.whole else 0
+    found = images.new_empty(alone + count * len(images), *images.shape[1:])
+    found[:alone] = images[:alone]
+    views = found[alone:].view(len(images), count, *images.shape[1:])
+    for window in range(count):  # one after another: all at once would take several times what is given back
+        views[:, window] = crop_resize(images, torch.full((len(images),), window, device=images.device), among)
+    of = made.labels.repeat_interleave(count, 0)
+    return found, torch.cat([made.labels, of]) if among.whole else of
