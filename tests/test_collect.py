@@ -59,8 +59,8 @@ def test_every_planned_record_is_a_line(params, results):
 
 
 def test_how_old_the_networks_were_that_a_set_met(params):
-    """160 SGD steps of fresh ones at inner 40, 256 images in batches of 64; of a cache its last age; none where a
-    method trains them on the set."""
+    """156 SGD steps of fresh ones at inner 40, 250 images in batches of 64, as they are met before each training; of a
+    cache its last age; none where a method trains them on the set."""
     distill = params["distill"] | {
         "inner": 40,
         "net_images": 250,
@@ -68,7 +68,8 @@ def test_how_old_the_networks_were_that_a_set_met(params):
         "pretrain_epochs": 0,
         "networks": "fresh",
     }
-    assert collect.network_steps({"method": "udd", "distill": distill}) == 160
+    assert collect.network_steps({"method": "udd", "distill": distill}) == 156
+    assert collect.network_steps({"method": "dm", "distill": distill | {"inner": 1}}) == 0
     cached = distill | {"networks": "cached", "cache_ages": 20, "cache_spacing": 3}
     assert collect.network_steps({"method": "idc", "distill": cached}) == 19 * 3 * 4
     assert collect.network_steps({"method": "dsa", "distill": distill}) is None

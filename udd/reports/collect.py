@@ -95,11 +95,12 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
 
 def network_steps(set_config: dict[str, Any]) -> int | None:
     """The most SGD steps of the networks that a set met; None where they train on the set itself, begin
-    trained, or there are none."""
+    trained, or there are none. A fresh one is met before its first training and not after its last."""
     distill = set_config.get("distill")
     if distill is None or set_config["method"] in OWN_NETWORKS or distill["pretrain_epochs"]:
         return None
-    trainings = (distill["cache_ages"] - 1) * distill["cache_spacing"] if meets_cache(set_config) else distill["inner"]
+    cached = meets_cache(set_config)
+    trainings = (distill["cache_ages"] - 1) * distill["cache_spacing"] if cached else distill["inner"] - 1
     return trainings * math.ceil(distill["net_images"] / distill["net_batch"])
 
 
