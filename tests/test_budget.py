@@ -154,8 +154,9 @@ def test_the_command_keeps_the_keys_and_goes_on_with_them(
     monkeypatch.setattr(udd, "budget", lambda *_, **__: found | {"outer": next(trials)}, raising=False)
     monkeypatch.chdir(tmp_path)
     words = ["digits", "--method", "dm", "--networks", "0", "--json", "--device", "cpu", "--minutes"]
-    for lasting, outer, again in (("2", 1, False), ("2", 1, True), ("3", 2, False)):
-        own.run([*words, lasting])
+    another = ["--out", "another.safetensors"]
+    for lasting, outer, again in ((["2"], 1, False), (["2"], 1, True), (["3", *another], 2, False)):
+        own.run([*words, *lasting])
         said = capsys.readouterr()
         assert udd.load(json.loads(said.out)["set"]).metadata["config"]["distill"]["outer"] == outer
         keys = f"--set width=4 net_images=4 batch_real=4 net_batch=4 outer={outer}"

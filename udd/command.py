@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from udd.errors import Busy, Stopped, UsageError, UserError
@@ -113,6 +114,22 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+
+
+def names_cell(argv: Sequence[str], options: Collection[str]) -> bool:
+    """Whether a command line names a cell of params.yaml: it begins with an option, or is empty, and has one of those
+    that only a cell takes."""
+    found = {word.split("=")[0] for word in argv if word.startswith("--")}
+    return not argv or argv[0].startswith("-") and not found.isdisjoint(options)
+
+
+def check_out(option: str, out: Path, *read: Path) -> None:
+    """Raise UserError before any work where an output is a folder, or one of the files that are read and would be
+    lost."""
+    if out.is_dir():
+        raise UserError(f"{option}: {out} is a folder; name a file in it")
+    if any(out.resolve() == each.resolve() for each in read):
+        raise UserError(f"{option}: {out} is read here, and would be lost; give another name")
 
 
 def add_pixels(made: Parser) -> None:

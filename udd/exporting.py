@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from udd.command import Parser
+from udd.command import Parser, check_out
 from udd.foreign import add_whitening, convention, normalisation
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
@@ -49,6 +49,8 @@ def wanted(
 def run(argv: list[str] | None = None) -> None:
     """Export one set."""
     args = parser().parse_args(argv)
+    if args.format != "folder":
+        check_out("--out", args.out, args.set)
     made = load(args.set)
     count = exported(
         made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from udd.command import Parser
+from udd.command import Parser, check_out
 from udd.errors import UserError
 from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
@@ -35,6 +35,9 @@ def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
     out = args.out or args.file.with_suffix(".safetensors")
+    check_out("--out", out, args.file)
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out: found {out}, expected a name that ends in .safetensors")
     if not args.out:
         refuse_other(out, args.file)
     _, (made,) = as_ours(said(vars(args)), [args.file])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from udd.command import Parser
+from udd.command import Parser, check_out, names_cell
 from udd.command import count as number
 from udd.errors import UserError
 from udd.files import write_json
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from udd.data import Dataset
     from udd.interface import Accuracy
     from udd.synthetic.sets import SyntheticSet
+
+
+CELL = {"--config", "--params", "--manifest", "--variant", "--ipc", "--protocol"}  # options of a cell alone
 
 
 class Protocol(NamedTuple):
@@ -157,11 +160,13 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
 
 def run(argv: list[str]) -> None:
     """Judge the set that the command line names; with an option first, evaluate a cell of params.yaml."""
-    if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+    if names_cell(argv, CELL):
         from udd.evaluation.records import run as cell
 
         return cell(argv)
     args = parser().parse_args(argv)
+    if args.out:
+        check_out("--out", args.out, args.file)
     data, (made,) = as_ours(said(vars(args)), [args.file])
     by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
     found = [of_set(by, args.file.name, made, data, args.learned_rate, **keys)]
@@ -174,9 +179,9 @@ def run(argv: list[str]) -> None:
         "width": args.width,
         "rows": found,
     }
-    if args.out:
+    print(json.dumps(result) if args.json else table(found, args.as_published), flush=True)
+    if args.out:  # last: if it cannot be written, what was measured stands above
         write_json(args.out, result)
-    print(json.dumps(result) if args.json else table(found, args.as_published))
 
 
 def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:

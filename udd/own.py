@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser, pixels_asked
+from udd.command import Parser, check_out, names_cell, pixels_asked
+from udd.config.compare import difference
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.files import lock, read_json, write_atomic, write_json
@@ -22,23 +23,27 @@ from udd.runs.progress import duration
 from udd.source_request import SourceRequest, asked, parser
 from udd.synthetic.sets import SyntheticSet, load
 
+ANOTHER_NAME = "give this one another name: --out FILE.safetensors"
+
 
 def run(argv: list[str]) -> None:
     """Distil what the command line names; with an option first, a cell of params.yaml."""
-    if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+    if names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
         from udd.runs.distilling import run as cell
 
         return cell(argv)
     line = parser()
     args = line.parse_args(argv)
     refuse_options(line, args.method, args.set)
-    if args.out:
-        check_out(args.out)
+    if args.out and args.out.suffix != ".safetensors":
+        raise UserError(f"--out: found {args.out}, expected a name that ends in .safetensors")
     import udd
     from udd.interface import configuration, too_small
 
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
+    for path in (out, out.with_suffix(".checkpoint")):
+        check_out("--out", path)
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",
@@ -48,14 +53,6 @@ def run(argv: list[str]) -> None:
     with lock(out.with_name(f".{out.name}")):
         result = work(of, data, out)
     print(json.dumps(result) if args.json else said(result))
-
-
-def check_out(out: Path) -> None:
-    """Raise UserError unless a set, and what lies beside it under other endings, may have that name."""
-    if out.suffix != ".safetensors":
-        raise UserError(f"--out: found {out}, expected a name that ends in .safetensors")
-    if out.is_dir():
-        raise UserError(f"--out: {out} is a folder; name a file in it, {out / 'set.safetensors'}")
 
 
 def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
@@ -107,11 +104,18 @@ def found_or_made(
         "set": of.set,
         "version": udd.__version__,
     }
-    chosen = planned(wanted | of.pixels, data, out.with_suffix(".schedule.json"), **at)
+    wanted |= of.pixels
+    refuse_request(out, wanted, replaced=bool(of.out))
+    chosen = planned(wanted, data, out.with_suffix(".schedule.json"), **at)
     width = {"width": chosen["width"]} if "width" in chosen else {}
-    if origin(out).get("made_of") == made_of(configuration(data, of.method, of.ipc, of.seed, chosen)[1], data, inputs):
+    there = origin(out).get("made_of")
+    if there == made_of(configuration(data, of.method, of.ipc, of.seed, chosen)[1], data, inputs):
         print(f"{out}: made before by the same request; delete it to make it anew", file=sys.stderr)
         return load(out), width
+    if there and not of.out:
+        raise UserError(
+            f"{out}: made by another request, or by other code, and this one would replace it; {ANOTHER_NAME}"
+        )
     kept = {
         "checkpoint": out.with_suffix(".checkpoint"),
         "cache": networks,
@@ -143,10 +147,23 @@ def origin(out: Path) -> dict[str, Any]:
 def refuse_other(out: Path, inputs: str) -> None:
     """Raise UserError if a set of other images has the name that nobody gave: two folders may be called alike."""
     if origin(out).get("inputs", inputs) != inputs:
+        raise UserError(f"{out}: a set of other images, which this one would replace; {ANOTHER_NAME}")
+
+
+def refuse_request(out: Path, wanted: dict[str, Any], replaced: bool) -> None:
+    """Raise UserError if what stands beside a set's schedule is of another request: a run that was cut and could not go
+    on by another schedule, or, unless it may be `replaced`, a finished set."""
+    kept, run = out.with_suffix(".schedule.json"), out.with_suffix(".checkpoint")
+    found = read_json(kept).get("asked") if kept.exists() else None
+    if found in (None, wanted):
+        return
+    what = difference(found, wanted)
+    if run.exists():
         raise UserError(
-            f"{out}: a set of other images, which this one would replace; give this one another name: --out "
-            "FILE.safetensors"
+            f"{run}: of a run that was cut, by another request ({what}); that one goes on; or delete it; {ANOTHER_NAME}"
         )
+    if out.exists() and not replaced:
+        raise UserError(f"{out}: made by another request ({what}), and this one would replace it; {ANOTHER_NAME}")
 
 
 def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser, count
+from udd.command import Parser, check_out, count
 from udd.files import write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
@@ -85,7 +85,12 @@ def run(argv: list[str] | None = None) -> None:
     args = asked.parse_args(argv)
     if (args.record or args.curve) and not args.html:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
-    made, out, labels = load(args.set), args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
+    out, labels = args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
+    read = [path for path in (args.set, args.record, args.curve) if path]
+    check_out("--out", out, *read)
+    if args.html:
+        check_out("--html", args.html, *read, out)
+    made = load(args.set)
     if args.html:
         write_page(
             args.html,

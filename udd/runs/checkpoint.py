@@ -114,6 +114,15 @@ def chunk(path: Path) -> int | None:
     return read(path)[1].get("chunk")
 
 
+def check(path: Path, made_of: str) -> None:
+    """Raise UserError, before any work, if there is a checkpoint of something else than `made_of`, or none that is
+    whole."""
+    if path.exists() and read(path)[1].get("made_of") != made_of:
+        raise UserError(
+            f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file"
+        )
+
+
 def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -> Kept:
     """Bring a trajectory, as it is at the start, to the checkpoint's state, and return what was kept;
     `kept` says of what kind.
@@ -128,10 +137,8 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
             f"{path}: a run begun on {metadata['device']} cannot go on on {device.type}; use --device "
             f"{metadata['device']} or delete it"
         )
-    if made_of and metadata.get("made_of") != made_of:
-        raise UserError(
-            f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file"
-        )
+    if made_of:
+        check(path, made_of)
     on_device = {name: value.to(device) for name, value in tensors.items() if not name.startswith("random/")}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])

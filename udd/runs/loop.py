@@ -36,6 +36,11 @@ def diverged(network: torch.nn.Module) -> bool:
     return any(not (weights.abs() < 1e4).all() for weights in network.parameters())
 
 
+def mark(made_of: str) -> str:
+    """What a checkpoint keeps of the digest of what its run makes."""
+    return hashlib.sha256(made_of.encode()).hexdigest()[:16]
+
+
 class Distillation:
     """One set at its start, or where the checkpoint at `path` left it.
 
@@ -47,7 +52,7 @@ class Distillation:
         self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""
     ):
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
-        self.made_of = hashlib.sha256(made_of.encode()).hexdigest()[:16] if made_of else ""
+        self.made_of = mark(made_of) if made_of else ""
         self.method = methods.module(config["method"])
         self.cache, self.trains = cache, self.method.MEETS == methods.PROXIES and cache is None
         options, device = config["distill"], data.train_images.device
@@ -261,7 +266,8 @@ def complete(
                 run.check_finite()
             if out and run.trajectory.inner == 0 and run.trajectory.outer in snapshots:
                 run.snapshot(out)
-            if (reason := alarm.reason()) and run.done < run.total:
+            # A signal counts at the last step too, after which a caller would go on; time that has run out does not
+            if (reason := alarm.reason()) and (alarm.asked or run.done < run.total):
                 run.keep()
                 said = (
                     f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go "

@@ -1,0 +1,103 @@
+"""`udd distill SOURCE` beside what another request left: a run that was cut, a finished set; nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from test_own import WORDS, digits
+
+import udd
+from udd import own
+from udd.errors import Stopped, UserError
+from udd.runs import loop
+
+__all__ = ["digits"]
+
+
+@pytest.fixture
+def place(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with tiny images under the name of a data set."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def cut(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """A run that ends after its first step."""
+    rung = type("Rung", (loop.Alarm,), {"reason": lambda _: "SIGTERM"})
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "Alarm", rung)
+        with pytest.raises(Stopped, match="go on"):
+            own.run(words)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files but locks, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".lock"}
+
+
+@pytest.mark.parametrize("named", [[], ["--out", "tiny-idc-ipc1.safetensors"]])
+def test_another_request_leaves_a_run_that_was_cut_and_its_schedule(
+    named: list[str], place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cut(monkeypatch, WORDS)
+    before = content(place)
+    assert {"tiny-idc-ipc1.checkpoint", "tiny-idc-ipc1.schedule.json"} == before.keys()
+    said = r"tiny-idc-ipc1.checkpoint: of a run that was cut, by another request \(set.distance is None.*--out FILE"
+    with pytest.raises(UserError, match=said):
+        own.run([*WORDS, "distance=l1", *named])
+    assert content(place) == before
+    own.run(WORDS)  # goes on
+    assert len(json.loads(Path("tiny-idc-ipc1.schedule.json").read_text())["asked"]["set"]) == 8
+
+
+def test_a_checkpoint_of_something_else_is_refused_before_networks_are_made(digits: list[int], place: Path):
+    data, keys = udd.dataset("tiny"), dict(word.split("=") for word in WORDS[8:] if "compile" not in word)
+    whole = {key: int(value) for key, value in keys.items()} | {"networks": "cached", "image_lr": 0.1}
+    made = udd.distill(data, "idc", checkpoint="run", cache="one", out="a.safetensors", device="cpu", **whole)
+    assert len(made.images)
+    Path("run").write_bytes(b"")
+    with pytest.raises(UserError, match="run: not a whole checkpoint"):
+        udd.distill(data, "idc", checkpoint="run", cache="two", device="cpu", **whole)
+    assert not Path("two").exists()
+
+
+def test_a_finished_set_is_replaced_by_no_other_request_unless_its_name_is_given(
+    place: Path, capsys: pytest.CaptureFixture
+):
+    own.run(WORDS)
+    before = content(place)
+    with pytest.raises(UserError, match=r"tiny-idc-ipc1.safetensors: made by another request \(set.distance is None"):
+        own.run([*WORDS, "distance=l1"])
+    assert content(place) == before
+    capsys.readouterr()
+    own.run(WORDS)
+    assert "made before by the same request" in capsys.readouterr().err
+    own.run([*WORDS, "distance=l1", "--out", "tiny-idc-ipc1.safetensors"])
+    assert udd.load("tiny-idc-ipc1.safetensors").metadata["config"]["idc"]["distance"] == "l1"
+
+
+def test_a_signal_during_the_last_step_ends_the_run_which_then_only_finishes(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Else the signal were lost, and networks that are to measure the set were trained on."""
+    step = loop.Distillation.step
+
+    def asked(run: loop.Distillation, logged: bool):
+        found = step(run, logged)
+        if run.done == run.total:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Distillation, "step", asked)
+        with pytest.raises(Stopped, match="stopped by SIGTERM after 2 of 2 iterations"):
+            own.run(WORDS)
+    assert not Path("tiny-idc-ipc1.safetensors").exists()
+    own.run(WORDS)
+    cut_there = udd.load("tiny-idc-ipc1.safetensors")
+    own.run([*WORDS, "--out", "whole.safetensors"])
+    assert (cut_there.images == udd.load("whole.safetensors").images).all()
