@@ -9,9 +9,11 @@ from foreign import BYTES, CLASSES, GREY, HALF, LABELS, RGB, a_set, sent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tiny import dataset
 
+from udd import foreign, importing
 from udd.data.parquet import class_names, shard
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.synthetic.decoding import every
 from udd.synthetic.formats import FORMATS, Found, Wanted, content, exported, imported
 from udd.synthetic.formats.statistics import DC
@@ -133,3 +135,31 @@ def test_folders_keep_the_order_of_classes_and_names_with_a_stroke(tmp_path: Pat
         exported(made, tmp_path / name, name, want)
         assert said in capsys.readouterr().err and imported(tmp_path / name, name, want).labels.tolist() == [0, 1, 2]
     assert sorted(each.name for each in (tmp_path / "ddranking").iterdir()) == ["0000", "0001", "0002"]
+
+
+def asked(*words: str) -> foreign.Said:
+    """What a command line says of a file of IDC's."""
+    return foreign.said(vars(importing.parser().parse_args(["data.pt", "--as", "idc", "--dataset", "tiny", *words])))
+
+
+@pytest.mark.parametrize("factor", ["0", "-2", "two"])
+def test_a_factor_that_is_no_count_is_bad_usage(factor: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        asked(f"--factor={factor}")
+    assert f"--factor: found {factor}, expected a whole number, 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("factor", "most"), [(5, 4), (16, 4), (17, 4), (3, 2)])
+def test_a_grids_parts_have_four_pixels_a_side(factor: int, most: int) -> None:
+    data = dataset(side=4 * most)
+    assert foreign.wanted(asked("--factor", str(most)), data).factor == most
+    with pytest.raises(
+        UsageError, match=f"--factor: found {factor}, expected 1 to {most}: of the {4 * most} pixels of tiny"
+    ):
+        foreign.wanted(asked("--factor", str(factor)), data)
+
+
+def test_the_factor_is_the_formats_own_where_none_is_given() -> None:
+    assert (
+        foreign.wanted(asked(), dataset()).factor == 2 and foreign.wanted(asked("--factor", "1"), dataset()).factor == 1
+    )

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "udd"
 ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data",
     "networks", "synthetic"),
-    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "sources", "interface",
+    *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "given", "sources", "interface",
     "schedules", "source_request", "own", "splitting", "inspection"),
     *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
     "completion"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import udd
+from udd import compare, importing, judge, source_request, sources, splitting
 from udd.errors import UserError
 from udd.sources import legal
 
@@ -99,6 +100,15 @@ def test_a_constant_channel_is_told_before_any_work(tmp_path: Path):
         (np.zeros((4, 2), int), {}, r"training labels are int64 \[4, 2\]"),
         (np.arange(4) % 2, {"size": 8}, "arrays are taken as they are; leave out size"),
         (np.arange(4) % 2, {"size": 4}, "size: found 4, expected 8 to 512 pixels"),
+        (
+            np.array([0, 1, 0, -1]),
+            {},
+            "training labels run from -1 to 1, of 4 training images; number the classes 0 to",
+        ),
+        (np.array([0, 1, 0, 4]), {}, "training labels run from 0 to 4, of 4 training images"),
+        (np.array([0, 1, 0, 3_000_000_000]), {}, "training labels run from 0 to 3000000000, of 4"),
+        (np.array([0, 1, 0, 2**64 - 1], np.uint64), {"classes": ["a", "b"]}, f"run from 0 to {2**64 - 1}, of 4"),
+        (np.array(1), {}, r"training images are uint8 \[4, 8, 8\] with labels \[\]"),
     ],
 )
 def test_arrays_of_another_kind_are_refused(labels: np.ndarray, keys: dict[str, Any], said: str):
@@ -109,3 +119,72 @@ def test_arrays_of_another_kind_are_refused(labels: np.ndarray, keys: dict[str, 
 def test_labels_that_are_one_number_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match=r"train_labels has shape \(\); expected \[n\]"):
         udd.dataset(arrays(tmp_path / "a.npz", train_labels=np.array(1)))
+
+
+def test_a_test_label_that_no_training_image_could_have_is_refused():
+    images, labels = fakes.noise(4, 8, 8), np.arange(4) % 2
+    with pytest.raises(UserError, match="dataset: test labels run from 0 to 1000000000, of 4 training images"):
+        udd.dataset([images, labels, images, np.array([0, 1, 0, 10**9])])
+
+
+@pytest.mark.parametrize(
+    ("source", "keys", "said"),
+    [
+        (None, {}, "dataset: found None, expected a path, a name, or four arrays"),
+        (3, {}, "dataset: found a value of type int, expected a path"),
+        ([1, 2], {}, "dataset: found 2 arrays, expected a path"),
+        ("digits", {"size": "16"}, "size: found '16', expected 8 to 512 pixels, a whole number"),
+        ("digits", {"size": 16.5}, "size: found 16.5, expected 8 to 512"),
+        ("digits", {"size": True}, "size: found True"),
+        ("pets", {"classes": [1, 2]}, r"classes: found \[1, 2\], expected a list of names as text"),
+        ("pets", {"classes": "ab"}, "classes: found 'ab'"),
+        ("pets", {"classes": np.array([1, 2])}, r"classes: found \[1, 2\]"),
+    ],
+)
+def test_what_is_no_source_size_or_name_is_told_in_one_line(
+    source: Any, keys: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pictures(tmp_path / "pets", ["ant", "bee"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=said) as error:
+        udd.dataset(source, **keys)
+    assert "\n" not in str(error.value)
+
+
+def test_names_and_sizes_may_be_numpys(tmp_path: Path):
+    pictures(tmp_path / "pets", ["ant", "bee"])
+    found = udd.dataset(tmp_path / "pets", classes=np.array(["bee", "ant"]), size=np.int64(16))
+    assert found.classes == ["bee", "ant"] and {type(each) for each in found.classes} == {str}
+    assert found.train_images.shape[1:] == (3, 16, 16)
+    images, labels = fakes.noise(4, 8, 8), np.arange(4) % 2
+    assert udd.dataset([images, labels, images, labels], classes=np.array(["a", "b"])).classes == ["a", "b"]
+
+
+def test_named_data_lie_where_the_variable_says_unless_a_root_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    roots: list[Path] = []
+    reader = sources.READERS["digits"]
+    monkeypatch.setitem(
+        sources.READERS, "digits", lambda config, root, _: roots.append(root) or reader(config, root, 0)
+    )
+    monkeypatch.setenv("HERE", str(tmp_path))
+    monkeypatch.setenv("UDD_DATA", "$HERE/raw")
+    udd.dataset("digits")
+    udd.dataset("digits", root="$HERE/other")
+    splitting.run(["digits", "--test", "300", "--out", str(tmp_path / "a.npz")])
+    monkeypatch.delenv("UDD_DATA")
+    udd.dataset("digits")
+    assert roots == [tmp_path / "raw", tmp_path / "other", tmp_path / "raw", Path("data")]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (source_request, ["digits"]),
+        (splitting, ["digits", "--test", "3", "--out", "a.npz"]),
+        (judge, ["a.safetensors", "--dataset", "digits"]),
+        (compare, ["a.safetensors", "b.safetensors", "--dataset", "digits"]),
+        (importing, ["a.pt", "--as", "idc", "--dataset", "digits"]),
+    ],
+)
+def test_no_command_line_decides_the_root_itself(module: Any, words: list[str]):
+    assert module.parser().parse_args(words).root is None

@@ -124,3 +124,11 @@ def test_a_source_is_not_written_over(tmp_path: Path):
         with pytest.raises(UserError, match="is the source, whose test images would be lost"):
             run([str(tmp_path / "a.npz"), "--test", "100", "--out", str(tmp_path / out)])
     assert (tmp_path / "a.npz").read_bytes() == before
+
+
+def test_a_split_has_the_bytes_that_released_manifests_know(tmp_path: Path):
+    """Of photographs four arrays and nothing else: anything more, and every released result would be of other data."""
+    np.savez(tmp_path / "a.npz", **as_npz(raw(24)), classes=np.array(["a", "b", "c"]))  # type: ignore[arg-type]
+    run([str(tmp_path / "a.npz"), "--test", "6", "--out", str(tmp_path / "b.npz")])
+    with np.load(tmp_path / "b.npz") as file:
+        assert sorted(file) == ["test_images", "test_labels", "train_images", "train_labels"]

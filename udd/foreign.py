@@ -8,20 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.command import Parser, add_pixels, pixels_asked
+from udd.command import Parser, add_pixels, count, pixels_asked
 from udd.data import Dataset
 from udd.errors import UsageError, UserError
+from udd.given import check_belongs
 from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
 from udd.synthetic.formats.content import Normalisation
 from udd.synthetic.formats.statistics import CONVENTIONS, statistics
-from udd.synthetic.sets import SyntheticSet, load
+from udd.synthetic.sets import SyntheticSet
+
+LEAST = 4  # pixels on a side of a part of a grid: smaller ones, enlarged, show nothing
 
 
 class Said(NamedTuple):
     """What the options of `add_format` say of a file."""
 
     dataset: str
-    root: str
+    root: str | None
     pixels: dict[str, Any]
     format: str | None
     factor: int | None
@@ -41,7 +44,9 @@ def add_format(made: Parser, needed: bool = False) -> None:
     made.add_argument(
         "--dataset", required=True, help="cifar10, mnist, ...; a folder, an .npz, or a manifest (.json) of udd data"
     )
-    made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
+    made.add_argument(
+        "--root", help="where named data sets lie, or are downloaded to; by default the variable UDD_DATA, else data"
+    )
     add_pixels(made)
     made.add_argument(
         "--as",
@@ -51,7 +56,7 @@ def add_format(made: Parser, needed: bool = False) -> None:
         help="the format of what is no .safetensors of ours",
     )
     made.add_argument(
-        "--factor", type=int, help="of the grid that each image is (idc: 2 by default, as published; 1: none)"
+        "--factor", type=count, help="of the grid that each image is (idc: 2 by default, as published; 1: none)"
     )
     made.add_argument(
         "--normalised",
@@ -117,9 +122,16 @@ def normalisation(
 
 
 def wanted(of: Said, data: Dataset) -> Wanted:
-    """What a file should be, as the options and the data set say."""
+    """What a file should be, as the options and the data set say. Raises UsageError where a grid's parts would be too
+    small to train on."""
     shape = tuple(data.train_images.shape[1:])
     factor = of.factor or (FACTOR.get(of.format, 1) if of.format else 1)
+    most = max(1, shape[-1] // LEAST)
+    if factor > most:
+        raise UsageError(
+            f"--factor: found {factor}, expected 1 to {most}: of the {shape[-1]} pixels of {data.name} each part of "
+            f"the grid has at least {LEAST}"
+        )
     by = normalisation(of.normalised, of.zca, data.name, shape)
     return Wanted(data.name, list(data.classes), shape, list(data.mean), list(data.std), factor, by)
 
@@ -130,7 +142,7 @@ def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet
     import udd
 
     ours = [path for path in paths if path.suffix == ".safetensors"]
-    early = {path: load(path) for path in ours}  # a wrong file is told before data are read
+    early = {path: udd.load(path) for path in ours}  # a wrong file is told before data are read
     for path in paths:
         if path not in early and not of.format:
             raise UsageError(f"{path}: not a .safetensors; say its format: --as {', '.join(FORMATS)}")
@@ -141,10 +153,5 @@ def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet
         early[path] if path in early else imported(path, str(of.format), wanted(of, data), of.anyway) for path in paths
     ]
     for path, made in zip(paths, sets, strict=True):
-        if list(made.metadata["classes"]) != list(data.classes) or made.images.shape[1:] != data.train_images.shape[1:]:
-            found = f"{len(made.metadata['classes'])} classes, images {list(made.images.shape[1:])}"
-            raise UserError(
-                f"{path}: a set of {made.metadata['dataset']} ({found}), not of {data.name}; name its data set, "
-                "classes in their order"
-            )
+        check_belongs(str(path), made, data)
     return data, sets

@@ -22,6 +22,7 @@ from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
 from udd.evaluation.views import changes, every
+from udd.given import amount, check_belongs, check_data, check_file, check_made, plain, whole
 from udd.methods import coresets, modules
 from udd.networks.architectures import Network
 from udd.networks.precision import PRECISIONS
@@ -30,10 +31,12 @@ from udd.provenance import code_digest, provenance
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text
 from udd.runs.cache import needed
-from udd.runs.loop import Distillation, complete
+from udd.runs.checkpoint import check
+from udd.runs.loop import Distillation, complete, mark
 from udd.runs.progress import write_curve
 from udd.runs.smaller import chosen, smaller, trimmed
-from udd.synthetic.sets import SyntheticSet, load
+from udd.synthetic.sets import SyntheticSet
+from udd.synthetic.sets import load as load_set
 
 __all__ = ["distill", "evaluate", "load"]
 DEFAULTS = Path(__file__).parent / "config" / "defaults.yaml"
@@ -41,7 +44,9 @@ DEFAULTS = Path(__file__).parent / "config" / "defaults.yaml"
 
 def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:
     """All parameters with this data set in them, and the resolved configuration of one set. Raises UserError for
-    an unknown method or key."""
+    an unknown method or key, and for what is no data set, ipc or seed."""
+    check_data(data)
+    ipc, seed, keys = whole("ipc", ipc, 1), whole("seed", seed, 0), {key: plain(keys[key]) for key in keys}
     params = parameters.load([DEFAULTS])
     if method not in params["variants"] or method == "full":
         raise UserError(
@@ -55,6 +60,12 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     params["variants"][method] = here | by_section(METHODS[plan.method(params, method)], variant, cell, keys)
     params = parameters.check(params, "distill")
     return params, plan.set_config(params, cell, seed)
+
+
+def load(path: str | Path) -> SyntheticSet:
+    """Read a set. Raises UserError if the file is missing, a folder, truncated, not a set, or of another format."""
+    check_file("set", path)
+    return load_set(path)
 
 
 def known_keys(method: str) -> set[str]:
@@ -132,6 +143,9 @@ def distill(
     says which. keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a
     terminal a bar shows how far it is.
     """
+    for key, path in {"checkpoint": checkpoint, "curve": curve, "out": out}.items():
+        check_file(key, path)
+    minutes = minutes if minutes == float("inf") else amount("minutes", minutes)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
     data, fewer = data.to(place), too_small(data, config, smaller_classes)
@@ -142,6 +156,7 @@ def distill(
         origin = provenance(modules(config)[0], place) | {"inputs": inputs}
         return written(trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer), asked, out)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
+    check(path, mark(asked))  # before networks are made that this run would not meet
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
     run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
     complete(run, until=until)
@@ -212,8 +227,13 @@ def evaluate(
     **keys: Any,
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
-    `evaluate` (`epochs=200`, ...)."""
-    place = setup(device, threads)
+    `evaluate` (`epochs=200`, ...). The data set may be called otherwise than the set's, but has its classes, in their
+    order, and its images' shape; else UserError."""
+    check_made(made)
+    check_data(data)
+    check_belongs("made", made, data)
+    networks = whole("networks", networks, 1)
+    place, keys = setup(device, threads), {key: plain(keys[key]) for key in keys}
     own = made.metadata["config"]
     params = parameters.load([DEFAULTS])
     declare(params, data)

@@ -15,6 +15,7 @@ from udd.config.short import budgeted, moving, schedule, uncached
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
+from udd.given import amount, plain
 from udd.interface import DEFAULTS, configuration
 from udd.runs.ages import LOOKED, first_known, left_open, oldest, younger
 from udd.runs.budget import Trial, network_seconds
@@ -30,6 +31,7 @@ def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: i
     Methods of gradients meet networks as old as the data allow, which a network that is trained on trial says, unless
     `cache_spacing` or `net_images` is given. Raises UserError for an unknown method or key.
     """
+    keys = {key: plain(keys[key]) for key in keys}
     chosen = planned(method, ipc, keys, distance_of(data, method, ipc, keys))
     _, config = configuration(data, method, ipc, 0, chosen)
     check_networks(config)
@@ -91,6 +93,7 @@ def budget(
     them, for the same set again. Raises UserError for a method that is not distilled, `outer` beside minutes, or
     minutes that hold not one step.
     """
+    minutes, keys = amount("minutes", minutes), {key: plain(keys[key]) for key in keys}
     if "outer" in keys:
         raise UserError(
             f"minutes: found outer={keys['outer']} as well; the minutes decide the steps: leave out one of the two"

@@ -28,7 +28,9 @@ def parser() -> Parser:
         "--method", default="udd", help="a variant of params.yaml: udd, idc, udd-plus, random, herding, ..."
     )
     add_pixels(made)
-    made.add_argument("--root", default="data", help="where named data sets lie, or are downloaded to")
+    made.add_argument(
+        "--root", help="where named data sets lie, or are downloaded to; by default the variable UDD_DATA, else data"
+    )
     keys: dict[str, Any] = {"nargs": "*", "action": "extend", "default": [], "metavar": "KEY=VALUE"}
     made.add_argument("--set", type=pair, help="keys that the method reads, e.g. outer=100 policy=vote", **keys)
     made.add_argument(
@@ -91,4 +93,8 @@ def pair(word: str) -> tuple[str, Any]:
     key, sign, value = word.partition("=")
     if not sign:
         raise argparse.ArgumentTypeError(f"found {word}, expected KEY=VALUE")
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        reason = getattr(error, "problem", None) or "not YAML"
+        raise argparse.ArgumentTypeError(f"found {word}, expected a value as in params.yaml ({reason})") from None

@@ -18,27 +18,37 @@ from udd.data.listing import has_parquet
 from udd.data.packing import READERS, varied
 from udd.data.raw import Raw, check
 from udd.errors import UserError
+from udd.given import is_whole, kind, names, plain
 
 Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, labels [n], test images, labels
 
 
-def dataset(source: str | Path | Arrays, root: str | Path = "data", name: str | None = None, **keys: Any) -> Dataset:
+def dataset(
+    source: str | Path | Arrays, root: str | Path | None = None, name: str | None = None, **keys: Any
+) -> Dataset:
     """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging
     Face Hub), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of
     `udd data` (.json), or four arrays: training images, labels, test images, labels.
 
-    name: by default the file's or folder's, in small letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and
-    what else params.yaml has for a data set; where `flip` is not given, an npz of `udd split` knows whether its source
-    may be mirrored. Raises UserError for whatever is missing or inconsistent.
+    root: by default the environment variable UDD_DATA, else `data`. name: by default the file's or folder's, in small
+    letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for a data set; where
+    `flip` is not given, an npz of `udd split` knows whether its source may be mirrored. Raises UserError for whatever
+    is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
         raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
-    if keys.get("size") is not None and not 8 <= keys["size"] <= 512:
-        raise UserError(f"size: found {keys['size']}, expected 8 to 512 pixels")
+    keys = {key: names(plain(value)) if key == "classes" else plain(value) for key, value in keys.items()}
+    if (size := keys.get("size")) is not None and not (is_whole(size) and 8 <= size <= 512):
+        raise UserError(f"size: found {size!r}, expected 8 to 512 pixels, a whole number")
     flip = keys.pop("flip", None)
-    found = found_at(source, Path(root), name, keys)
+    found = found_at(source, root_of(root), name, keys)
     return found._replace(flip=may_mirror(source) if flip is None else bool(flip))
+
+
+def root_of(root: str | Path | None) -> Path:
+    """Where named data sets lie: where it is said, else in the environment variable UDD_DATA, else in `data`."""
+    return plan.data_root({"data_root": "data"}) if root is None else Path(plan.expanded("root", str(root)))
 
 
 def may_mirror(source: str | Path | Arrays) -> bool:
@@ -94,16 +104,18 @@ def of_raw(raw: Raw, name: str) -> Dataset:
 
 
 def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
-    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, or
-    their shapes do not fit."""
-    if len(arrays) != 4:
+    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, their
+    shapes do not fit, or labels are not 0 to C-1."""
+    if not isinstance(arrays, Sequence) or len(arrays) != 4:
+        found = f"{len(arrays)} arrays" if isinstance(arrays, Sequence) else kind(arrays)
         raise UserError(
-            f"dataset: found {len(arrays)} arrays, expected four: training images, labels, test images, labels"
+            f"dataset: found {found}, expected a path, a name, or four arrays: training images, labels, test images, "
+            "labels"
         )
     train, train_labels, test, test_labels = (np.asarray(each) for each in arrays)
     for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
-        if found.dtype != np.uint8 or found.ndim not in (3, 4) or len(found) != len(labels):
-            shape = f"{found.dtype} {list(found.shape)} with {len(labels)} labels"
+        if found.dtype != np.uint8 or found.ndim not in (3, 4) or found.shape[:1] != labels.shape[:1]:
+            shape = f"{found.dtype} {list(found.shape)} with labels {list(labels.shape)}"
             raise UserError(
                 f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n "
                 "labels"
@@ -112,11 +124,12 @@ def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Datas
             raise UserError(
                 f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1"
             )
+        check_range(part, labels, len(train_labels))
     count = int(train_labels.max()) + 1
-    names = list(classes or map(str, range(count)))
+    called = list(classes or map(str, range(count)))
     raw = Raw(
         Path("dataset"),
-        names,
+        called,
         [],
         channels_first(train),
         train_labels.astype(np.int64),
@@ -125,6 +138,17 @@ def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Datas
     )
     check(raw)
     return of_raw(raw, name)
+
+
+def check_range(part: str, labels: np.ndarray, images: int) -> None:
+    """Raise UserError unless labels are of 0 to C-1, where each class has one of so many training images: before a
+    name is made for each class, of which there may be thousands of millions."""
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= images:
+        raise UserError(
+            f"dataset: {part} labels run from {least} to {most}, of {images} training images; number the classes 0 to "
+            "C-1"
+        )
 
 
 def channels_first(images: np.ndarray) -> np.ndarray:

@@ -82,7 +82,9 @@ def parser() -> Parser:
         "--test", type=count, required=True, help="how many training images are to be test images: the last ones"
     )
     made.add_argument("--seed", type=whole, help="draw them in place of the last ones")
-    made.add_argument("--root", type=Path, default=Path("data"), help="where named data sets lie, or are downloaded to")
+    made.add_argument(
+        "--root", help="where named data sets lie, or are downloaded to; by default the variable UDD_DATA, else data"
+    )
     made.add_argument(
         "--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)"
     )

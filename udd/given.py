@@ -1,0 +1,106 @@
+"""What is given from Python, looked through before any work: whole numbers, data sets, sets, files; each told in one
+line."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from udd.data import Dataset
+from udd.errors import UserError
+from udd.synthetic.sets import SyntheticSet
+
+
+def plain(value: Any) -> Any:
+    """A value without NumPy's types, which loops over np.arange and the like give: as params.yaml would have it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's; True and 1.0 are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def whole(key: str, value: Any, least: int) -> int:
+    """A whole number of at least `least`. Raises UserError, naming the key, for anything else."""
+    if not is_whole(value) or value < least:
+        raise UserError(f"{key}: found {reprlib.repr(value)}, expected a whole number, {least} or more")
+    return int(value)
+
+
+def amount(key: str, value: Any) -> float:
+    """A number above 0. Raises UserError, naming the key, for anything else: text, 0, nan, no end."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise UserError(f"{key}: found {reprlib.repr(value)}, expected a number above 0")
+    return float(value)
+
+
+def names(classes: Any) -> list[str] | None:
+    """The classes' names, None where none are given. Raises UserError unless they are text, one a class."""
+    if classes is None or isinstance(classes, list | tuple) and all(isinstance(each, str) for each in classes):
+        return None if classes is None else list(classes)
+    raise UserError(f"classes: found {reprlib.repr(classes)}, expected a list of names as text, as ['ant', 'bee']")
+
+
+def kind(value: Any) -> str:
+    """What a value is, in words."""
+    known = {Dataset: "a data set", SyntheticSet: "a synthetic set", type(None): "None"}
+    return known.get(type(value)) or (
+        f"'{value}'" if isinstance(value, str | Path) else f"a value of type {type(value).__name__}"
+    )
+
+
+def check_data(data: Any) -> None:
+    """Raise UserError unless this is a data set."""
+    if isinstance(data, Dataset):
+        return
+    what = f"udd.dataset({str(data)!r})" if isinstance(data, str | Path) else "what udd.dataset returns"
+    raise UserError(f"data: found {kind(data)}, expected a data set; give {what}")
+
+
+def check_made(made: Any) -> None:
+    """Raise UserError unless this is a synthetic set."""
+    if isinstance(made, SyntheticSet):
+        return
+    what = f"udd.load({str(made)!r})" if isinstance(made, str | Path) else "what udd.distill or udd.load returns"
+    raise UserError(f"made: found {kind(made)}, expected a synthetic set; give {what}")
+
+
+def check_file(key: str, path: str | Path | None) -> None:
+    """Raise UserError where a folder is given in place of a file."""
+    if path and Path(path).is_dir():
+        raise UserError(f"{key}: {path} is a folder, expected a file; name a file in it")
+
+
+def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
+    """Raise UserError, naming `where` the set is from, unless it has the data set's classes, in their order, and its
+    images' shape [K, H, W]. Names of data sets may differ: a set of a split is for the whole one as well; so may
+    classes that one of the two calls by their numbers alone, as an npz does."""
+    if found := unlike(made.metadata["classes"], data.classes):
+        what = f"its {found}"
+    elif made.images.shape[1:] != data.train_images.shape[1:]:
+        what = f"its images are {list(made.images.shape[1:])}, expected {list(data.train_images.shape[1:])}"
+    else:
+        return
+    raise UserError(
+        f"{where}: a set of {made.metadata['dataset']}, not of {data.name}: {what}; name its data set, classes in "
+        "their order"
+    )
+
+
+def unlike(found: Sequence[str], expected: Sequence[str]) -> str:
+    """The first difference of two lists of classes, in words; empty if there is none."""
+    if len(found) != len(expected):
+        return f"{len(found)} classes are not the {len(expected)} expected"
+    if [str(label) for label in range(len(found))] in (list(found), list(expected)):
+        return ""
+    pairs = enumerate(zip(found, expected, strict=True))
+    return next((f"class {at} is '{one}', expected '{other}'" for at, (one, other) in pairs if one != other), "")
