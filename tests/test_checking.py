@@ -236,3 +236,17 @@ def test_a_side_that_most_images_have() -> None:
         16,
         224,
     ]
+
+
+@pytest.mark.parametrize("ipc", ["0", "-4", "ten"])
+def test_images_a_class_that_are_none_are_bad_usage(pets: Path, ipc: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run([str(pets), "--ipc", ipc])
+    assert "expected a whole number, 1 or more" in capsys.readouterr().err
+
+
+def test_a_folder_that_looks_like_an_option_is_suggested_as_a_path(pets: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(pets.parent)
+    pets.rename("-dash")
+    run(["./-dash"])
+    assert "udd distill ./-dash --ipc" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from prepared import loaded
 
 from udd.data.arrays import read_digits
 from udd.data.packing import prepare
+from udd.data.raw import check_labels
 from udd.errors import UserError
 from udd.sources import of_raw
 
@@ -147,3 +148,31 @@ def test_arrays_that_may_not_be_written_make_a_data_set_without_a_warning(recwar
     assert not recwarn.list and data.train_images.numpy().tobytes() == raw.train_images.tobytes()
     data.train_images[0] = 0
     assert raw.train_images[0].any()
+
+
+def test_an_npz_may_name_its_classes(tmp_path):
+    path = fakes.write_npz(tmp_path / "mine.npz", classes=3)
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays, classes=np.array(["ant", "bee", "ćma"]))
+    config = {"name": "mine", "kind": "npz"}
+    assert prepare(config, tmp_path)["classes"] == loaded(tmp_path, config).classes == ["ant", "bee", "ćma"]
+    assert prepare(config | {"classes": ["a", "b", "c"]}, tmp_path)["classes"] == ["a", "b", "c"]
+    np.savez(path, **arrays, classes=np.array(["ant", "bee"]))
+    with pytest.raises(UserError, match="mine.npz: classes has 2 names, the labels 3 classes; name each label once"):
+        prepare(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "theirs", [np.arange(3), np.array(["a", {}, "c"], dtype=object), np.array([["a", "b", "c"]]), np.array("a")]
+)
+def test_classes_of_an_npz_that_are_no_words_are_nobodys_names(tmp_path, theirs):
+    path = fakes.write_npz(tmp_path / "mine.npz", classes=3)
+    np.savez(path, **dict(np.load(path)), classes=theirs)
+    assert prepare({"name": "mine", "kind": "npz"}, tmp_path)["classes"] == ["0", "1", "2"]
+
+
+def test_of_many_missing_classes_their_number_is_told():
+    with pytest.raises(UserError, match="has no image of class 1, 2, 3, 4, 5 and 4 more; every class"):
+        check_labels("x", [str(label) for label in range(10)], 1, np.zeros(1, np.int64))
+    with pytest.raises(UserError, match="has no image of class 1, 2, 3, 4, 5; every class"):
+        check_labels("x", [str(label) for label in range(6)], 1, np.zeros(1, np.int64))

@@ -18,9 +18,10 @@ from PIL import Image
 from prepared import loaded, manifest_of
 
 from udd.data.depth import deep_pixels, is_deep
-from udd.data.images import scaled
+from udd.data.images import Look, decode, scaled
 from udd.data.packing import prepare
 from udd.errors import UserError
+from udd.inspection import of_folder
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
 COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's colour type by the number of channels
@@ -183,3 +184,36 @@ def test_npz(tmp_path: Path):
 def test_kinds_whose_images_are_known_take_neither_key(tmp_path: Path, key: dict, kind: str):
     with pytest.raises(UserError, match=f"x: {next(iter(key))} is of no use to kind {kind}"):
         prepare({"name": "x", "kind": kind} | key, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        (np.zeros((8, 8), np.float32), "TIFF of mode F is not read at more than 8 bits; convert it"),
+        (np.full((8, 8), 70000, np.int32), "values from 70000 to 70000; expected 0 to 65535"),
+    ],
+)
+def test_what_is_not_read_at_sixteen_bits_is_found_before(tmp_path: Path, values: np.ndarray, words: str):
+    """`udd data check` refuses what reading would."""
+    write_deep(tmp_path / "pets", "grey")
+    Image.fromarray(values).save(tmp_path / "pets/train/dark/odd.tif")
+    seen, _ = of_folder(tmp_path / "pets", deep=True)
+    assert [(each.name, words in each.fault) for each in seen if each.fault] == [("train/dark/odd.tif", True)]
+    with pytest.raises(UserError, match=f"odd.tif: {words}"):
+        prepare(PETS | {"depth": 16}, tmp_path)
+
+
+@pytest.mark.parametrize("data", [*REFUSED.values(), pillow(np.zeros((8, 8, 1), np.float32), "TIFF")])
+def test_nobody_is_sent_to_a_depth_at_which_an_image_is_not_read(tmp_path: Path, data: bytes):
+    with pytest.raises(UserError, match="more than 8 bits a channel .*; convert it to 8 bits$"):
+        decode(tmp_path / "x", data, Look(False))
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_an_npz_of_any_order_of_bytes(tmp_path: Path, order: str):
+    train, test = words(12, 8, 8, 3), words(6, 8, 8, 3, seed=1)
+    fakes.write_npz(tmp_path / "mine.npz", train_images=train.astype(f"{order}u2"), test_images=test.astype(">u2"))
+    found = loaded(tmp_path, {"name": "mine", "kind": "npz", "depth": 16})
+    span = (int(train.min()), int(train.max()))
+    assert np.array_equal(found.train_images.numpy(), scaled(train, span).transpose(0, 3, 1, 2))
+    assert np.array_equal(found.test_images.numpy(), scaled(test, span).transpose(0, 3, 1, 2))

@@ -121,3 +121,10 @@ def test_large_images_are_resized_and_larger_ones_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(images, "LARGEST", 199)
     with pytest.raises(UserError, match="^x: 20 x 10 pixels, expected at most 199 in all; make it smaller$"):
         decode(Path("x"), content.getvalue(), Look(False, 6))
+
+
+@pytest.mark.parametrize("background", ["pink", (255, 0, 0), ["white"], None])
+@pytest.mark.parametrize("content", [jpeg(b""), cut_out("LA")], ids=["opaque", "transparent"])
+def test_a_background_that_is_none_is_blamed_and_no_file(background, content: bytes):
+    with pytest.raises(UserError, match="^background: found .*, expected white or black; name one of them$"):
+        decode(Path("x"), content, Look(False, background=background))

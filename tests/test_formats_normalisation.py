@@ -102,3 +102,16 @@ def test_conventions_are_known_by_the_start_of_a_name() -> None:
     with pytest.raises(UserError, match="no mean and deviation known for flowers"):
         statistics("dc", "flowers")
     assert set(formats.FACTOR) <= set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind"),
+    [
+        *((f"cifar10{rest}", "cifar10") for rest in ("", "-0", "-05", "-001", "--0", "-40k")),
+        *((f"cifar-10{rest}", "cifar10") for rest in ("", "-0", "-40k")),
+        *((name, "cifar100") for name in ("cifar100", "cifar-100", "cifar-100-x", "CIFAR100-0")),
+        *((name, "fashionmnist") for name in ("fashion-mnist", "fashionmnist-0")),
+    ],
+)
+def test_a_number_behind_a_name_makes_no_other_data_set(dataset: str, kind: str) -> None:
+    assert statistics("dc", dataset) == DC[kind]

@@ -33,3 +33,25 @@ def test_an_npz_may_be_of_any_type_of_numbers(dtype: str, floats: str, tmp_path:
     np.savez(tmp_path / "a.npz", image=GOOD.movedim(1, -1).numpy(), label=np.array(["a", "b", "c"]))
     with pytest.raises(UserError, match="label is an array of <U1, expected numbers"):
         imported(tmp_path / "a.npz", "frepo", RGB)
+
+
+@pytest.mark.parametrize("dtype", ["int64", ">u2", "uint8", "i1"])
+def test_bytes_may_be_whole_numbers_of_any_width(dtype: str, tmp_path: Path) -> None:
+    pixels = (GOOD * 127).byte()
+    np.savez(tmp_path / "a.npz", train_images=pixels.movedim(1, -1).numpy().astype(dtype), train_labels=LABELS.numpy())
+    assert torch.equal(imported(tmp_path / "a.npz", "npz", RGB, anyway=True).images, pixels.float() / 255)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (GOOD.double().numpy(), "a.npz: float64 images, expected whole numbers 0 to 255; save them as uint8, or read"),
+        (np.full((3, 3, 8, 8), 256), "a.npz: images from 256 to 256, expected 0 to 255; save them as uint8"),
+        (np.full((3, 3, 8, 8), -1), "a.npz: images from -1 to -1, expected 0 to 255"),
+    ],
+)
+def test_what_no_byte_holds_is_told_what_helps(images: np.ndarray, words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", train_images=np.moveaxis(images, 1, -1), train_labels=LABELS.numpy())
+    with pytest.raises(UserError, match=words) as error:
+        imported(tmp_path / "a.npz", "npz", RGB)
+    assert "\n" not in str(error.value)

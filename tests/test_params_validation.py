@@ -179,3 +179,19 @@ def test_numbers_that_are_not_finite_are_refused(value):
     assert f"datasets.svhn.evaluate.decay_at.1: found {value}, expected" in refused(
         {"datasets": {"svhn": {"evaluate": {"decay_at": [0.5, value]}}}}
     )
+
+
+@pytest.mark.parametrize("path", ["/data/pets", "~/pets", "$HOME/pets", "sub/$NAME"])
+def test_a_path_that_is_not_below_the_data_root_is_refused_before_anything_is_planned(path: str):
+    assert (
+        f"datasets.own.path: found '{path}', expected a path relative to data_root (UDD_DATA); put a link there"
+        in refused({"datasets": {"own": {"kind": "folder", "size": 8, "path": path}}})
+    )
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-Infinity", "1e999"])
+@pytest.mark.parametrize("key", ["image_lr", "outer"])
+def test_the_text_of_what_is_no_finite_number_is_no_number_without_a_point(word: str, key: str):
+    assert refused({"distill": {key: word}}).endswith(
+        f"distill.{key}: found the text '{word}', expected a finite number"
+    )

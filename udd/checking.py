@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser
+from udd.command import Parser, count
 from udd.config.short import GRADIENTS
 from udd.errors import UserError
 from udd.inspection import Seen, reader
@@ -162,7 +162,8 @@ def text(source: Path, found: dict[str, Any]) -> str:
     lines += [f"problem: {line}" for line in found["problems"]] + [f"remark: {line}" for line in found["remarks"]]
     if found["suggested"] and not found["problems"]:
         begin = found["suggested"]
-        lines.append(f"to begin with: udd distill {shlex.quote(str(source))} {' '.join(begin['options'])}")
+        named = f"./{source}" if str(source).startswith("-") else str(source)  # a path, and no option
+        lines.append(f"to begin with: udd distill {shlex.quote(named)} {' '.join(begin['options'])}")
         lines.append(f"which takes {begin['steps']:,} steps; --minutes 30 as many as half an hour holds")
     return "\n".join(lines)
 
@@ -175,7 +176,7 @@ def parser() -> Parser:
         "before anything is spent.",
     )
     made.add_argument("source", type=Path, help="the folder or .npz")
-    made.add_argument("--ipc", type=int, default=10, help="images a class that you have in mind")
+    made.add_argument("--ipc", type=count, default=10, help="images a class that you have in mind")
     made.add_argument("--depth", type=int, choices=[16], help="16: the images have 16 bits a channel")
     made.add_argument("--json", action="store_true", help="print the report as JSON")
     return made

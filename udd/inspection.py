@@ -36,12 +36,15 @@ def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> S
     (deep: 16 bits a channel)."""
     from PIL import Image
 
+    from udd.data.depth import check_values
     from udd.data.images import check, unreadable
 
     try:
         with Image.open(source) as image:
             check(Path(name), image, deep)
             image.load()
+            if deep and image.mode == "I":  # of 32 bits, and read if 16 are enough for its values
+                check_values(Path(name), *image.getextrema())  # type: ignore[arg-type]
             levels = levels_of(image, deep)
             return Seen(
                 part,

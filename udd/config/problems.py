@@ -108,10 +108,11 @@ def impossible_paths(params: dict[str, Any]):
             "breaks",
         )
     for name, dataset in params["datasets"].items():
-        if set("~$") & set(dataset.get("path", "")[:1]):
+        path = dataset.get("path", "")
+        if path.startswith(("/", "~")) or "$" in path:  # as udd.data refuses them, before anything is planned
             yield (
                 f"datasets.{name}.path",
-                f"found '{dataset['path']}', expected a path below data_root; put a link there and name that",
+                f"found '{path}', expected a path relative to data_root (UDD_DATA); put a link there and name that",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,8 @@ def explain(error: Any) -> str:
     if error.validator == "enum":
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
     if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
+        if not math.isfinite(float(found)):
+            return f"{key}: found the text '{found}', expected a finite number"
         if error.validator_value == "integer":
             return (
                 f"{key}: found the text '{found}', expected a whole number; write it without quotes, as "

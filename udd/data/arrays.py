@@ -22,16 +22,17 @@ TEST_EVERY = 5  # one digit of five is a test image
 def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     """Read an `npz` data set: images uint8 [n, H, W] or [n, H, W, K], K = 1 or 3; labels integer [n] or [n, 1].
 
-    Other keys, such as val_images, are ignored. Raises UserError, naming the file, for a corrupt file and for arrays
-    that are missing, of another type or of another shape.
+    Classes are called as the configuration says, else as the file's `classes` (words [C]) does, else by their numbers.
+    Other keys, such as val_images, are ignored. Raises UserError, naming the file, for a
+    corrupt file and for arrays that are missing, of another type or of another shape.
     """
     path = root / (config.get("path") or f"{config['name']}.npz")
     if not path.is_file():
         raise UserError(f"{path}: no such file; put the arrays there or mend the data set's path")
     data = path.read_bytes()
-    arrays = load_arrays(path, data)
+    arrays, names = load_arrays(path, data)
     train_labels, test_labels = (labels_of(path, part, arrays) for part in ("train", "test"))
-    classes = config.get("classes") or [str(label) for label in range(max(train_labels.max(), test_labels.max()) + 1)]
+    classes = config.get("classes") or called(path, names, int(max(train_labels.max(), test_labels.max())) + 1)
     dtype, notes = (np.uint16, {"range": value_range(path, arrays)}) if "depth" in config else (np.uint8, {})
     train_images, test_images = (
         fit_all(eight_bits(images_of(path, part, arrays, dtype), notes), config.get("size"))
@@ -41,14 +42,15 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels, notes)
 
 
-def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
-    """The four arrays of an npz file. Pickled objects are refused: a data file must not run code."""
+def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The four arrays of an npz file, and its classes' names, if it has any. Pickled objects are refused: a data file
+    must not run code."""
     keys = [f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels")]
     if not zipfile.is_zipfile(io.BytesIO(data)):  # NumPy would take it for a pickle, and advise to load that
         raise UserError(f"{path}: corrupt, truncated or not an npz file (not a zip archive of arrays); get it again")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            found = {key: array(path, file, key) for key in keys if key in file}
+            found, names = {key: array(path, file, key) for key in keys if key in file}, names_in(file)
     except UserError:
         raise
     except (
@@ -57,7 +59,29 @@ def load_arrays(path: Path, data: bytes) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: corrupt, truncated or not an npz file ({error}); get it again") from None
     if len(found) < len(keys):
         raise UserError(f"{path}: no {' and no '.join(sorted(set(keys) - set(found)))}; expected {', '.join(keys)}")
-    return found
+    return found, names
+
+
+def names_in(file: Any) -> list[str]:
+    """The classes' names in an npz file: none where its `classes` is no list of words, which is somebody else's."""
+    try:
+        found = file.get("classes")
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        return []  # objects, which are never read
+    words = isinstance(found, np.ndarray) and found.dtype.kind == "U" and found.ndim == 1
+    return found.tolist() if words else []
+
+
+def called(path: Path, names: list[str], count: int) -> list[str]:
+    """The names of `count` classes: those of the file, else their numbers. Raises UserError if it has more or fewer."""
+    if names and len(names) != count:
+        raise UserError(
+            f"{path}: classes has {len(names)} names, the labels {count} classes; name each label once, or leave "
+            "classes out"
+        )
+    return names or [str(label) for label in range(count)]
 
 
 def array(path: Path, file: Any, key: str) -> np.ndarray:
@@ -86,8 +110,10 @@ def eight_bits(images: np.ndarray, notes: dict[str, Any]) -> np.ndarray:
 
 
 def images_of(path: Path, part: str, arrays: dict[str, np.ndarray], dtype: type) -> np.ndarray:
-    """A part's images as [n, K, H, W] of `dtype`, uint8 or uint16."""
+    """A part's images as [n, K, H, W] of `dtype`, uint8 or uint16, in this machine's order of bytes."""
     images = arrays[f"{part}_images"]
+    if images.dtype.kind == "u":
+        images = images.astype(images.dtype.newbyteorder("="), copy=False)
     if images.dtype != dtype:
         expected = "uint8, 0 to 255" if dtype is np.uint8 else "uint16, as `depth: 16` says"
         advice = (

@@ -55,23 +55,37 @@ def bits_of_codestream(image: Image.Image) -> int:
     return 8
 
 
-def deep_pixels(path: Path, data: bytes) -> np.ndarray:
-    """The values of an image of 16 bits a channel, upright, as uint16 [K, H, W], K = 1 or 3. Raises
-    UserError for other kinds."""
-    image = Image.open(io.BytesIO(data))
-    if "transparency" not in image.info and image.mode.startswith("I"):
-        values = np.asarray(ImageOps.exif_transpose(image))
-        if values.min() < 0 or values.max() > 65535:
-            raise UserError(
-                f"{path}: values from {values.min()} to {values.max()}; expected 0 to 65535, as 16 bits have it"
-            )
-        return values.astype(np.uint16)[None]
-    if "transparency" in image.info or image.mode != "RGB" or not all(map(WORDS.search, raw_modes(image)[:1] or [""])):
+def is_read(image: Image.Image) -> bool:
+    """Whether all bits of a deep image, not decoded yet, can be had: whole numbers, grey or RGB, no transparency."""
+    words = image.mode == "RGB" and all(map(WORDS.search, raw_modes(image)[:1] or [""]))
+    return "transparency" not in image.info and (words or image.mode.startswith("I"))
+
+
+def check_kind(path: Path, image: Image.Image) -> None:
+    """Raise UserError for a deep image, not decoded yet, of which not all bits can be had."""
+    if not is_read(image):
         raise UserError(
             f"{path}: {image.format} of mode {image.mode} is not read at more than 8 bits; "
             "convert it to PNG or TIFF of 16 bits, grey or RGB, without transparency"
         )
-    return colours(data)
+
+
+def check_values(path: Path, low: int, high: int) -> None:
+    """Raise UserError unless values from `low` to `high` are of 16 bits."""
+    if low < 0 or high > 65535:
+        raise UserError(f"{path}: values from {low} to {high}; expected 0 to 65535, as 16 bits have it")
+
+
+def deep_pixels(path: Path, data: bytes) -> np.ndarray:
+    """The values of an image of 16 bits a channel, upright, as uint16 [K, H, W], K = 1 or 3. Raises
+    UserError for other kinds."""
+    image = Image.open(io.BytesIO(data))
+    check_kind(path, image)
+    if image.mode == "RGB":
+        return colours(data)
+    values = np.asarray(ImageOps.exif_transpose(image))
+    check_values(path, int(values.min()), int(values.max()))
+    return values.astype(np.uint16)[None]
 
 
 def colours(data: bytes) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from udd.data.depth import deep_pixels, is_deep
+from udd.data.depth import check_kind, deep_pixels, is_deep, is_read
 from udd.errors import UserError
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is a warning, then an error of its own; this is ours:
@@ -53,20 +53,22 @@ def probe(path: Path, deep: bool = False) -> tuple[bool, tuple[int, int]]:
 
 
 def check(path: Path, image: Image.Image, deep: bool) -> None:
-    """Raise UserError for an image that is too large, or has another depth than was declared."""
+    """Raise UserError for an image that is too large, has another depth than was declared, or is of a deep kind that
+    is not read."""
     width, height = image.size
     most = LARGEST // 4 if deep else LARGEST
     if width * height > most:
         raise UserError(f"{path}: {width} x {height} pixels, expected at most {most:,} in all; make it smaller")
     if is_deep(image) and not deep:
-        what = f"{path}: more than 8 bits a channel (mode {image.mode})"
-        raise UserError(
-            f"{what}; convert it to 8 bits, or set the data set's `depth: 16` to have all scaled by their range"
-        )
+        what = f"{path}: more than 8 bits a channel (mode {image.mode}); convert it to 8 bits"
+        also = ", or set the data set's `depth: 16` to have all scaled by their range"
+        raise UserError(what + (also if is_read(image) else ""))
     if deep and not is_deep(image):
         raise UserError(
             f"{path}: 8 bits a channel or fewer (mode {image.mode}), but `depth: 16` is set; leave it out or convert it"
         )
+    if deep:
+        check_kind(path, image)
 
 
 @contextmanager
@@ -88,12 +90,19 @@ def decode(path: Path, data: bytes, look: Look) -> tuple[np.ndarray, Counter[str
     """The image in `data`, upright by its EXIF, as uint8 [K, H, W]; and how many further frames, or
     see-through images, it was.
 
-    Raises UserError naming `path`.
+    Raises UserError naming `path`, or the key `background`.
     """
+    check_background(look.background)
     with opened(path, data, look.span is not None) as image:
         if look.span is None:
             return pixels(image, look)
         return scaled_pixels(path, data, look), Counter(frames=further_frames(image))
+
+
+def check_background(found: object) -> None:
+    """Raise UserError unless `background` is a colour that is known: whether or not an image is transparent."""
+    if not isinstance(found, str) or found not in BACKGROUNDS:
+        raise UserError(f"background: found {found!r}, expected {' or '.join(BACKGROUNDS)}; name one of them")
 
 
 def deep_values(path: Path, data: bytes) -> np.ndarray:

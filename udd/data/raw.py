@@ -12,6 +12,7 @@ import numpy as np
 from udd.errors import UserError
 
 FORMAT = 1  # of a manifest
+SHOWN = 5  # names in a line
 
 
 class Raw(NamedTuple):
@@ -81,6 +82,8 @@ def check_labels(where: str, classes: list[str], images: int, labels: np.ndarray
         raise UserError(f"{where} labels run from {labels.min()} to {labels.max()}; expected 0 to {len(classes) - 1}")
     missing = [name for name, count in zip(classes, counts(labels, len(classes)), strict=True) if count == 0]
     if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise UserError(
-            f"{where} has no image of class {', '.join(missing[:5])}; every class needs training and test images"
+            f"{where} has no image of class {', '.join(missing[:SHOWN])}{more}; every class needs training and test "
+            "images"
         )

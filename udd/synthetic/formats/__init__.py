@@ -39,7 +39,7 @@ FORMATS = {
     "parquet": Format(
         parquet.read, parquet.write, "a parquet file as on the Hugging Face Hub: image, label (udd[hub])"
     ),
-    "npz": Format(arrays.read, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
+    "npz": Format(arrays.read_bytes, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
 }
 BYTES = ("folder", "parquet", "npz")  # formats of bytes, which nothing normalises
 FACTOR = {"idc": 2}  # as published; others store what networks see

@@ -65,12 +65,32 @@ def read(path: Path, wanted: Wanted) -> Found:
     """Images in [0, 1] and labels. Raises UserError if the file is another, or nobody said how floats were
     normalised."""
     images, labels = opened(path)
-    pixels = as_images(path, channels_first(images), wanted)
+    found = as_found(path, images, labels, wanted)
     if images.dtype != np.uint8 and wanted.normalised is None:
         raise UserError(
             f"{path}: {images.dtype} images, and the file does not say how they were normalised; give --normalised "
             "none, dc or MEAN,.. STD,.."
         )
+    return found
+
+
+def read_bytes(path: Path, wanted: Wanted) -> Found:
+    """The same of MedMNIST's layout: bytes, in whole numbers of any width. Raises UserError for floats, and for what
+    no byte holds."""
+    images, labels = opened(path)
+    if images.dtype.kind == "f":
+        raise UserError(
+            f"{path}: {images.dtype} images, expected whole numbers 0 to 255; save them as uint8, or read them by "
+            "--as frepo and --normalised none, dc or MEAN,.. STD,.."
+        )
+    if images.size and (images.min() < 0 or images.max() > 255):
+        raise UserError(f"{path}: images from {images.min()} to {images.max()}, expected 0 to 255; save them as uint8")
+    return as_found(path, images.astype(np.uint8), labels, wanted)
+
+
+def as_found(path: Path, images: np.ndarray, labels: np.ndarray, wanted: Wanted) -> Found:
+    """The images in [0, 1] and labels that an archive holds. Raises UserError if they are of another data set."""
+    pixels = as_images(path, channels_first(images), wanted)
     if wanted.normalised and images.dtype != np.uint8:
         pixels = unnormalised(pixels, wanted.normalised)
     return Found(pixels, targets(path, torch.from_numpy(np.ascontiguousarray(labels)), len(pixels), wanted))

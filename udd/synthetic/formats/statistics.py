@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from udd.errors import UserError
 
 Statistics = tuple[list[float], list[float]]
@@ -24,7 +26,9 @@ def statistics(convention: str, dataset: str, table: dict[str, dict[str, Statist
     """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises
     UserError if none is known."""
     known = table[convention]
-    kind = max((name for name in known if dataset.lower().replace("-", "").startswith(name)), key=len, default=None)
+    # Hyphens between two digits stay: cifar10-0 is no CIFAR-100
+    plain = re.sub(r"(?<![\d-])-+|-+(?![\d-])", "", dataset.lower())
+    kind = max((name for name in known if plain.startswith(name)), key=len, default=None)
     if kind is None:
         raise UserError(
             f"{convention}: no mean and deviation known for {dataset}; give them: --normalised MEAN,.. STD,.."
