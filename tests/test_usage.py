@@ -1,5 +1,9 @@
 """The command line: bad usage is one line and exit status 2, whatever the verb; what failed is one line and 1."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from udd.__main__ import VERBS, run
@@ -103,3 +107,26 @@ def test_help_names_what_holds_where_nothing_is_given():
         and "of the images (default: 0)" in text
         and text.count("(default") == 2
     )
+
+
+@pytest.mark.parametrize("words", [(), ("plan", "--help"), ("--version",), ("nonsense",)], ids=" ".join)
+def test_who_stops_reading_hears_no_error(words):
+    """As `udd | head -1` does; here before anything is written. An error is told all the same."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "udd", *words]
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writing)
+    wrong = words == ("nonsense",)
+    assert done.returncode == (2 if wrong else 141) and done.stderr.count("\n") == wrong
+
+
+def test_an_interruption_while_a_verb_is_imported_is_a_line(capsys, monkeypatch):
+    def interrupted(module: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        run(["plan"])
+    assert capsys.readouterr().err == "interrupted\n"

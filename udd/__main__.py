@@ -4,11 +4,15 @@ imported when it is asked for."""
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from udd import __version__
 from udd.command import main
+
+UNHEARD = 141  # 128 + SIGPIPE
 
 # verb: (module, what it does)
 VERBS = {
@@ -65,8 +69,26 @@ def usage() -> str:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Do what the command line asks."""
+    """Do what the command line asks. Who reads it may go away before all is written (`udd | head -1`): that is no
+    error, and exits with status 141, as what SIGPIPE ends."""
     words = sys.argv[1:] if argv is None else argv
+    try:
+        main(partial(heard, partial(answer, words)))
+    finally:  # what is left to be written, also of a verb that exits
+        heard(partial(print, end="", flush=True))
+
+
+def heard(act: Callable[[], None]) -> None:
+    """Act; exit quietly where nobody reads what it writes."""
+    try:
+        act()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left when it ends
+        sys.exit(UNHEARD)
+
+
+def answer(words: list[str]) -> None:
+    """Do what these words ask. A verb is imported here, below `main`: Ctrl-C ends that quietly, too."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
     elif words[0] in ("--version", "version"):
@@ -75,7 +97,7 @@ def run(argv: list[str] | None = None) -> None:
         print(f"error: udd {words[0]}: no such verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
         sys.exit(2)
     else:
-        main(partial(importlib.import_module(VERBS[verb][0]).run, words[len(verb.split()) :]))
+        importlib.import_module(VERBS[verb][0]).run(words[len(verb.split()) :])
 
 
 if __name__ == "__main__":
