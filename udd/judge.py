@@ -159,7 +159,7 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
 
 
 def run(argv: list[str]) -> None:
-    """Judge the set that the command line names; with an option first, evaluate a cell of params.yaml."""
+    """Judge the set that the command line names, or evaluate a cell of params.yaml."""
     if names_cell(argv, CELL):
         from udd.evaluation.records import run as cell
 

@@ -27,7 +27,7 @@ ANOTHER_NAME = "give this one another name: --out FILE.safetensors"
 
 
 def run(argv: list[str]) -> None:
-    """Distil what the command line names; with an option first, a cell of params.yaml."""
+    """Distil what the command line names: a source, or a cell of params.yaml."""
     if names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
         from udd.runs.distilling import run as cell
 
