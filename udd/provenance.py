@@ -49,15 +49,33 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def imported(tree: ast.Module) -> set[str]:
-    """The `udd` modules that a syntax tree imports, anywhere in it."""
+@cache
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a source, without docstrings. Many modules import the same ones: each is read once."""
+    return without_docstrings(ast.parse(source))
+
+
+@cache
+def written(source: str) -> str:
+    """The syntax tree of a source as text."""
+    return ast.dump(parsed(source)).replace(", type_params=[]", "")  # Python 3.12 added that field
+
+
+@cache
+def named(source: str) -> set[str]:
+    """What a source imports from `udd`, anywhere in it: modules, and what is in them."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("udd.") and module_path(name)}
+    return {name for name in names if name.startswith("udd.")}
+
+
+def imported(source: str) -> set[str]:
+    """The `udd` modules that a source imports."""
+    return set(filter(module_path, named(source)))
 
 
 def counted(name: str) -> bool:
@@ -80,7 +98,7 @@ def closure(module: str) -> set[str]:
         path = module_path(name)
         if path is None:
             raise ValueError(f"{name}: no such module in {PACKAGE}")
-        todo |= set(filter(counted, imported(ast.parse(path.read_text()))))
+        todo |= set(filter(counted, imported(path.read_text())))
         if path.name == "__init__.py" and name == module:
             todo |= {f"{name}.{file.stem}" for file in path.parent.glob("*.py") if file.stem != "__init__"}
         todo -= seen
@@ -94,8 +112,7 @@ def code_digest(module: str) -> str:
     for name in sorted(closure(module)):
         path = module_path(name)
         assert path is not None
-        tree = ast.dump(without_docstrings(ast.parse(path.read_text())))
-        digest.update(f"{name}\n{tree.replace(', type_params=[]', '')}\n".encode())  # Python 3.12 added that field
+        digest.update(f"{name}\n{written(path.read_text())}\n".encode())
     return digest.hexdigest()[:16]
 
 
