@@ -117,7 +117,13 @@ def chunk(path: Path) -> int | None:
 def check(path: Path, made_of: str) -> None:
     """Raise UserError, before any work, if there is a checkpoint of something else than `made_of`, or none that is
     whole."""
-    if path.exists() and read(path)[1].get("made_of") != made_of:
+    if path.exists():
+        refuse_other(path, read(path)[1], made_of)
+
+
+def refuse_other(path: Path, metadata: dict[str, Any], made_of: str) -> None:
+    """Raise UserError unless a checkpoint's metadata says that it is of `made_of`."""
+    if metadata.get("made_of") != made_of:
         raise UserError(
             f"{path}: a checkpoint of other data, another configuration or other code; delete it, or give another file"
         )
@@ -138,7 +144,7 @@ def restore(path: Path, trajectory: Trajectory, kept: Kept, made_of: str = "") -
             f"{metadata['device']} or delete it"
         )
     if made_of:
-        check(path, made_of)
+        refuse_other(path, metadata, made_of)
     on_device = {name: value.to(device) for name, value in tensors.items() if not name.startswith("random/")}
     restore_network(trajectory, on_device)
     trajectory.draws.set_state(tensors["random/draws"])
