@@ -36,8 +36,10 @@ WORDS += ["cache_networks=2", "cache_ages=3", "compile=never"]
 
 @pytest.fixture
 def digits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Tiny images under the name of a data set; their side is the last number of the list."""
+    """Tiny images under the name of a data set; their side is the last number of the list. Nothing is drawn."""
     sides = [8]
+    monkeypatch.setattr(own, "png", lambda *_: b"")
+    monkeypatch.setattr(own.page, "write", lambda *_: None)
     monkeypatch.setattr(udd, "dataset", lambda *_, **__: dataset(side=sides[-1]), raising=False)
     return sides
 

@@ -6,6 +6,8 @@ A method of its own section is a line in METHODS and a file in sections/; no oth
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,19 @@ def names() -> list[str]:
     return list(dict.fromkeys([*found, *OF_RESULTS]))
 
 
-def section(name: str) -> dict[str, Any]:
-    """The JSON schema of a section."""
+@cache
+def parsed(text: str) -> Any:
+    """A text of YAML, read once: PyYAML takes longer for all sections than most of what is asked of them. Not to be
+    changed."""
     import yaml
 
+    return yaml.safe_load(text)
+
+
+def section(name: str) -> dict[str, Any]:
+    """The JSON schema of a section."""
     path = FOLDER / f"{name}.yaml"
-    found = yaml.safe_load(path.read_text()) if path.exists() else None
+    found = deepcopy(parsed(path.read_text())) if path.exists() else None
     if not isinstance(found, dict) or not all(
         "default" in about for about in found.get("properties", {"": {}}).values()
     ):
@@ -80,9 +89,7 @@ def defaults(name: str) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml: every section stands at the top, and in part in data sets, in variants (and there
     on a data set), and in all of these at an IPC."""
-    import yaml
-
-    whole = yaml.safe_load(SCHEMA.read_text())
+    whole = deepcopy(parsed(SCHEMA.read_text()))
     made = {name: section(name) for name in names()}
     whole["$defs"] |= made
     parts = {name: {"$ref": f"#/$defs/{name}"} for name in made}
