@@ -54,15 +54,17 @@ def test_another_request_leaves_a_run_that_was_cut_and_its_schedule(
     assert len(json.loads(Path("tiny-idc-ipc1.schedule.json").read_text())["asked"]["set"]) == 8
 
 
-def test_a_checkpoint_of_something_else_is_refused_before_networks_are_made(digits: list[int], place: Path):
-    data, keys = udd.dataset("tiny"), dict(word.split("=") for word in WORDS[8:] if "compile" not in word)
-    whole = {key: int(value) for key, value in keys.items()} | {"networks": "cached", "image_lr": 0.1}
-    made = udd.distill(data, "idc", checkpoint="run", cache="one", out="a.safetensors", device="cpu", **whole)
-    assert len(made.images)
-    Path("run").write_bytes(b"")
-    with pytest.raises(UserError, match="run: not a whole checkpoint"):
-        udd.distill(data, "idc", checkpoint="run", cache="two", device="cpu", **whole)
-    assert not Path("two").exists()
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_checkpoint_of_something_else_is_refused_before_networks_are_made(
+    broken: bool, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cut(monkeypatch, [*WORDS, "--cache", "one"])
+    run = Path("tiny-idc-ipc1.checkpoint")
+    if broken:
+        run.write_bytes(b"")
+    with pytest.raises(UserError, match="not a whole checkpoint" if broken else "another configuration or other code"):
+        udd.distill(udd.dataset("tiny"), "idc", checkpoint=run, cache="two", device="cpu", networks="cached", width=4)
+    assert Path("one").exists() and not Path("two").exists()
 
 
 def test_a_finished_set_is_replaced_by_no_other_request_unless_its_name_is_given(

@@ -121,7 +121,7 @@ def test_a_source_is_not_written_over(tmp_path: Path):
     (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
     before = (tmp_path / "a.npz").read_bytes()
     for out in ("a.npz", "b.npz"):
-        with pytest.raises(UserError, match="is the source, whose test images would be lost"):
+        with pytest.raises(UserError, match="is read here, and would be lost"):
             run([str(tmp_path / "a.npz"), "--test", "100", "--out", str(tmp_path / out)])
     assert (tmp_path / "a.npz").read_bytes() == before
 

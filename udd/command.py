@@ -123,13 +123,15 @@ def names_cell(argv: Sequence[str], options: Collection[str]) -> bool:
     return not argv or argv[0].startswith("-") and not found.isdisjoint(options)
 
 
-def check_out(option: str, out: Path, *read: Path) -> None:
-    """Raise UserError before any work where an output is a folder, or one of the files that are read and would be
-    lost."""
+def check_out(option: str, out: Path, *read: Path, ending: str = "") -> None:
+    """Raise UserError before any work where an output is a folder, is one of the files that are read and would be
+    lost, or has another ending."""
     if out.is_dir():
         raise UserError(f"{option}: {out} is a folder; name a file in it")
     if any(out.resolve() == each.resolve() for each in read):
         raise UserError(f"{option}: {out} is read here, and would be lost; give another name")
+    if not out.name.endswith(ending):
+        raise UserError(f"{option}: found {out}, expected a name that ends in {ending}")
 
 
 def add_pixels(made: Parser) -> None:

@@ -35,9 +35,7 @@ def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
     out = args.out or args.file.with_suffix(".safetensors")
-    check_out("--out", out, args.file)
-    if out.suffix != ".safetensors":
-        raise UserError(f"--out: found {out}, expected a name that ends in .safetensors")
+    check_out("--out", out, args.file, ending=".safetensors")
     if not args.out:
         refuse_other(out, args.file)
     _, (made,) = as_ours(said(vars(args)), [args.file])

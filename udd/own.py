@@ -35,8 +35,8 @@ def run(argv: list[str]) -> None:
     line = parser()
     args = line.parse_args(argv)
     refuse_options(line, args.method, args.set)
-    if args.out and args.out.suffix != ".safetensors":
-        raise UserError(f"--out: found {args.out}, expected a name that ends in .safetensors")
+    if args.out:
+        check_out("--out", args.out, ending=".safetensors")
     import udd
     from udd.interface import configuration, too_small
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from udd.command import Parser, count, whole
+from udd.command import Parser, check_out, count, whole
 from udd.config import params, plan
 from udd.data import TENSORS
 from udd.data.raw import Raw, check
@@ -96,10 +96,7 @@ def parser() -> Parser:
 def run(argv: list[str] | None = None) -> None:
     """Write one split."""
     args = parser().parse_args(argv)
-    if args.out.suffix != ".npz":
-        raise UserError(f"--out: found {args.out}, expected a name that ends in .npz")
-    if args.out.resolve() == Path(args.source).resolve():
-        raise UserError(f"--out: {args.out} is the source, whose test images would be lost; give another name")
+    check_out("--out", args.out, Path(args.source), ending=".npz")
     import udd
 
     data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
