@@ -15,6 +15,7 @@ import udd
 from udd.data.arrays import read_npz
 from udd.data.raw import Raw
 from udd.errors import UserError
+from udd.interface import configuration
 from udd.splitting import as_npz, parts, run, split
 
 
@@ -95,12 +96,23 @@ def test_the_command_writes_what_a_data_set_declares(tmp_path: Path, capsys: pyt
 def test_a_split_of_a_split_is_not_mirrored_either_and_photographs_are(tmp_path: Path, capsys: pytest.CaptureFixture):
     run(["digits", "--test", "300", "--out", str(tmp_path / "a.npz")])
     run([str(tmp_path / "a.npz"), "--test", "100", "--out", str(tmp_path / "b.npz")])
-    assert not udd.dataset(tmp_path / "b.npz").flip
+    assert not udd.dataset(tmp_path / "b.npz").flip and udd.dataset(tmp_path / "b.npz").like == "digits"
     assert yaml.safe_load(capsys.readouterr().out.split("in params.yaml: ")[-1])["flip"] is False
     source = raw(24)
     np.savez(tmp_path / "photographs.npz", flip=np.array([{}], dtype=object), **as_npz(source))  # type: ignore[arg-type]
     run([str(tmp_path / "photographs.npz"), "--test", "6", "--out", str(tmp_path / "c.npz")])
     assert udd.dataset(tmp_path / "c.npz").flip and "flip" not in capsys.readouterr().out
+    with np.load(tmp_path / "c.npz") as file:
+        assert sorted(file) == sorted(as_npz(source))  # not a byte more than before
+
+
+def test_what_params_say_of_a_source_holds_for_its_split_unless_they_say_something_of_the_split(tmp_path: Path):
+    np.savez(tmp_path / "held.npz", like=np.array("mnist"), **as_npz(raw(24)))  # type: ignore[arg-type]
+    for name, distance, share in (("held", "l1", 0.0), ("cifar10", "mse", 0.5)):
+        data = udd.dataset(tmp_path / "held.npz", name=name)
+        found = configuration(data, "idc", 1, 0, {})[1]
+        assert (found["idc"]["distance"], found["distill"]["cutmix_p"]) == (distance, share)
+    assert configuration(data._replace(name="other", like="nowhere"), "idc", 1, 0, {})[1]["idc"]["distance"] == "mse"
 
 
 def test_bad_usage_writes_nothing(tmp_path: Path):

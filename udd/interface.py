@@ -76,8 +76,11 @@ def known_keys(method: str) -> set[str]:
 
 
 def declare(params: plan.Params, data: Dataset) -> None:
-    """Give the parameters a data set, with what they say of one of its name, and what it says itself."""
-    said = params["datasets"].setdefault(data.name, {"kind": "npz"})
+    """Give the parameters a data set, with what they say of one of its name, else of that of which it is a part
+    (`like`), and what it says itself."""
+    whole = params["datasets"].get(data.like, {})
+    kept = {key: value for key, value in whole.items() if key not in (*plan.DATA_KEYS, "flip")}
+    said = params["datasets"].setdefault(data.name, {"kind": "npz"} | kept)
     params["datasets"][data.name] = said if data.flip else said | {"flip": False}
 
 

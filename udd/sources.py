@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +33,8 @@ def dataset(
 
     root: by default the environment variable UDD_DATA, else `data`. name: by default the file's or folder's, in small
     letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for a data set; where
-    `flip` is not given, an npz of `udd split` knows whether its source may be mirrored. Raises UserError for whatever
-    is missing or inconsistent.
+    `flip` is not given, an npz of `udd split` knows whether its source may be mirrored, and what params.yaml has for
+    it. Raises UserError for whatever is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
@@ -43,7 +44,8 @@ def dataset(
         raise UserError(f"size: found {size!r}, expected 8 to 512 pixels, a whole number")
     flip = keys.pop("flip", None)
     found = found_at(source, root_of(root), name, keys)
-    return found._replace(flip=may_mirror(source) if flip is None else bool(flip))
+    said = noted(source)
+    return found._replace(like=said.get("like", ""), flip=bool(said.get("flip", True) if flip is None else flip))
 
 
 def root_of(root: str | Path | None) -> Path:
@@ -51,16 +53,17 @@ def root_of(root: str | Path | None) -> Path:
     return plan.data_root({"data_root": "data"}) if root is None else Path(plan.expanded("root", str(root)))
 
 
-def may_mirror(source: str | Path | Arrays) -> bool:
-    """Whether augmentation may mirror a source's images: yes, unless it is an npz with `flip: False`, as `udd split`
-    writes it of digits."""
+def noted(source: str | Path | Arrays) -> dict[str, Any]:
+    """What an npz of `udd split` notes of the data set that it is a part of: `flip`, whether augmentation may mirror
+    the images, and `like`, its name in params.yaml; of any other source nothing."""
     if not isinstance(source, str | Path) or Path(source).suffix != ".npz" or Path(source).is_dir():
-        return True
-    try:
-        with np.load(source, allow_pickle=False) as file:
-            return bool(np.all(file["flip"]))
-    except (KeyError, ValueError):  # not there; objects, which are never read
-        return True
+        return {}
+    found = {}
+    with np.load(source, allow_pickle=False) as file:
+        for key, value in (("flip", np.all), ("like", str)):
+            with contextlib.suppress(KeyError, ValueError):  # not there; objects, which are never read
+                found[key] = value(file[key])
+    return found
 
 
 def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:

@@ -105,10 +105,14 @@ def run(argv: list[str] | None = None) -> None:
         args.test,
         args.seed,
     )
-    said = said_of(data.name) | ({} if data.flip else {"flip": False})
-    mirrored = {} if said.get("flip", True) else {"flip": np.array(False)}  # so that `udd distill FILE.npz` knows
+    said = said_of(data.like or data.name)
+    # So that `udd distill FILE.npz` knows; a split of photographs says nothing, and keeps the bytes it had
+    notes = ({"like": np.array(data.like or data.name)} if said else {}) | (
+        {} if said.get("flip", True) and data.flip else {"flip": np.array(False)}
+    )
+    said |= {} if data.flip else {"flip": False}
     with atomic_path(args.out) as path, open(path, "wb") as stream:
-        np.savez(stream, **as_npz(made), **mirrored)  # type: ignore[arg-type]  # no array is called `allow_pickle`
+        np.savez(stream, **as_npz(made), **notes)  # type: ignore[arg-type]  # no array is called `allow_pickle`
     counts = {"train": len(made.train_labels), "test": len(made.test_labels)}
     entry = declared(args.out, made.classes, said)
     line = (

@@ -58,7 +58,8 @@ TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 
 class Dataset(NamedTuple):
     """A data set on one device: images uint8 [n, K, H, W], labels int64 [n]; mean and std a channel, on the [0, 1]
-    scale. flip: whether augmentation may mirror the images, as it may not mirror digits."""
+    scale. flip: whether augmentation may mirror the images, as it may not mirror digits. like: the data set of
+    params.yaml whose keys hold for this one as well, of which it is a part; else empty."""
 
     name: str
     classes: list[str]
@@ -69,6 +70,7 @@ class Dataset(NamedTuple):
     test_images: torch.Tensor
     test_labels: torch.Tensor
     flip: bool = True
+    like: str = ""
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its tensors on `device`."""
