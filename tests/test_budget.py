@@ -100,6 +100,11 @@ def test_the_keys_of_a_trial_make_a_set(method: str, tmp_path: Path, capsys: pyt
     assert made.metadata["config"]["distill"]["width"] == 4 and len(made.images) == 3
 
 
+def test_the_network_of_a_trial_has_as_many_ages_as_an_expert_is_followed_over():
+    keys = udd.budget(dataset(side=16), "mtt", 1, 0.5, **SMALL, expert_ages=6)
+    assert keys["cache_networks"] >= 1 and keys["outer"] >= 1
+
+
 @pytest.mark.parametrize("asked", [{}, {"inner": 5}, {"image_lr": 0.1}])
 @pytest.mark.parametrize("distance", ["mse", "l1"])
 def test_fresh_networks_are_trained_between_steps_and_many_steps_are_smaller(

@@ -77,6 +77,19 @@ def test_how_old_the_networks_were_that_a_set_met(params):
     assert collect.network_steps({"method": "random"}) is None
 
 
+def test_an_expert_is_met_no_later_than_its_last_start_is_followed():
+    """MTT's last starts of 2, 20 and 40 epochs (of 196 steps of 256 images), each followed over `expert_ages`."""
+    params = load(PARAMS[:1])
+    found = [plan.set_config(params, plan.Cell("cifar10", ipc, "mtt"), 0) for ipc in (1, 10, 50)]
+    assert (
+        [collect.network_steps(each) for each in found]
+        == [(each["mtt"]["last_start"] - 1 + each["mtt"]["expert_ages"]) * 196 for each in found]
+        == [588, 4116, 8036]
+    )
+    short = found[2] | {"distill": found[2]["distill"] | {"cache_ages": 4}}
+    assert collect.network_steps(short) == 3 * 196  # a way ends with the network's last age
+
+
 def test_metrics_are_means_a_person_can_compare(params, results):
     collect.collect(params, results, results)
     found = json.loads((results / "metrics.json").read_text())["digits"]

@@ -9,6 +9,7 @@ from tiny import config, dataset, of_method, options
 from torch import Tensor
 
 from udd import methods
+from udd.errors import UserError
 from udd.evaluation.views import every
 from udd.methods import descent
 from udd.methods.udd import begin
@@ -252,6 +253,14 @@ def test_a_snapshot_is_the_set_of_a_schedule_that_ends_there():
     early, whole = (run.finished(1) for run in (long, short))
     assert torch.equal(early.images, whole.images)
     assert early.metadata == whole.metadata
+
+
+def test_no_snapshot_is_kept_of_what_is_no_number(tmp_path):
+    run = Run(config(outer=3), dataset())
+    run.broken[1] = 1
+    with pytest.raises(UserError, match="not finite at iteration 1"):
+        run.snapshot(tmp_path / "set.safetensors")
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("cfc", "broken"), [(False, [0, 2, 0]), (True, [3, 2, 3])])

@@ -6,10 +6,12 @@ import pytest
 import torch
 from evaluating import RECIPE, RECORD, SHORT, a_set, command, dataset, runner
 
+from udd import provenance
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
 from udd.evaluation import records as evaluation_records
 from udd.evaluation.views import every
+from udd.reports.collect import origin
 
 
 @pytest.fixture
@@ -35,6 +37,14 @@ def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
         both["networks"].keys() == {"0", "1", "5"}
         and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
     )
+
+
+def test_networks_of_one_record_say_where_each_was_measured(run, monkeypatch):
+    for network, place in enumerate(("here", "there")):
+        monkeypatch.setattr(provenance, "git_revision", lambda place=place: place)
+        made = run(RECORD, a_set(), networks=tuple(range(network + 1)))
+    found = [origin(made | made["networks"][name]) for name in ("0", "1")]
+    assert [each["git"] for each in found] == ["here", "there"] and found[0]["code"] == found[1]["code"]
 
 
 def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp_path, monkeypatch):

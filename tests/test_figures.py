@@ -1,5 +1,6 @@
 """Figures are drawn from finished files, with the same bytes each time; what is missing or unknown is one line."""
 
+import io
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.colors import to_hex
 from udd.config.drawings import Drawing, drawings, figure_config, inputs
 from udd.config.params import load
 from udd.errors import UserError
-from udd.reports.figures import curves, features, gallery, maps, schedule, spread, utilization
+from udd.reports.figures import curves, features, gallery, maps, schedule, spread, style, utilization
 from udd.reports.figures.draw import run
 from udd.reports.figures.style import Sources, save
 
@@ -54,6 +55,27 @@ def test_features_show_at_most_so_many_of_each_class():
 
 
 @pytest.mark.parametrize("name", ["gallery", "maps", "features"])
+def test_soft_labels_are_drawn_by_their_largest(params, sources, monkeypatch, name):
+    config, real, drawn = figure_config(params, Drawing(name, "digits", 2)), style.load, []
+    classes = len(digits().classes)
+
+    def soft(path):
+        made = real(path)
+        return made._replace(labels=0.9 * torch.nn.functional.one_hot(made.labels, classes) + 0.1 / classes)
+
+    for loaded in (real, soft):
+        monkeypatch.setattr(style, "load", loaded)
+        drawn.append(io.BytesIO())
+        figure = {"gallery": gallery, "maps": maps, "features": features}[name].draw(config, sources)
+        figure.savefig(drawn[-1])
+    assert drawn[0].getvalue() == drawn[1].getvalue()
+
+
+def test_every_line_of_many_has_a_colour_of_its_own():
+    assert all(len(set(style.colours(count))) == count for count in range(1, 40))
+
+
+@pytest.mark.parametrize("name", ["gallery", "maps", "features"])
 def test_a_set_of_another_configuration_is_not_drawn(params, sources, name):
     config = figure_config(params, Drawing(name, "digits", 2))
     planned = [made | {"distill": made["distill"] | {"image_lr": 9.0}} for made in config["sets"]]
@@ -63,7 +85,7 @@ def test_a_set_of_another_configuration_is_not_drawn(params, sources, name):
         {"gallery": gallery, "maps": maps, "features": features}[name].draw(config | {"sets": planned}, sources)
 
 
-def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minutes(params, sources):
+def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minutes(params, sources, monkeypatch):
     config, groups = (
         figure_config(params, Drawing("schedule", "digits", 2)),
         schedule.read(sources.results / "accuracy.csv"),
@@ -79,6 +101,11 @@ def test_the_lengths_of_one_configuration_are_one_line_over_iterations_and_minut
     assert (udd[1].mean, udd[1].n) == (pytest.approx(np.mean(runs)), len(runs)) and udd[1].std == pytest.approx(
         np.std(runs, ddof=1)
     )
+    assert schedule.draw(config, sources).axes[1].get_xlabel() == "minutes"
+    two = {key: [*runs, *(run._replace(seed=1) for run in runs)] for key, runs in groups.items()}
+    monkeypatch.setattr(schedule, "read", lambda _: two)
+    assert schedule.draw(config, sources).axes[1].get_xlabel() == "minutes of the first set"
+    monkeypatch.undo()
     with pytest.raises(UserError, match="no evaluation of MNIST, 2 images per class that the figure asks for"):
         schedule.draw(config | {"dataset": "mnist"}, sources)
 

@@ -52,13 +52,28 @@ def test_windows_go_out_decoded_unless_the_format_has_grids(name: str, tmp_path:
         )
 
 
-@pytest.mark.parametrize("name", ["idc", "dc", "mtt", "ddranking", "frepo"])
+@pytest.mark.parametrize("name", ["idc", "mtt", "ddranking", "frepo"])
 def test_soft_labels_stay_soft_and_a_rate_its_value(name: str, tmp_path: Path) -> None:
     soft = torch.rand(3, 3, generator=torch.Generator().manual_seed(1)).softmax(1)[:, [0, 1, 2]]
     soft = soft[soft.argmax(1).argsort(stable=True)]
     found = sent(a_set(RGB, soft, torch.zeros(0, 4, dtype=torch.int64), True, rate=0.015), name, tmp_path, RGB)
     torch.testing.assert_close(found.labels, soft)
     assert found.metadata.get("rate") == (pytest.approx(0.015) if name == "mtt" else None)
+
+
+@pytest.mark.parametrize("name", ["dc", "npz", "folder", "parquet"])
+def test_a_format_of_hard_labels_takes_no_soft_ones(name: str, tmp_path: Path) -> None:
+    soft = a_set(RGB, torch.eye(3), torch.zeros(0, 4, dtype=torch.int64), True)
+    with pytest.raises(UserError, match="hard labels, these are soft"):
+        exported(soft, tmp_path / "out", name, RGB)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_rate_that_another_set_left_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
+    for rate in (0.5, None):
+        exported(a_set(RGB, torch.arange(3), none, True, rate=rate), path, "mtt", RGB)
+        assert imported(path, "mtt", RGB).metadata.get("rate") == rate
 
 
 def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path: Path, capsys) -> None:
@@ -90,8 +105,6 @@ def test_a_parquet_file_is_of_the_same_classes_and_of_the_hubs_kind(tmp_path: Pa
     assert class_names({}, tmp_path, [[shard(path)]]) == CLASSES  # as one's own data set of the Hub's is read
     with pytest.raises(UserError, match="its classes are cat, dog, ant"):
         imported(path, "parquet", RGB._replace(classes=["dog", "cat", "ant"]))
-    with pytest.raises(UserError, match="hard labels, these are soft"):
-        exported(a_set(RGB, torch.eye(3), torch.zeros(0, 4, dtype=torch.int64), True), path, "parquet", RGB)
 
 
 def test_images_of_more_than_a_byte_are_not_cut_to_one(tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ def locks(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with ExitStack() as held:
         monkeypatch.setattr(gpus, "HELD", held)
+        monkeypatch.setattr(gpus, "MINE", [])
         yield held
+
+
+def another(found: dict[int, str]) -> int:
+    """What another process would get beside those that hold one: one that has none yet."""
+    gpus.MINE.clear()
+    return gpus.reserve(found)
 
 
 @pytest.fixture
@@ -38,18 +45,26 @@ def current(monkeypatch):
 
 
 def test_runs_take_free_gpus_first_and_then_share_evenly():
-    assert [gpus.reserve(TWO) for _ in range(5)] == [0, 1, 0, 1, 0]
+    assert [another(TWO) for _ in range(5)] == [0, 1, 0, 1, 0]
+
+
+def test_a_run_that_asks_again_gets_the_gpu_it_has_and_takes_no_other(tmp_path):
+    assert another(TWO) == 0  # another process's
+    gpus.MINE.clear()
+    assert [gpus.reserve(TWO) for _ in range(3)] == [1, 1, 1]
+    assert gpus.reserve({0: "GPU-b"}) == 0  # the same one, by another number
+    assert another(TWO) == 0  # shared with the first, as none is free: nobody holds a second place
 
 
 def test_a_gpu_is_known_by_its_uuid_and_not_by_its_number():
-    assert gpus.reserve({0: "GPU-b"}) == 0  # CUDA_VISIBLE_DEVICES=1
-    assert gpus.reserve(TWO) == 0 and gpus.reserve(TWO | {2: "GPU-c"}) == 2
+    assert another({0: "GPU-b"}) == 0  # CUDA_VISIBLE_DEVICES=1
+    assert another(TWO) == 0 and another(TWO | {2: "GPU-c"}) == 2
 
 
 def test_a_gpu_is_free_again_when_its_run_ends(locks):
     assert gpus.reserve(TWO) == 0
     locks.close()
-    assert gpus.reserve(TWO) == 0
+    assert another(TWO) == 0
 
 
 def test_a_killed_run_gives_its_gpu_back(tmp_path):
@@ -59,15 +74,16 @@ def test_a_killed_run_gives_its_gpu_back(tmp_path):
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options
     ) as other:
         assert other.stdout and other.stdout.readline() == "0\n"
-        assert gpus.reserve(TWO) == 1
+        assert another(TWO) == 1
         other.kill()
-    assert gpus.reserve(TWO) == 0
+    assert another(TWO) == 0
 
 
 @pytest.mark.parametrize(
-    ("names", "numbers"), [(["auto", "cuda", "cuda"], [0, 1, 0]), (["cuda:1", "cuda", "cuda:1"], [1, 0, 1])]
+    ("names", "numbers"),
+    [(["auto", "cuda", "cuda"], [0, 0, 0]), (["cuda:1", "cuda", "cuda:0", "cuda:1"], [1, 1, 0, 1])],
 )
-def test_the_device_option_takes_a_free_gpu_or_the_named_one(current, names, numbers):
+def test_the_device_option_takes_the_gpu_it_has_a_free_one_or_the_named_one(current, names, numbers):
     found = [gpus.setup(name) for name in names]
     assert found == [torch.device("cuda", number) for number in numbers] and current == numbers
 

@@ -9,7 +9,7 @@ import torch
 from fakes import labels, noise
 
 import udd
-from udd import compare, exporting, importing, judge
+from udd import compare, device, exporting, importing, judge
 from udd.errors import UserError
 from udd.interface import Accuracy
 
@@ -57,6 +57,14 @@ def test_a_set_stands_beside_random_images(place, capsys, tmp_path):
         row["n"] == 2 for row in found["rows"]
     )
     assert [row["steps"] for row in found["rows"]] == [2, 2, 2]
+
+
+def test_random_images_are_drawn_on_the_device_that_is_asked_for(place, capsys, monkeypatch):
+    real, devices = device.setup, []
+    for module in ("udd.interface", "udd.foreign"):
+        monkeypatch.setattr(f"{module}.setup", lambda *given: devices.append(given[0]) or real(*given), raising=False)
+    judge.run(asked(place, str(place / "ours.safetensors")))
+    assert set(devices) == {"cpu"} and len(devices) >= 3
 
 
 def test_best_of_four_is_a_column_of_its_own(place, capsys):

@@ -1,10 +1,11 @@
 """What tables say of themselves: how sets and networks were made, n, bytes; in captions and footnotes."""
 
+import pytest
 from grouped import config, evaluation_of, groups
 
 from udd.config.drawings import table_config
 from udd.config.params import load
-from udd.reports import render, tables
+from udd.reports import captions, render, tables
 from udd.reports.captions import caption, footnotes
 
 
@@ -41,6 +42,13 @@ def test_footnotes_say_what_a_set_takes():
     assert "Stored, in kB a set: CIFAR-10 IPC 10 123-123.4." in footnotes(
         config("main"), tables.table(config("main"), sizes)
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(1_000, "1"), (123_400, "123.4"), (9_999_000, "9999"), (61_480_000, "61,480")]
+)
+def test_a_size_has_four_digits_or_all_before_the_point(size, said):
+    assert captions.kilobytes(size) == said
 
 
 def test_a_coreset_of_more_images_says_so_and_counts_for_no_other():

@@ -1,8 +1,8 @@
 """Which GPU a run takes where there are several: the first that no other run of this user holds.
 
-Held means locked until the process ends, however it ends. A GPU is known by its UUID, since its number depends on
-CUDA_VISIBLE_DEVICES. If all are held, runs share them, a second one on each before a third on any: who allows more jobs
-at a time than there are GPUs wants that.
+Held means locked until the process ends, however it ends; a process that asks again gets the one it has. A GPU is known
+by its UUID, since its number depends on CUDA_VISIBLE_DEVICES. If all are held, runs share them, a second one on each
+before a third on any: who allows more jobs at a time than there are GPUs wants that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 HELD = ExitStack()  # never closed: what this process holds ends with it
+MINE: list[str] = []  # the UUIDs of these GPUs
 
 
 def folder() -> Path:
@@ -43,11 +44,15 @@ def hold(path: Path) -> bool:
 
 
 def reserve(gpus: dict[int, str]) -> int:
-    """The number of one of `gpus` (number: UUID), held from now on: the first place that is free, the first
-    places of all GPUs coming first."""
-    locks = folder()
-    places = ((number, locks / f"{uuid}-{place}") for place in count() for number, uuid in gpus.items())
-    return next(number for number, path in places if hold(path))
+    """The number of one of `gpus` (number: UUID), held from now on: one that this process has; else the first place
+    that is free, the first places of all GPUs coming first."""
+    had = (number for number, uuid in gpus.items() if uuid in MINE)
+    if (number := next(had, None)) is None:
+        locks = folder()
+        places = ((number, locks / f"{uuid}-{place}") for place in count() for number, uuid in gpus.items())
+        number = next(number for number, path in places if hold(path))
+        MINE.append(gpus[number])
+    return number
 
 
 def choose(wanted: torch.device) -> torch.device:

@@ -125,7 +125,7 @@ def of_random(by: Protocol, data: Dataset, counts: Sequence[int], **keys: Any) -
 
     found, classes = [], len(data.classes)
     for ipc in sorted({max(1, round(count / classes)) for count in counts}):
-        drawn = udd.distill(data, "random", ipc, smaller_classes=True)
+        drawn = udd.distill(data, "random", ipc, smaller_classes=True, device=by.device, threads=by.threads)
         name = (
             f"random, {ipc} a class"
             if len(drawn.images) == ipc * classes

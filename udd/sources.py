@@ -103,7 +103,7 @@ def of_raw(raw: Raw, name: str) -> Dataset:
     """A data set of what a reader found. Raises UserError if a channel of the training images is constant."""
     mean, std = varied(raw)
     arrays = {part: torch.from_numpy(np.require(getattr(raw, part), requirements=("C", "W"))) for part in TENSORS}
-    return Dataset(name, list(raw.classes), mean, std, flip=True, **arrays)
+    return Dataset(name, list(raw.classes), mean, std, flip=True, like="", **arrays)
 
 
 def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:

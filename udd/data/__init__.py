@@ -102,6 +102,7 @@ def load(manifest: Path | str, root: Path | str) -> Dataset:
         pinned["mean"],
         pinned["std"],
         flip=True,
+        like="",
         **{name: tensors[name] for name in TENSORS},
     )
 

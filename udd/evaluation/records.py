@@ -104,16 +104,18 @@ def record(
     examples, account = training_set(config, dataset, path)
     recipe = rated(config["evaluate"], load_set(path).metadata if path else {}, path or "the full data set")
     account |= {"rate": recipe["lr"]} if recipe.get("rate") == "own" else {}
+    origin = provenance(MODULE, device)
     made = (
-        {"format": FORMAT, "config": config, "provenance": provenance(MODULE, device)}
+        {"format": FORMAT, "config": config, "provenance": origin}
         | account
         | trained(config, examples, len(dataset.classes))
     )
     made["networks"] = dict(found)
+    here = {name: origin[name] for name in ("device", "git")}  # those found may be of another machine
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = result(
+            made["networks"][str(network)] = here | result(
                 config | {"evaluate": recipe, "network": network}, dataset, examples, device
             )
         except UserError as error:

@@ -169,12 +169,17 @@ def stored(config: Mapping[str, Any], table: Table) -> str:
                 run.stored_bytes for run in runs
             )
     ends = {
-        name: sorted({f"{size / 1000:.4g}" for size in (min(sizes), max(sizes))}, key=float)
+        name: dict.fromkeys(kilobytes(size) for size in (min(sizes), max(sizes)))
         for name, sizes in found.items()
         if sizes
     }
     ranges = ", ".join(f"{name} {'-'.join(each)}" for name, each in ends.items())
     return f"Stored, in kB a set: {ranges}." if ranges else ""
+
+
+def kilobytes(size: int) -> str:
+    """Bytes in kB, with four digits or, where there are more before the point, all of these."""
+    return f"{size / 1000:.4g}" if size < 10_000_000 else f"{size / 1000:,.0f}"
 
 
 def decoded(config: Mapping[str, Any], table: Table) -> str:

@@ -29,7 +29,7 @@ from udd.config.drawings import measurement_path, measurements, shown_file
 from udd.config.files import results_folder
 from udd.config.params import check
 from udd.config.params import load as load_params
-from udd.config.sections import OWN_NETWORKS
+from udd.config.sections import OWN_NETWORKS, TRAJECTORIES
 from udd.errors import UserError
 from udd.files import read_json, write_atomic
 from udd.reports.statistics import summary
@@ -95,18 +95,24 @@ def schedule_percent(set_config: dict[str, Any]) -> float | None:
 
 def network_steps(set_config: dict[str, Any]) -> int | None:
     """The most SGD steps of the networks that a set met; None where they train on the set itself, begin
-    trained, or there are none. A fresh one is met before its first training and not after its last."""
+    trained, or there are none. A fresh one is met before its first training and not after its last, an expert (MTT) no
+    longer than its last start is followed."""
     distill = set_config.get("distill")
     if distill is None or set_config["method"] in OWN_NETWORKS or distill["pretrain_epochs"]:
         return None
-    cached = meets_cache(set_config)
-    trainings = (distill["cache_ages"] - 1) * distill["cache_spacing"] if cached else distill["inner"] - 1
+    ages = distill["cache_ages"] - 1
+    if set_config["method"] in TRAJECTORIES:
+        expert = set_config[set_config["method"]]
+        ages = min(ages, expert["last_start"] - 1 + expert["expert_ages"])
+    trainings = ages * distill["cache_spacing"] if meets_cache(set_config) else distill["inner"] - 1
     return trainings * math.ceil(distill["net_images"] / distill["net_batch"])
 
 
 def origin(result: dict[str, Any]) -> dict[str, Any]:
-    """Device, code digest and git revision of a result."""
-    return {name: result.get("provenance", {}).get(name) for name in ("device", "code", "git")}
+    """Device, code digest and git revision of a result; of a network its own, as others of its record may have been
+    measured elsewhere."""
+    found = {name: result.get("provenance", {}).get(name) for name in ("device", "code", "git")}
+    return found | {name: result[name] for name in ("device", "git") if name in result}
 
 
 def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
@@ -139,7 +145,7 @@ def row_of(result: dict[str, Any], record: plan.Record, network: int, path: Path
         )
     trained = {name: result["config"]["evaluate"][name] for name in TRAINED}
     of = result["config"]["set"]
-    made = {"schedule_percent": schedule_percent(of), "network_steps": network_steps(of)} | origin(result)
+    made = {"schedule_percent": schedule_percent(of), "network_steps": network_steps(of)} | origin(found)
     return (
         dict(zip(KEYS, [*record.cell, *record[1:], network], strict=True))
         | {name: found[name] for name in FOUND}

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from udd.files import write_atomic
 from udd.reports.judged import Judged
 from udd.reports.names import OWN, Labels, dataset, variant_name
-from udd.reports.pictures import COLOURS, Curve, curve_svg, img, losses, sizes_key, windows_svg
+from udd.reports.pictures import COLOURS, Curve, curve_svg, hard, img, losses, sizes_key, windows_svg
 from udd.reports.statistics import interval, summary
 from udd.synthetic.sets import SyntheticSet
 
@@ -57,11 +56,6 @@ KEYS = {
 def plain(text: Any) -> str:
     """Any text as HTML shows it: escaped, and what cannot be printed (a folder's name may hold anything) as a mark."""
     return html.escape("".join(letter if letter.isprintable() else "\ufffd" for letter in str(text)))
-
-
-def hard(labels: Tensor) -> Tensor:
-    """Labels [n], the likeliest of soft ones [n, C]."""
-    return labels.argmax(1) if labels.ndim > 1 else labels
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:

@@ -21,6 +21,11 @@ WIDE, HIGH = 640, 220  # of a curve
 Curve = dict[str, np.ndarray]  # the iterations, and the losses by their names
 
 
+def hard(labels: Tensor) -> Tensor:
+    """Labels [n], the likeliest of soft ones [n, C]."""
+    return labels.argmax(1) if labels.ndim > 1 else labels
+
+
 def data_uri(pixels: np.ndarray) -> str:
     """Bytes [H, W, 3] as a PNG in a data URI."""
     from PIL import Image

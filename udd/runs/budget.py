@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from udd.config.caches import meets_cache
+from udd.config.sections import TRAJECTORIES
 from udd.data import Dataset
 from udd.errors import UserError
 from udd.methods import rate
@@ -25,7 +26,7 @@ from udd.runs.loop import Distillation
 Config = dict[str, Any]
 SLACK = 0.95  # of the time is planned: checkpoints, the last step, a device that slows down
 SHARE = 1 / 3  # of the time is the most that goes into cached networks
-AGES = 4  # of the network of the trial: enough for an expert's way (MTT)
+AGES = 4  # of the network of the trial, or as many as an expert's way has (MTT)
 # Steps that are not counted, the fewest and most that are, and the part of the time for them; for ages as much again
 WARM, FEWEST, MOST, TRIAL = 2, 3, 50, 0.03
 
@@ -89,7 +90,9 @@ def trial(config: Config, data: Dataset, seconds: float, ages: bool) -> Trial:
         folder, look, train, known = None, 0.0, 0.0, 0
         if meets_cache(config):
             folder = Path(place, "cache")
-            few = {"cache_networks": 1, "cache_ages": min(AGES, config["distill"]["cache_ages"]), "cache_spacing": 1}
+            way = config[config["method"]]["expert_ages"] + 1 if config["method"] in TRAJECTORIES else 0
+            ages_met = min(max(AGES, way), config["distill"]["cache_ages"])
+            few = {"cache_networks": 1, "cache_ages": ages_met, "cache_spacing": 1}
             config = config | {"distill": config["distill"] | few}
             growth = Growth(cached.member_path(folder, 0), config, data, 0, "")
             look, train = watched(growth)

@@ -105,6 +105,8 @@ def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, un
         growth.write(path, {})
         taken.note(path, growth.seconds, taken.peak(), data.train_images.device)
         growth.part.unlink(missing_ok=True)
+        if alarm.asked:  # during the last age; the network is whole
+            raise Stopped(f"stopped by {alarm.asked} after {path}; run the same command again to go on", advanced=True)
 
 
 def fill(
@@ -122,11 +124,17 @@ def fill(
     while missing := absent(folder, config, members, inputs):
         taken = [made_here(folder, config, data, member, inputs, each, until) for member in missing]
         if not any(taken):
-            time.sleep(WAIT)
-            if time.monotonic() >= until:
-                raise Stopped(
-                    f"{folder}: another run is making its last networks; run the same command again", advanced=False
-                )
+            wait(folder, until)
+
+
+def wait(folder: Path, until: float) -> None:
+    """Wait a while for what another process makes. Raises Stopped at a signal, or at `until`."""
+    with Alarm(until) as alarm:
+        time.sleep(WAIT)
+        if alarm.reason():
+            raise Stopped(
+                f"{folder}: another run is making its last networks; run the same command again", advanced=False
+            )
 
 
 def made_here(folder: Path, config: Config, data: Dataset, member: int, inputs: str, each: int, until: float) -> bool:

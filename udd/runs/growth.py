@@ -23,6 +23,13 @@ from udd.proxies.fresh import Trajectory, class_index, fresh_network
 from udd.runs import checkpoint
 
 
+def decisive(said: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a network, with that part of its provenance alone which decides whether its checkpoint may be
+    gone on from."""
+    origin = said.get("provenance", {})
+    return said | {"provenance": {key: origin.get(key) for key in ("code", "device")}}
+
+
 class Growth:
     """One network under way: the trajectory, and what was seen of it so far, one mapping an age."""
 
@@ -31,7 +38,10 @@ class Growth:
         device = data.train_images.device
         of = {"member": member, "inputs": inputs, "provenance": provenance("udd.proxies.caching", device)}
         self.said = cache_config(config) | of
-        self.made: Trajectory = caching.begun(data, self.distill, member)
+        kept = self.part.exists() and self.usable()
+        # Trained before its first age only where no checkpoint holds a later one
+        begins = self.distill | ({"pretrain_epochs": 0} if kept else {})
+        self.made: Trajectory = caching.begun(data, begins, member)
         self.twin: Network = fresh_network(data, self.distill, torch.Generator(device))
         self.observe, self.index = (
             caching.observer(data, self.distill),
@@ -39,7 +49,7 @@ class Growth:
         )
         self.seen: list[caching.Snapshot] = []
         self.begun, self.before = time.monotonic(), 0.0
-        if self.part.exists():
+        if kept:
             self.go_on()
 
     def advance(self) -> None:
@@ -68,10 +78,17 @@ class Growth:
         state = checkpoint.network_state(self.made) | {"seconds": torch.tensor(self.seconds, dtype=torch.float64)}
         self.write(self.part, {f"state/{name}": value for name, value in state.items()})
 
+    def usable(self) -> bool:
+        """Whether the checkpoint is of the same network, code and kind of device, whatever the revision, versions and
+        threads that say so: if not, a line says that the network begins anew."""
+        found = cached.metadata(self.part)
+        same = canonical(decisive(found)) == canonical(decisive(self.said))
+        if not same:
+            print(f"{self.part}: of another network, other code or another device; begins at age 0", file=sys.stderr)
+        return same
+
     def go_on(self) -> None:
-        """Take up what the checkpoint kept, if it is of the same network, code and place; else it is of no use."""
-        if canonical(cached.metadata(self.part)) != canonical(self.said):
-            return
+        """Take up what the checkpoint kept."""
         with safe_open(str(self.part), framework="pt", device=str(self.data.train_images.device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         state = {name.removeprefix("state/"): value for name, value in tensors.items() if name.startswith("state/")}

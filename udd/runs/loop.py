@@ -241,7 +241,9 @@ class Distillation:
         return self.method.finish(self.state, self.data, config, self.origin())
 
     def snapshot(self, out: Path) -> None:
-        """Write the set and its curve as they are between two networks, as OUT-outerN.*."""
+        """Write the set and its curve as they are between two networks, as OUT-outerN.*. Raises UserError if they are
+        no numbers any more."""
+        self.check_finite()
         outer = self.trajectory.outer
         named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
         progress.write_curve(named.with_suffix(".csv"), self.columns, self.curve)

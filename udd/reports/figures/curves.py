@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from udd.errors import UserError
-from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
+from udd.reports.figures.style import Sources, colours, place_name, set_path, start, variant_name
 
 POINTS = 200  # a curve is averaged over as many spans
 # The columns that each may show, by how they are called: UDD's and IDC's, or another method's
@@ -30,7 +30,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     figure, axes = start(7.2, 4.4, 2, 2, sharex=True)
     for axis, names in zip(axes.flat, PANELS, strict=True):
         columns = [column_of(curves[0], names) for curves in variants.values()]
-        drawn = zip(variants.items(), columns, COLOURS, strict=False)
+        drawn = zip(variants.items(), columns, colours(len(variants)), strict=True)
         shown = [
             bool(column) and panel(axis, curves, column, variant_name(config, variant), colour)
             for (variant, curves), column, colour in drawn

@@ -13,6 +13,7 @@ from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
 from udd.reports.names import OWN, Labels
+from udd.reports.pictures import hard
 from udd.synthetic.sets import SyntheticSet
 
 SHORT = 24  # characters of a class's name
@@ -38,7 +39,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
     """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a
     class ten classes a row."""
-    of = made.labels if made.labels.ndim == 1 else made.labels.argmax(1)
+    of = hard(made.labels)
     rows = by_class(made.images, of, most, len(made.metadata["classes"]))
     # A class may have no image
     held = [(row, plain(name, SHORT)) for row, name in zip(rows, made.metadata["classes"], strict=True) if row]

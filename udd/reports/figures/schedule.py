@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from udd.config.plan import canonical
 from udd.errors import UserError
 from udd.reports.figures.curves import read_curve
-from udd.reports.figures.style import COLOURS, Sources, place_name, set_path, start, variant_name
+from udd.reports.figures.style import Sources, colours, place_name, set_path, start, variant_name
 from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, summary
 
 
 class Point(NamedTuple):
-    """A set: its schedule's iterations (0: a coreset), the minutes they took, what its variant is called, and its
-    accuracies in %; of one network the deviation is none (nan)."""
+    """A set, or those of several seeds: its schedule's iterations (0: a coreset), the minutes they took the first, what
+    its variant is called, and its accuracies in %; of one network the deviation is none (nan)."""
 
     iterations: int
     minutes: float
@@ -27,6 +27,7 @@ class Point(NamedTuple):
     mean: float
     std: float
     n: int
+    sets: int
     said: str
 
 
@@ -43,14 +44,15 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         )
     figure, axes = start(7.2, 3.4, 1, 2, sharey=True)
     for axis, column in zip(axes[0], ("iterations", "minutes"), strict=True):
-        for colour, line in zip(COLOURS, found, strict=False):
+        for colour, line in zip(colours(len(found)), found, strict=True):
             show(axis, column, line, colour)
         axis.set_xlim(0, None)
     axes[0, 0].set(
         xlabel="iterations (steps on the synthetic images)",
         ylabel=f"test accuracy of {ARCHITECTURES[config['architecture']]} in %",
     )
-    axes[0, 1].set_xlabel("minutes")
+    several = any(point.sets > 1 for line in found for point in line)
+    axes[0, 1].set_xlabel("minutes of the first set" if several else "minutes")
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
     )
@@ -94,5 +96,6 @@ def lines(config: dict[str, Any], groups: dict, sources: Sources) -> list[Line]:
         values = [run.accuracy for run in runs]
         mean, std, n = summary(values)
         name, bar = variant_name(config, found["variant"]), math.nan if std is None else std
-        together.setdefault(alike, {})[iterations] = Point(iterations, minutes, name, mean, bar, n, as_text(values))
+        point = Point(iterations, minutes, name, mean, bar, n, len({run.seed for run in runs}), as_text(values))
+        together.setdefault(alike, {})[iterations] = point
     return [[line[length] for length in sorted(line)] for line in together.values()]

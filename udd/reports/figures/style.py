@@ -23,6 +23,7 @@ from udd.files import atomic_path
 from udd.reports import names
 from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.names import dataset
+from udd.reports.pictures import hard
 from udd.synthetic.sets import SyntheticSet, load
 
 COLOURS = seaborn.color_palette("colorblind").as_hex()
@@ -47,12 +48,18 @@ def set_path(sources: Sources, config: dict[str, Any], folder: str = "synthetic"
 
 
 def read_set(sources: Sources, config: dict[str, Any]) -> SyntheticSet:
-    """The set of a configuration. Raises UserError if the one in its place was made by another."""
+    """The set of a configuration, soft labels as their likeliest. Raises UserError if the one in its place was made by
+    another."""
     path = set_path(sources, config)
     made = load(path)
     if differing := difference(made.metadata["config"], config):
         raise UserError(f"{path}: made with another configuration: {differing}; distil it again")
-    return made
+    return made._replace(labels=hard(made.labels))
+
+
+def colours(count: int) -> list[str]:
+    """So many colours that can be told apart: those of the palette, or more evenly spread ones."""
+    return COLOURS[:count] if count <= len(COLOURS) else seaborn.husl_palette(count).as_hex()
 
 
 def variant_name(config: Mapping[str, Any], name: str) -> str:

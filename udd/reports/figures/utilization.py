@@ -7,13 +7,12 @@ import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import seaborn
 from matplotlib.figure import Figure
 
 from udd.config.plan import canonical
 from udd.config.sections import GRIDS, METHODS, distils
 from udd.errors import UserError
-from udd.reports.figures.style import COLOURS, Sources, place_name, start, variant_name
+from udd.reports.figures.style import Sources, colours, place_name, start, variant_name
 from udd.reports.measured import Key, read
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import summary
@@ -56,8 +55,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
         )
     figure, axes = start(6.4, 3.4)
     axis = axes[0, 0]
-    colours = COLOURS if len(found) <= len(COLOURS) else seaborn.husl_palette(len(found)).as_hex()
-    for family, colour in zip(found, colours, strict=False):
+    for family, colour in zip(found, colours(len(found)), strict=True):
         line(axis, family, label(config, family), colour)
     real = [
         value

@@ -16,7 +16,17 @@ from torch import Tensor
 
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels, normalised, say, unnormalised
+from udd.synthetic.formats.content import (
+    Found,
+    Wanted,
+    as_bytes,
+    as_images,
+    as_labels,
+    hard,
+    normalised,
+    say,
+    unnormalised,
+)
 
 KEYS = (("image", "label"), ("images", "labels"), ("train_images", "train_labels"))
 
@@ -120,6 +130,6 @@ def write_kip(path: Path, found: Found, wanted: Wanted) -> None:
 
 def write_bytes(path: Path, found: Found, _wanted: Wanted) -> None:
     """MedMNIST's training part: bytes, rounded."""
-    images = as_bytes(found.images).movedim(1, -1).squeeze(-1)
+    labels, images = hard(path, found).numpy(), as_bytes(found.images).movedim(1, -1).squeeze(-1)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, train_images=images.numpy(), train_labels=found.labels.numpy())
+        np.savez(file, train_images=images.numpy(), train_labels=labels)

@@ -51,6 +51,13 @@ class Found(NamedTuple):
     rate: float | None = None
 
 
+def hard(path: Path, found: Found) -> Tensor:
+    """Labels [n]. Raises UserError if they are soft."""
+    if found.labels.ndim > 1:
+        raise UserError(f"{path}: such a file holds hard labels, these are soft; export to mtt or frepo")
+    return found.labels
+
+
 def say(line: str) -> None:
     """What the user should know, beside the result."""
     print(line, file=sys.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from udd.errors import UserError
 from udd.synthetic.formats import pickles
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, unnormalised
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, hard, normalised, unnormalised
 from udd.synthetic.formats.statistics import statistics
 
 
@@ -43,4 +43,4 @@ def read(path: Path, wanted: Wanted) -> Found:
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write one experiment."""
     images = normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset))
-    pickles.write(path, {"data": [[images, found.labels]], "accs_all_exps": {}})
+    pickles.write(path, {"data": [[images, hard(path, found)]], "accs_all_exps": {}})

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from udd.data.images import check
 from udd.errors import UserError
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, say
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, hard, say
 
 
 def folder_name(name: str) -> str:
@@ -56,13 +56,6 @@ def png(image: torch.Tensor) -> bytes:
     kept = BytesIO()
     Image.fromarray(image.movedim(0, -1).squeeze(-1).numpy()).save(kept, "PNG")
     return kept.getvalue()
-
-
-def hard(path: Path, found: Found) -> torch.Tensor:
-    """Labels [n]. Raises UserError if they are soft."""
-    if found.labels.ndim > 1:
-        raise UserError(f"{path}: such a file holds hard labels, these are soft; export to mtt or frepo")
-    return found.labels
 
 
 def read(path: Path, wanted: Wanted) -> Found:

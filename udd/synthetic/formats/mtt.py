@@ -45,6 +45,7 @@ def read(path: Path, wanted: Wanted) -> Found:
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write the two or three files; `path` is that of the images."""
     pickles.write(beside(path, "labels"), found.labels)
+    beside(path, "lr").unlink(missing_ok=True)  # of another set that stood here, if that had one
     if found.rate is not None:
         pickles.write(beside(path, "lr"), torch.tensor(found.rate))
     pickles.write(path, normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset)))

@@ -16,8 +16,8 @@ import torch
 from udd.data.parquet import arrow, rows, shard
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels
-from udd.synthetic.formats.folder import hard, pixels, png
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels, hard
+from udd.synthetic.formats.folder import pixels, png
 
 
 def read(path: Path, wanted: Wanted) -> Found:
