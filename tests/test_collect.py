@@ -86,6 +86,7 @@ def test_an_expert_is_met_no_later_than_its_last_start_is_followed():
         == [(each["mtt"]["last_start"] - 1 + each["mtt"]["expert_ages"]) * 196 for each in found]
         == [588, 4116, 8036]
     )
+    assert collect.network_steps(plan.set_config(params, plan.Cell("cifar10", 10, "udd"), 0)) == 99 * 32  # fresh
     short = found[2] | {"distill": found[2]["distill"] | {"cache_ages": 4}}
     assert collect.network_steps(short) == 3 * 196  # a way ends with the network's last age
 

@@ -109,6 +109,14 @@ def test_a_root_that_cannot_be_written_is_looked_at_all_the_same(pets: Path, mon
     assert look(pets)[0] != before[0] and look(pets) == look(pets)
 
 
+def test_a_link_to_nowhere_is_left_to_the_rule_that_says_which_it_is(pets: Path):
+    before = look(pets)
+    (pets / "pets/train/cat/z.png").symlink_to("nowhere.png")
+    assert look(pets)[0] != before[0] and "1 new" in look(pets)[1]
+    with pytest.raises(UserError, match="z.png: no such file"):
+        data.packing.prepare(PETS, pets)
+
+
 def test_a_broken_memory_is_no_matter(pets: Path):
     before = look(pets)
     (memory,) = (pets / "packed").glob("*.times.json")

@@ -13,6 +13,7 @@ from prepared import loaded, manifest_of
 
 from udd.data.listing import class_folders, images_below, suffixes
 from udd.data.packing import prepare
+from udd.data.sources import fingerprint
 from udd.errors import UserError
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
@@ -125,7 +126,13 @@ def test_tiny_imagenet(tmp_path: Path, kind: str):
     found = manifest(tmp_path, config)
     assert found["classes"] == ["n01", "n02"] and found["counts"] == {"train": [3, 3], "test": [3, 3]}
     names = [file["name"] for file in found["files"][6:]]
-    assert names == [f"val/images/val_{i}.JPEG" for i in (1, 3, 5, 0, 2, 4)]
+    assert names == [*(f"val/images/val_{i}.JPEG" for i in (1, 3, 5, 0, 2, 4)), "val/val_annotations.txt"]
+    before = fingerprint(config, tmp_path, tmp_path / "manifest.json")
+    assert before[1] == ""
+    labels = tmp_path / "pets/val/val_annotations.txt"
+    labels.write_text(labels.read_text().replace("n01", "n03").replace("n02", "n01").replace("n03", "n02"))
+    after = fingerprint(config, tmp_path, tmp_path / "manifest.json")
+    assert after[0] != before[0] and "1 changed" in after[1]  # that the test images are of other classes
 
 
 def test_tiny_imagenet_with_an_unknown_class_or_a_missing_image(tmp_path: Path):

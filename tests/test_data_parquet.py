@@ -88,6 +88,12 @@ def test_columns_go_by_either_name_and_classes_without_names_by_numbers(tmp_path
     assert udd.dataset(tmp_path / "pets", classes=["a", "b"]).classes == ["a", "b"]
 
 
+def test_a_download_that_was_cut_is_not_taken_for_the_whole(tmp_path: Path):
+    (folder(tmp_path) / "train-00000-of-00002.parquet").unlink()
+    with pytest.raises(UserError, match=r"pets: train-00000-of-00002.parquet is missing, one of 2 parts; get the data"):
+        prepare(CONFIG, tmp_path)
+
+
 def test_the_hub_keeps_files_in_data_and_some_have_no_test_part(tmp_path: Path):
     write(tmp_path / "pets" / "data" / "train-0.parquet", names=["cat", "dog"])
     write(tmp_path / "pets" / "data" / "validation-0.parquet")

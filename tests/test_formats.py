@@ -69,6 +69,16 @@ def test_a_format_of_hard_labels_takes_no_soft_ones(name: str, tmp_path: Path) -
     assert not any(tmp_path.iterdir())
 
 
+def test_a_refused_export_leaves_what_stood_there(tmp_path: Path) -> None:
+    path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
+    exported(a_set(RGB, torch.arange(3), none, True, rate=0.5), path, "mtt", RGB)
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    unknown = RGB._replace(dataset="flowers", normalised=None)
+    with pytest.raises(UserError, match="flowers"):
+        exported(a_set(unknown, torch.arange(3).flip(0), none, True), path, "mtt", unknown)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before and len(before) == 3
+
+
 def test_a_rate_that_another_set_left_is_not_taken_for_this_ones(tmp_path: Path) -> None:
     path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
     for rate in (0.5, None):

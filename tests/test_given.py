@@ -134,6 +134,16 @@ def test_classes_that_are_numbers_alone_are_any_names(tmp_path: Path):
         given.check_belongs("made", made, data._replace(classes=["0", "1"]))
 
 
+def test_two_data_sets_whose_classes_are_numbers_do_not_pass_for_each_other():
+    data = dataset()
+    made = udd.distill(data, "random", 1, device="cpu")
+    one = made._replace(metadata=made.metadata | {"dataset": "mnist"})
+    for name, like in (("fashionmnist", ""), ("held", "fashionmnist")):
+        with pytest.raises(UserError, match="a set of mnist, not of .*: they are two data sets"):
+            given.check_belongs("made", one, data._replace(name=name, like=like))
+    given.check_belongs("made", one, data._replace(name="mnist-50k", like="mnist"))
+
+
 def test_numpys_numbers_make_the_schedule_that_pythons_make():
     keys = {"outer": 200, "inner": 20}
     found = udd.short(dataset(), "idc", 1, networks="fresh", **{key: np.int64(value) for key, value in keys.items()})

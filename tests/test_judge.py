@@ -144,6 +144,13 @@ def test_one_network_has_no_deviation(place, capsys):
     )
 
 
+def test_a_folder_that_one_is_in_is_imported_by_its_own_name(place, tmp_path, monkeypatch):
+    exporting.run([str(place / "ours.safetensors"), "--as", "folder", "--out", str(tmp_path / "shown")])
+    monkeypatch.chdir(tmp_path / "shown")
+    importing.run([".", "--as", "folder", "--dataset", str(place / "data.npz")])
+    assert len(udd.load(tmp_path / "shown.safetensors").images) == 15
+
+
 def test_an_import_replaces_no_set_of_ours(place, tmp_path):
     ours, other = tmp_path / "ours.safetensors", tmp_path / "ours.pt"
     udd.load(place / "ours.safetensors").save(ours)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
 from test_own import WORDS, digits
+from tiny import dataset
 
 import udd
-from udd import own
+from udd import own, source_request
 from udd.errors import Stopped, UserError
 from udd.runs import loop
 
@@ -103,3 +105,27 @@ def test_a_signal_during_the_last_step_ends_the_run_which_then_only_finishes(
     cut_there = udd.load("tiny-idc-ipc1.safetensors")
     own.run([*WORDS, "--out", "whole.safetensors"])
     assert (cut_there.images == udd.load("whole.safetensors").images).all()
+
+
+@pytest.mark.parametrize(
+    "keys", [{"rate_lr": 1e-5, "image_lr_decay_at": [0.6, 0.8], "init": "mix", "cfc": False, "outer": 20}]
+)
+def test_the_schedule_by_hand_is_what_the_command_line_takes(keys: dict):
+    line = " ".join(shlex.quote(word) for word in own.by_hand(keys))
+    assert dict(source_request.pair(word) for word in shlex.split(line)) == keys
+
+
+def test_a_schedule_belongs_to_what_a_split_notes(place: Path, monkeypatch: pytest.MonkeyPatch):
+    """Distance and mirroring follow from it: another note asks for another schedule."""
+    own.run(WORDS)
+    real = udd.dataset
+    monkeypatch.setattr(udd, "dataset", lambda *of, **keys: real(*of, **keys)._replace(like="mnist"))
+    with pytest.raises(UserError, match=r"made by another request \(like"):
+        own.run(WORDS)
+
+
+@pytest.mark.parametrize("inner", [0, -1, "x", 1.5])
+@pytest.mark.parametrize("method", ["dm", "kip", "dance"])
+def test_steps_that_are_no_number_are_one_line(method: str, inner: object):
+    with pytest.raises(UserError, match="inner: found"):
+        udd.short(dataset(side=16), method, 1, inner=inner, device="cpu")

@@ -15,9 +15,9 @@ from markup import EVIL, checked
 import udd
 from udd import judge, own
 from udd.config import params, plan
+from udd.config.params import DEFAULTS
 from udd.errors import UserError
 from udd.evaluation.accuracy import TrainingSet, evaluate
-from udd.interface import DEFAULTS
 from udd.reports import show
 from udd.reports.figures import gallery
 from udd.reports.names import Labels

@@ -9,9 +9,10 @@ from typing import Any
 import fakes
 import numpy as np
 import pytest
+from prepared import manifest_of
 
 import udd
-from udd import compare, importing, judge, source_request, sources, splitting
+from udd import compare, importing, interface, judge, source_request, sources, splitting
 from udd.errors import UserError
 from udd.sources import legal
 
@@ -158,6 +159,38 @@ def test_names_and_sizes_may_be_numpys(tmp_path: Path):
     assert found.train_images.shape[1:] == (3, 16, 16)
     images, labels = fakes.noise(4, 8, 8), np.arange(4) % 2
     assert udd.dataset([images, labels, images, labels], classes=np.array(["a", "b"])).classes == ["a", "b"]
+
+
+def test_a_data_set_by_another_name_is_still_not_mirrored(tmp_path: Path):
+    """Nor one by its manifest, or by the manifest of a split: params.yaml says so of digits."""
+    splitting.run(["digits", "--test", "300", "--out", str(tmp_path / "held.npz")])
+    for config in ({"name": "held", "kind": "npz"}, {"name": "mine", "kind": "digits"}):
+        manifest_of(tmp_path, config).rename(tmp_path / f"{config['name']}.json")
+    found = [
+        udd.dataset("digits"),
+        udd.dataset("digits", name="mine"),
+        udd.dataset(tmp_path / "mine.json", root=tmp_path),
+        udd.dataset(tmp_path / "held.json", root=tmp_path),
+    ]
+    assert [(data.flip, data.like) for data in found] == [(False, ""), *[(False, "digits")] * 3]
+    for data in found:
+        assert "flip" not in str(interface.configuration(data, "idc", 1, 0, {})[1]["distill"])
+    assert "flip" in str(interface.configuration(udd.dataset("digits", flip=True), "dm", 1, 0, {})[1]["distill"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "said"),
+    [
+        ("digits", {"depth": 16}, "depth is of no use to kind digits"),
+        ("digits", {"background": "black"}, "background is of no use to kind digits"),
+        ("a.npz", {"depth": 8}, "depth: found 8, expected 16"),
+    ],
+)
+def test_keys_that_no_reader_heeds_are_refused_from_python_too(kind: str, keys: dict, said: str, tmp_path: Path):
+    arrays(tmp_path / "a.npz")
+    with pytest.raises(UserError, match=said):
+        udd.dataset(tmp_path / kind if kind.endswith("npz") else kind, **keys)
+    assert udd.dataset(tmp_path / "a.npz", depth=None).name == "a"
 
 
 def test_named_data_lie_where_the_variable_says_unless_a_root_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

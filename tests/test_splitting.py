@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import udd
+from udd import sources
 from udd.data.arrays import read_npz
 from udd.data.raw import Raw
 from udd.errors import UserError
@@ -138,9 +139,22 @@ def test_a_source_is_not_written_over(tmp_path: Path):
     assert (tmp_path / "a.npz").read_bytes() == before
 
 
-def test_a_split_has_the_bytes_that_released_manifests_know(tmp_path: Path):
-    """Of photographs four arrays and nothing else: anything more, and every released result would be of other data."""
-    np.savez(tmp_path / "a.npz", **as_npz(raw(24)), classes=np.array(["a", "b", "c"]))  # type: ignore[arg-type]
-    run([str(tmp_path / "a.npz"), "--test", "6", "--out", str(tmp_path / "b.npz")])
+def test_a_split_has_the_bytes_that_released_manifests_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of CIFAR-10 four arrays and nothing else: anything more, and every released result would be of other data."""
+    photographs = raw(24)._replace(classes=["airplane", "bird", "cat"])
+    monkeypatch.setitem(sources.READERS, "cifar10", lambda *_: photographs)
+    run(["cifar10", "--test", "6", "--out", str(tmp_path / "b.npz")])
     with np.load(tmp_path / "b.npz") as file:
         assert sorted(file) == ["test_images", "test_labels", "train_images", "train_labels"]
+
+
+def test_a_split_of_ones_own_images_keeps_their_names_and_says_how_to_draw(tmp_path: Path):
+    source = tmp_path / "a.npz"
+    arrays = as_npz(raw(24))
+    order = np.argsort(arrays["train_labels"], kind="stable")  # as a folder's images lie
+    arrays |= {name: arrays[name][order] for name in ("train_images", "train_labels")}
+    np.savez(source, **arrays, classes=np.array(["ant", "bee", "cat"]))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="where images are sorted by class, draw them: --seed 0"):
+        run([str(source), "--test", "6", "--out", str(tmp_path / "b.npz")])
+    run([str(source), "--test", "9", "--seed", "0", "--out", str(tmp_path / "b.npz")])
+    assert udd.dataset(tmp_path / "b.npz").classes == ["ant", "bee", "cat"]

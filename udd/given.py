@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from udd.data import Dataset
+from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.synthetic.sets import SyntheticSet
 
@@ -84,7 +85,10 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
     """Raise UserError, naming `where` the set is from, unless it has the data set's classes, in their order, and its
     images' shape [K, H, W]. Names of data sets may differ: a set of a split is for the whole one as well; so may
     classes that one of the two calls by their numbers alone, as an npz does."""
-    if found := unlike(made.metadata["classes"], data.classes):
+    names = (made.metadata["dataset"], data.like or data.name)
+    if set(names) <= OFFICIAL.keys() and names[0] != names[1]:  # whose classes may be called alike, by numbers
+        what = "they are two data sets"
+    elif found := unlike(made.metadata["classes"], data.classes):
         what = f"its {found}"
     elif made.images.shape[1:] != data.train_images.shape[1:]:
         what = f"its images are {list(made.images.shape[1:])}, expected {list(data.train_images.shape[1:])}"

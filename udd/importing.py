@@ -34,7 +34,8 @@ def refuse_other(out: Path, file: Path) -> None:
 def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
-    out = args.out or args.file.with_suffix(".safetensors")
+    named = args.file if args.file.name not in ("", "..") else args.file.resolve()  # `.` has no name
+    out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if not args.out:
         refuse_other(out, args.file)

@@ -39,7 +39,6 @@ from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import load as load_set
 
 __all__ = ["distill", "evaluate", "load"]
-DEFAULTS = Path(__file__).parent / "config" / "defaults.yaml"
 
 
 def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:
@@ -47,7 +46,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     an unknown method or key, and for what is no data set, ipc or seed."""
     check_data(data)
     ipc, seed, keys = whole("ipc", ipc, 1), whole("seed", seed, 0), {key: plain(keys[key]) for key in keys}
-    params = parameters.load([DEFAULTS])
+    params = parameters.load([parameters.DEFAULTS])
     if method not in params["variants"] or method == "full":
         raise UserError(
             f"method {method}: {suggestion(method, [name for name in params['variants'] if name != 'full'])}"
@@ -70,7 +69,7 @@ def load(path: str | Path) -> SyntheticSet:
 
 def known_keys(method: str) -> set[str]:
     """The keys that a variant of params.yaml may be given; none of an unknown one, which `configuration` refuses."""
-    params = parameters.load([DEFAULTS])
+    params = parameters.load([parameters.DEFAULTS])
     sections = METHODS[plan.method(params, method)] if method in params["variants"] else ()
     return {key for section in sections for key in defaults(section)}
 
@@ -79,9 +78,9 @@ def declare(params: plan.Params, data: Dataset) -> None:
     """Give the parameters a data set, with what they say of one of its name, else of that of which it is a part
     (`like`), and what it says itself."""
     whole = params["datasets"].get(data.like, {})
-    kept = {key: value for key, value in whole.items() if key not in (*plan.DATA_KEYS, "flip")}
+    kept = {key: value for key, value in whole.items() if key not in plan.DATA_KEYS}
     said = params["datasets"].setdefault(data.name, {"kind": "npz"} | kept)
-    params["datasets"][data.name] = said if data.flip else said | {"flip": False}
+    params["datasets"][data.name] = said | {"flip": data.flip}
 
 
 def by_section(
@@ -238,7 +237,7 @@ def evaluate(
     networks = whole("networks", networks, 1)
     place, keys = setup(device, threads), {key: plain(keys[key]) for key in keys}
     own = made.metadata["config"]
-    params = parameters.load([DEFAULTS])
+    params = parameters.load([parameters.DEFAULTS])
     declare(params, data)
     params["evaluate"] |= keys
     parameters.check(params, "evaluate")

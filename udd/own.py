@@ -4,6 +4,7 @@ gallery, its accuracy, its page."""
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -104,7 +105,7 @@ def found_or_made(
         "set": of.set,
         "version": udd.__version__,
     }
-    wanted |= of.pixels
+    wanted |= of.pixels | ({"like": data.like} if data.like else {}) | ({} if data.flip else {"flip": False})
     refuse_request(out, wanted, replaced=bool(of.out))
     chosen = planned(wanted, data, out.with_suffix(".schedule.json"), **at)
     width = {"width": chosen["width"]} if "width" in chosen else {}
@@ -200,10 +201,18 @@ def planned(asked: dict[str, Any], data: Any, kept: Path, device: str, threads: 
     if chosen != asked["set"]:
         write_json(kept, {"asked": asked, "keys": chosen})
         print(
-            f"the same schedule by hand: --set {' '.join(f'{key}={value}' for key, value in chosen.items())}",
+            f"the same schedule by hand: --set {' '.join(shlex.quote(word) for word in by_hand(chosen))}",
             file=sys.stderr,
         )
     return chosen
+
+
+def by_hand(keys: dict[str, Any]) -> list[str]:
+    """Keys as `--set` takes them: KEY=VALUE, the value as YAML in a line."""
+    import yaml
+
+    written = {key: yaml.safe_dump(value, default_flow_style=True, width=10**6) for key, value in keys.items()}
+    return [f"{key}={value.splitlines()[0]}" for key, value in written.items()]
 
 
 def judged(measured: Any, epochs: int) -> Judged:

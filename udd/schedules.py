@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from udd.config.caches import check_networks, meets_cache
-from udd.config.params import load
+from udd.config.params import DEFAULTS, load
 from udd.config.plan import changes
 from udd.config.plan import method as method_of
 from udd.config.sections import MATCHING, distils
@@ -16,7 +16,7 @@ from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.given import amount, plain
-from udd.interface import DEFAULTS, configuration
+from udd.interface import configuration
 from udd.runs.ages import LOOKED, first_known, left_open, oldest, younger
 from udd.runs.budget import Trial, network_seconds
 from udd.runs.budget import budget as afforded

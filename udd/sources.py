@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from udd.config import plan
+from udd.config import params, plan
 from udd.config.schema_errors import suggestion
-from udd.data import TENSORS, Dataset
+from udd.data import TENSORS, Dataset, read_manifest
 from udd.data import load as load_pinned
 from udd.data.listing import has_parquet
-from udd.data.packing import READERS, varied
+from udd.data.packing import KNOWN, READERS, check_own, varied
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.given import is_whole, kind, names, plain
@@ -33,19 +33,24 @@ def dataset(
 
     root: by default the environment variable UDD_DATA, else `data`. name: by default the file's or folder's, in small
     letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for a data set; where
-    `flip` is not given, an npz of `udd split` knows whether its source may be mirrored, and what params.yaml has for
-    it. Raises UserError for whatever is missing or inconsistent.
+    `flip` is not given, params.yaml knows whether a data set by name may be mirrored, and an npz of `udd split` of
+    which one it is a part. Raises UserError for whatever is missing or inconsistent.
     """
     known = (*plan.DATA_KEYS[2:], "flip")  # kind and path are in the source
     if unknown := next((key for key in keys if key not in known), None):
         raise UserError(f"dataset: unknown key '{unknown}'; {suggestion(unknown, list(known))}")
     keys = {key: names(plain(value)) if key == "classes" else plain(value) for key, value in keys.items()}
+    keys = {key: value for key, value in keys.items() if value is not None}
     if (size := keys.get("size")) is not None and not (is_whole(size) and 8 <= size <= 512):
         raise UserError(f"size: found {size!r}, expected 8 to 512 pixels, a whole number")
     flip = keys.pop("flip", None)
     found = found_at(source, root_of(root), name, keys)
-    said = noted(source)
-    return found._replace(like=said.get("like", ""), flip=bool(said.get("flip", True) if flip is None else flip))
+    said = noted(source, root_of(root))
+    like = said.get("like", found.name)
+    mirrored = {"flip": params.load([params.DEFAULTS])["datasets"].get(like, {}).get("flip", True)} | said
+    return found._replace(
+        like="" if like == found.name else like, flip=bool(mirrored["flip"] if flip is None else flip)
+    )
 
 
 def root_of(root: str | Path | None) -> Path:
@@ -53,16 +58,24 @@ def root_of(root: str | Path | None) -> Path:
     return plan.data_root({"data_root": "data"}) if root is None else Path(plan.expanded("root", str(root)))
 
 
-def noted(source: str | Path | Arrays) -> dict[str, Any]:
-    """What an npz of `udd split` notes of the data set that it is a part of: `flip`, whether augmentation may mirror
-    the images, and `like`, its name in params.yaml; of any other source nothing."""
-    if not isinstance(source, str | Path) or Path(source).suffix != ".npz" or Path(source).is_dir():
+def noted(source: str | Path | Arrays, root: Path) -> dict[str, Any]:
+    """What a source says of itself beside its arrays: `like`, the data set of params.yaml that it is or is a part of;
+    `flip`, whether augmentation may mirror its images. An npz of `udd split` notes both, one by name or its manifest
+    has the first, any other source nothing."""
+    if not isinstance(source, str | Path) or (path := Path(source)).is_dir():
         return {}
+    if path.suffix == ".json":
+        config = read_manifest(path)["config"]
+        kind = config["kind"]
+        return noted(kind if kind in KNOWN else root / (config.get("path") or f"{config['name']}.npz"), root)
+    if path.suffix != ".npz":
+        return {"like": str(source)} if str(source) in KNOWN else {}
     found = {}
-    with np.load(source, allow_pickle=False) as file:
-        for key, value in (("flip", np.all), ("like", str)):
-            with contextlib.suppress(KeyError, ValueError):  # not there; objects, which are never read
-                found[key] = value(file[key])
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            for key, value in (("flip", np.all), ("like", str)):
+                with contextlib.suppress(KeyError, ValueError):  # not there; objects, which are never read
+                    found[key] = value(file[key])
     return found
 
 
@@ -80,9 +93,11 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
         # A link is what it is called, and `.` has no name
         at = path.resolve() if path.name in ("", "..") else path.absolute()
         config = {"name": name or legal(at.name if path.is_dir() else at.stem), "kind": kind, "path": at.name} | keys
+        check_own(config)
         raw = READERS[kind](config, at.parent, 0)
     elif str(source) in READERS:
         config = {"name": name or str(source), "kind": str(source)} | keys
+        check_own(config)
         raw = READERS[str(source)](config, root, 0)
     else:
         known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))

@@ -16,7 +16,6 @@ from udd.data import TENSORS
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.interface import DEFAULTS
 
 
 def parts(count: int, test: int, seed: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +38,11 @@ def split(raw: Raw, test: int, seed: int | None) -> Raw:
     made = raw._replace(
         train_images=images[train], train_labels=labels[train], test_images=images[held], test_labels=labels[held]
     )
-    check(made)
+    try:
+        check(made)
+    except UserError as error:
+        hint = "" if seed is not None else "; where images are sorted by class, draw them: --seed 0"
+        raise UserError(f"{error}{hint}") from None
     return made
 
 
@@ -59,7 +62,7 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
 
 def said_of(name: str) -> dict[str, Any]:
     """What params.yaml says of a data set beside where its pixels come from: no flips of digits, rates, distances."""
-    found = params.load([DEFAULTS])["datasets"].get(name, {})
+    found = params.load([params.DEFAULTS])["datasets"].get(name, {})
     return {key: value for key, value in found.items() if key not in plan.DATA_KEYS}
 
 
@@ -68,6 +71,16 @@ def declared(out: Path, classes: list[str], said: dict[str, Any]) -> str:
     entry = f"kind: npz, path: {json.dumps(out.name)}, classes: {json.dumps(classes, ensure_ascii=False)}"
     rest = yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
     return f"{{{entry}{', ' if rest else ''}{rest}}}"
+
+
+def of_ones_own(source: str) -> bool:
+    """Whether a source is a folder or a file, whose classes nothing but its split names."""
+    return Path(source).exists() or Path(source).suffix == ".npz"
+
+
+def named(classes: list[str]) -> bool:
+    """Whether classes have names of their own, and not their numbers."""
+    return classes != [str(number) for number in range(len(classes))]
 
 
 def parser() -> Parser:
@@ -107,7 +120,8 @@ def run(argv: list[str] | None = None) -> None:
     )
     said = said_of(data.like or data.name)
     # So that `udd distill FILE.npz` knows; a split of photographs says nothing, and keeps the bytes it had
-    notes = ({"like": np.array(data.like or data.name)} if said else {}) | (
+    notes = {"classes": np.array(made.classes)} if of_ones_own(args.source) and named(made.classes) else {}
+    notes |= ({"like": np.array(data.like or data.name)} if said else {}) | (
         {} if said.get("flip", True) and data.flip else {"flip": np.array(False)}
     )
     said |= {} if data.flip else {"flip": False}

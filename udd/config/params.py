@@ -12,6 +12,8 @@ from udd.config.schema_errors import explain, strict_validator
 from udd.config.sections import defaults, names, schema
 from udd.errors import UserError
 
+DEFAULTS = Path(__file__).parent / "defaults.yaml"  # params.yaml, as it comes with the package
+
 
 def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`base` with the values of `over`, mapping by mapping, as Snakemake's --configfile does."""

@@ -72,5 +72,6 @@ def schedule(method: str, inner: int = 1) -> dict[str, Any]:
     """The keys of a method's short schedule, on a network of width 64. inner: steps on a network, where the schedule
     says nothing of them: it has as many in all whatever they are."""
     keys = SHORT.get(method, {})
-    outer = {"outer": max(1, keys["outer"] // inner)} if "outer" in keys and "inner" not in keys else {}
+    counted = "outer" in keys and "inner" not in keys and type(inner) is int and inner > 0  # else refused later
+    outer = {"outer": max(1, keys["outer"] // inner)} if counted else {}
     return {"width": 64} | keys | outer

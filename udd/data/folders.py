@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from udd.data.images import Look, decode, deep_values, probe, unreadable
-from udd.data.listing import Part, find_tree
+from udd.data.listing import ANNOTATIONS, Part, find_tree
 from udd.data.raw import Raw, entry
 from udd.errors import UserError
 
@@ -81,6 +81,8 @@ def read_tree(
                 files.append(file)
                 notes += found
         arrays += [images, np.array(part.labels, np.int64)]
+    if (labels := base / ANNOTATIONS).is_file():
+        files.append(entry(ANNOTATIONS, contents(labels)))
     return Raw(base, classes, files, *arrays, notes=described(look, left_out, notes))
 
 

@@ -8,6 +8,7 @@ like one count all the same.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -19,6 +20,7 @@ from udd.errors import UserError
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
 PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
+SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")  # one of the Hub's numbered files
 # Formats that Pillow names, but cannot decode by itself
 NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 LITTER = {"__MACOSX", "__pycache__"}  # folders that programs leave behind
@@ -167,7 +169,20 @@ def parquet_files(base: Path) -> list[list[Path]]:
             f"{place}: no test-*.parquet and no validation-*.parquet, expected one beside train-*.parquet; put test "
             "images there"
         )
-    return [sorted(place.glob("train-*.parquet")), test]
+    found = [sorted(place.glob("train-*.parquet")), test]
+    for files in found:
+        whole(files)
+    return found
+
+
+def whole(files: list[Path]) -> None:
+    """Raise UserError if one of NAME-00000-of-00005.parquet to the last of them is missing: a download that was cut."""
+    for file in files:
+        if numbered := SHARD.match(file.name):
+            stem, count = numbered[1], int(numbered[2])
+            names = [f"{stem}-{each:05}-of-{count:05}.parquet" for each in range(count)]
+            if missing := sorted(set(names) - {each.name for each in files}):
+                raise UserError(f"{file.parent}: {missing[0]} is missing, one of {count} parts; get the data set again")
 
 
 def other_parquet(base: Path) -> Counter[str]:

@@ -26,6 +26,7 @@ from udd.files import atomic_path, sha256
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 
 OWN_KEYS = {"depth", "background"}
+KNOWN = (*OFFICIAL, "digits")  # kinds whose images and labels are nobody's own
 
 # How each kind is read: (config, root, threads) -> Raw.
 READERS: dict[str, Callable[..., Raw]] = {
@@ -42,6 +43,16 @@ READERS: dict[str, Callable[..., Raw]] = {
 }
 
 
+def check_own(config: dict[str, Any]) -> None:
+    """Raise UserError for a key of one's own images where they are known, and for bits a channel that are not read."""
+    for key in sorted(OWN_KEYS & config.keys()) if config["kind"] in KNOWN else ():
+        raise UserError(
+            f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out"
+        )
+    if config.get("depth", 16) != 16:
+        raise UserError(f"{config['name']}: depth: found {config['depth']!r}, expected 16; leave it out for 8 bits")
+
+
 def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, Any]:
     """Read the data set that `config` declares, write its packed file below `root`, return its manifest.
 
@@ -56,10 +67,7 @@ def prepare(config: dict[str, Any], root: Path, threads: int = 0) -> dict[str, A
     path = config.get("path") or ""
     if Path(path).is_absolute() or path.startswith("~") or "$" in path:
         raise UserError(f"{config['name']}: path {path} is absolute; put a link to it in the data root and name that")
-    for key in OWN_KEYS & config.keys() if config["kind"] in (*OFFICIAL, "digits") else ():
-        raise UserError(
-            f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out"
-        )
+    check_own(config)
     check_writable(root)
     raw = READERS[config["kind"]](config, root, threads)
     check(raw)

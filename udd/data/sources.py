@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from udd.data.listing import SPLITS, image_files, parquet_files
+from udd.data.listing import ANNOTATIONS, SPLITS, image_files, parquet_files
 from udd.errors import UserError
 from udd.files import read_json, sha256, write_json
 
@@ -44,7 +44,8 @@ def sources(config: dict[str, Any], root: Path) -> dict[str, Path]:
     kind, name = config["kind"], config["name"]
     if kind in SPLITS:
         base = root / (config.get("path") or name)
-        return {path.relative_to(base).as_posix(): path for path in image_files(base, kind, config.get("classes"))}
+        found = {path.relative_to(base).as_posix(): path for path in image_files(base, kind, config.get("classes"))}
+        return found | ({ANNOTATIONS: labels} if (labels := base / ANNOTATIONS).is_file() else {})
     if kind == "parquet":
         base = root / (config.get("path") or name)
         with suppress(UserError):
@@ -62,7 +63,11 @@ def checksums(files: dict[str, Path], memory: Path) -> Checksums:
     """The SHA-256 of these raw files; `memory` spares those whose size and times are the same as at the last look."""
     known, seen = remembered(memory), {}
     for name, path in files.items():
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:  # a link to nowhere, an annotated image that is not there: `udd data` says which
+            seen[name] = [[], {name: "missing"}]
+            continue
         times = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         before = known.get(name)
         same = isinstance(before, list) and before[:1] == [times] and len(before) == 2

@@ -81,8 +81,16 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
         return {}
     if not isinstance(found, dict) or not isinstance(networks := found.get("networks"), dict):
         return {}
-    made = (found.get("format"), found.get("config"), found.get("inputs"), found.get("provenance", {}).get("code"))
-    return networks if made == (FORMAT, config, inputs, code_digest(MODULE)) else {}
+    origin = found.get("provenance", {})
+    made = (found.get("format"), found.get("config"), found.get("inputs"), origin.get("code"))
+    if made != (FORMAT, config, inputs, code_digest(MODULE)):
+        return {}
+    return {name: here(origin) | each for name, each in networks.items()}
+
+
+def here(origin: Config) -> Config:
+    """What a network's result says of where it was measured, as others of its record may have been elsewhere."""
+    return {name: origin[name] for name in ("device", "git") if name in origin}
 
 
 def record(
@@ -111,11 +119,10 @@ def record(
         | trained(config, examples, len(dataset.classes))
     )
     made["networks"] = dict(found)
-    here = {name: origin[name] for name in ("device", "git")}  # those found may be of another machine
     failures = []
     for network in (each for each in networks if str(each) not in found):
         try:
-            made["networks"][str(network)] = here | result(
+            made["networks"][str(network)] = here(origin) | result(
                 config | {"evaluate": recipe, "network": network}, dataset, examples, device
             )
         except UserError as error:

@@ -100,12 +100,16 @@ def network_steps(set_config: dict[str, Any]) -> int | None:
     distill = set_config.get("distill")
     if distill is None or set_config["method"] in OWN_NETWORKS or distill["pretrain_epochs"]:
         return None
-    ages = distill["cache_ages"] - 1
-    if set_config["method"] in TRAJECTORIES:
-        expert = set_config[set_config["method"]]
-        ages = min(ages, expert["last_start"] - 1 + expert["expert_ages"])
-    trainings = ages * distill["cache_spacing"] if meets_cache(set_config) else distill["inner"] - 1
+    trainings = oldest_age(set_config) * distill["cache_spacing"] if meets_cache(set_config) else distill["inner"] - 1
     return trainings * math.ceil(distill["net_images"] / distill["net_batch"])
+
+
+def oldest_age(set_config: dict[str, Any]) -> int:
+    """The last of the cached networks' ages that a set meets, from 0."""
+    last, method = set_config["distill"]["cache_ages"] - 1, set_config["method"]
+    if method not in TRAJECTORIES:
+        return last
+    return min(last, set_config[method]["last_start"] - 1 + set_config[method]["expert_ages"])
 
 
 def origin(result: dict[str, Any]) -> dict[str, Any]:

@@ -44,8 +44,11 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write the two or three files; `path` is that of the images."""
-    pickles.write(beside(path, "labels"), found.labels)
-    beside(path, "lr").unlink(missing_ok=True)  # of another set that stood here, if that had one
-    if found.rate is not None:
-        pickles.write(beside(path, "lr"), torch.tensor(found.rate))
-    pickles.write(path, normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset)))
+    images = normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset))  # may be refused: first
+    labels, rate = beside(path, "labels"), beside(path, "lr")
+    pickles.write(path, images)
+    pickles.write(labels, found.labels)
+    if found.rate is None:
+        rate.unlink(missing_ok=True)  # of another set that stood here, if that had one
+    else:
+        pickles.write(rate, torch.tensor(found.rate))
