@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tiny import config, dataset
 
 from udd import provenance
-from udd.errors import Stopped
+from udd.errors import Stopped, UserError
 from udd.proxies import fresh
 from udd.runs import cache
 from udd.runs.growth import Growth
@@ -57,6 +57,17 @@ def test_what_came_before_the_first_age_is_not_trained_again(tmp_path, monkeypat
     assert not any(images > found["distill"]["net_images"] for images in trained)
     one, other = (tensors(folder / "network0.safetensors") for folder in (whole, tmp_path / "cut"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_checkpoint_stays_until_its_network_is_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise UserError("no space")
+
+    cut(tmp_path, CONFIG, dataset())
+    monkeypatch.setattr(Growth, "write", full)
+    with pytest.raises(UserError, match="no space"):
+        cache.fill(tmp_path, CONFIG, dataset(), [0], "")
+    assert (tmp_path / "network0.checkpoint").exists()
 
 
 def test_a_signal_in_the_last_age_ends_the_run_with_that_network_whole(tmp_path, monkeypatch):

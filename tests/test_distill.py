@@ -101,8 +101,13 @@ def test_a_start_from_noise_is_normal_for_the_network():
 
 
 def test_a_class_with_too_few_images_for_a_mix_gives_them_again():
+    """Of two images a class each comes twice before one comes a third time."""
     data = dataset(count=6)
-    assert initial.draw_real(data.train_images, data.train_labels, 3, 5, generator()).shape == (3, 5, 3, 8, 8)
+    drawn = initial.draw_real(data.train_images, data.train_labels, 3, 5, generator())
+    assert drawn.shape == (3, 5, 3, 8, 8)
+    for label in range(3):
+        own = data.train_images[label::3]
+        assert sorted(drawn[label].eq(image).flatten(1).all(1).sum().item() for image in own) == [2, 3]
 
 
 def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():

@@ -41,6 +41,11 @@ def test_a_record_has_the_accuracy_on_each_class_and_no_bit_of_the_training_depe
     ]
 
 
+def test_the_accuracy_is_that_of_the_last_checkup_and_the_best_stands_beside_it():
+    found = evaluate.results([(2, 90.0), (4, 70.0)])
+    assert (found["accuracy"], found["accuracy_best"]) == (70.0, 90.0)
+
+
 @pytest.mark.parametrize(("reading", "decoded"), [("none", 4), ("searched", 12), ("random", 12), ("all", 16)])
 def test_the_protocol_says_which_views_are_trained_on(run, reading, decoded):
     record = run(RECORD | {"evaluate": RECIPE | {"views": reading, "epochs": 1}}, a_set())

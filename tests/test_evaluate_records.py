@@ -12,6 +12,7 @@ from udd.evaluation import accuracy as evaluate
 from udd.evaluation import records as evaluation_records
 from udd.evaluation.views import every
 from udd.reports.collect import origin
+from udd.synthetic.sets import save
 
 
 @pytest.fixture
@@ -39,12 +40,15 @@ def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
     )
 
 
-def test_networks_of_one_record_say_where_each_was_measured(run, monkeypatch):
+def test_networks_of_one_record_say_where_each_was_measured(run, tmp_path, monkeypatch):
     for network, place in enumerate(("here", "there")):
         monkeypatch.setattr(provenance, "git_revision", lambda place=place: place)
         made = run(RECORD, a_set(), networks=tuple(range(network + 1)))
-    found = [origin(made | made["networks"][name]) for name in ("0", "1")]
-    assert [each["git"] for each in found] == ["here", "there"] and found[0]["code"] == found[1]["code"]
+        found = [origin(made | each) for each in made["networks"].values()]
+        assert [each["git"] for each in found] == ["here", "there"][: network + 1]
+        for each in made["networks"].values():  # as records were before networks said so themselves
+            del each["git"]
+        (tmp_path / "record.json").write_text(json.dumps(made))
 
 
 def test_a_record_of_something_else_is_made_anew_and_gone_if_that_fails(run, tmp_path, monkeypatch):
@@ -85,6 +89,7 @@ def test_what_a_job_has_done_outlives_its_failure_even_if_its_record_is_removed(
 
 HARMS = {
     "another manifest": lambda folder: (folder / "m").write_text("another"),
+    "another set": lambda folder: save(folder / "set.safetensors", a_set(images=a_set().images.flip(3))),
     "truncated": lambda folder: (folder / "record.json").write_text("{"),
     "a list": lambda folder: (folder / "record.json").write_text("[]"),
     "an older format": lambda folder: replaced(folder / "record.json", format=1),

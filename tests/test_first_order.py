@@ -12,7 +12,7 @@ from tiny import dataset, network, noise, of_method
 
 from udd.config.caches import check_networks
 from udd.errors import UserError
-from udd.methods import alignment, dance, udd_features
+from udd.methods import alignment, dance, ncfm, udd_features
 from udd.networks import augment
 from udd.objectives.matching import Target
 from udd.proxies import cached
@@ -96,6 +96,23 @@ def test_a_step_is_that_of_the_two_views_on_two_networks(name, monkeypatch):
         # The fourth step
         mean, square = (each / (1 - beta**4) for each, beta in zip(after.moments, (0.9, 0.999), strict=True))
         torch.testing.assert_close(moved, -0.15 * mean / (square.sqrt() + 1e-8), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dance", "ncfm"])
+def test_real_images_are_seen_by_the_network_between_two_ages_as_synthetic_ones_are(name, monkeypatch):
+    run, original, compared = Run(small(name), dataset()), alignment.alignment, []
+
+    def spied(model, images, pairs, among, target, shares, distance, met):
+        if shares[0]:
+            real = alignment.real_embeddings(model, met).mean(1)
+            expected = [real] if name == "dance" else ncfm.real_functions(met, target[2][0])
+            torch.testing.assert_close(target, expected)
+            compared.append(shares)
+        return original(model, images, pairs, among, target, shares, distance, met)
+
+    monkeypatch.setattr(run.method, "alignment", spied)
+    run.advance(False)
+    assert len(compared) == 1
 
 
 @pytest.mark.parametrize("stored", [True, False])

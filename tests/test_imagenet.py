@@ -55,6 +55,15 @@ def test_resized_crops_are_half_of_the_image_to_all_of_it_and_lie_inside():
     assert 0.49 < areas.min() < 0.52 and 0.98 < areas.max() <= 1 and (shift.abs() + sides <= 1 + 1e-9).all()
 
 
+def test_resized_crops_are_of_any_aspect_up_to_4_to_3_and_of_any_place_across_and_down():
+    theta = draw(["resized"], 2000, 32, torch.Generator().manual_seed(0), torch.float64)["affine"]
+    sides, shift = theta.diagonal(dim1=1, dim2=2)[:, :2], theta[:, :2, 2]
+    inside = (sides < 1).all(1)  # a longer side is cut to the image's, and leaves no place to choose
+    aspects, places = (sides[:, 0] / sides[:, 1])[inside], (shift / (1 - sides))[inside]
+    assert 3 / 4 <= aspects.min() < 0.78 and 1.28 < aspects.max() <= 4 / 3
+    assert places.min() < -0.98 and places.max() > 0.98 and abs(torch.corrcoef(places.T)[0, 1]) < 0.1
+
+
 def test_resnetap10s_convolutions_start_normal_by_the_outputs():
     network = build("resnetap10", 3, 224, 10, 128, torch.Generator().manual_seed(0))
     for module in network.modules():

@@ -136,6 +136,16 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_can_go_on(argv, made
     same_sets(tmp_path, "whole", "set")
 
 
+def test_a_checkpoint_stays_until_its_set_is_written(argv, made, tmp_path, monkeypatch):
+    def full(*_):
+        raise UserError("no space")
+
+    monkeypatch.setattr(distilling.sets, "save", full)
+    with pytest.raises(UserError, match="no space"):
+        distilling.run(argv(CONFIG, "set", "--checkpoint-seconds", "0"))
+    assert task.checkpoint_path(tmp_path / "checkpoints" / "set", CONFIG, made[0]).exists()
+
+
 def test_a_loss_that_is_not_finite_names_iteration_class_and_last_good_checkpoint(argv, tmp_path):
     wild = config(image_lr=1e30, outer=3)
     with pytest.raises(

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from firstorder import meeting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import slow_augment, standardised
@@ -17,7 +18,7 @@ from udd import methods
 from udd.config import params as parameters
 from udd.config import sections
 from udd.config.plan import Cell, all_cells, canonical, distilled, method, set_config
-from udd.methods import dm, dsa
+from udd.methods import cafe, dm, dsa
 from udd.networks import augment
 from udd.networks.streams import stream
 
@@ -149,6 +150,51 @@ def test_dsa_trains_its_network_on_the_synthetic_set():
     first = run.state.weights
     run.advance(False)
     assert all(not torch.equal(a, b) for a, b in zip(first, run.state.weights, strict=True) if a.dim() > 1)
+
+
+@pytest.mark.parametrize("name", ["cafe", "dsa"])
+def test_the_network_descends_on_every_synthetic_image_with_its_own_label(name):
+    images, model, twin = noise(3, 2, 3, 8, 8), network(), network()
+    met, made = meeting(model), of_method(name, matching_augment=[], net_lr=0.1)
+    made = made | {name: made[name] | {"net_epochs": 1, "net_batch": 6}}
+    if name == "cafe":
+        cafe.epoch(model, images, met, made)
+    else:
+        dsa.train(model, images, met, made)
+    logits = twin(augment.normalise(images.flatten(0, 1), met.mean, met.std))
+    loss = F.cross_entropy(logits, torch.tensor([0, 0, 1, 1, 2, 2]))
+    expected = [
+        weight - 0.1 * gradient
+        for weight, gradient in zip(twin.parameters(), torch.autograd.grad(loss, list(twin.parameters())), strict=True)
+    ]
+    torch.testing.assert_close([weight.detach() for weight in model.parameters()], expected)
+
+
+@pytest.mark.parametrize("name", ["dm", "dsa", "cafe"])
+def test_pixels_keep_a_share_of_their_momentum(name):
+    """By the same gradient, at rest and on the move."""
+    run, moved = Run(of_method(name, image_momentum=0.75), dataset()), []
+    met = run.meeting(False)
+    for velocity in (0.0, 1.0):
+        before = run.state._replace(velocity=torch.full_like(run.state.images, velocity))
+        after, _ = run.method.step(before, met._replace(networks=stream("cpu", "one")), run.config)
+        moved.append(after.velocity)
+    torch.testing.assert_close(moved[1] - moved[0], torch.full_like(moved[0], 0.75), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ncfm", "udd-features", "kip", "dd"])
+def test_adam_counts_the_steps_of_all_networks(name, monkeypatch):
+    run, counts = Run(of_method(name, outer=2, inner=2), dataset()), []
+    real = run.method.adam_step
+
+    def counted(images, moments, gradient, rate, count, *rest):
+        counts.append(count)
+        return real(images, moments, gradient, rate, count, *rest)
+
+    monkeypatch.setattr(run.method, "adam_step", counted)
+    for _ in range(4):
+        run.advance(False)
+    assert sorted(set(counts)) == [1, 2, 3, 4] and counts == sorted(counts)
 
 
 def test_a_new_method_with_a_section_of_its_own_changes_no_other_cell(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_regions import brute_force_mean
-from tiny import network, noise, windowed
+from tiny import generator, network, noise, windowed
 from torch import Tensor
 
 from udd.errors import UserError
@@ -17,10 +17,6 @@ from udd.synthetic.regions import corner_boxes, grid_boxes
 ALL = ["third", "half", "two_thirds"]
 MEAN, STD = torch.tensor([0.3, 0.4, 0.5], dtype=torch.float64), torch.tensor([0.2, 0.25, 0.3], dtype=torch.float64)
 few = settings(deadline=None, max_examples=25)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def normalised(image: Tensor) -> Tensor:
@@ -189,7 +185,7 @@ def test_standardised_scores_have_mean_0_and_deviation_1_in_every_scale():
     assert policies.reranked(torch.ones(2, 4), "standardised").isfinite().all()
 
 
-CHANGES = [{"policy": policy} for policy in ("jitter", "gradient", "activation", "vote")]
+CHANGES = [{"policy": policy} for policy in ("jitter", "jitter_map", "gradient", "activation", "vote")]
 CHANGES += [{"policy": "jitter", "ranking": "within_scale"}, {"policy": "gradient", "search_layer": "pixels"}]
 CHANGES += [{"policy": policy, "search_layer": 2} for policy in ("jitter", "gradient", "activation")]
 CHANGES += [
@@ -208,6 +204,9 @@ def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes)
     copies = [policies.jittered(flat, distill["jitter"], 0.05, source) for _ in range(distill["jitter_copies"])]
 
     def scores_of(policy: str) -> Tensor:
+        if policy == "jitter_map":
+            noise_of = (distill["jitter"], distill["jitter_sigma"], distill["jitter_copies"], generator())
+            return policies.reranked(policies.jitter_map(model, flat, boxes, MEAN, STD, *noise_of), distill["ranking"])
         rows = []
         for c in range(3):
             for b in range(2):

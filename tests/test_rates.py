@@ -15,8 +15,8 @@ from udd.config import plan
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record
 from udd.errors import UserError
+from udd.evaluation import records
 from udd.evaluation.rates import rated
-from udd.evaluation.records import record
 from udd.synthetic.sets import SyntheticSet
 
 QUICK = {"width": 4, "epochs": 2, "checkups": 1}
@@ -37,7 +37,7 @@ def planned(**changes: Any) -> dict[str, Any]:
 def recorded(made: SyntheticSet, path: Path, **changes: Any) -> dict[str, Any]:
     """The record of a set, written to `path`, with one network."""
     made.save(path)
-    return record(planned(**changes), [0], dataset(), path, torch.device("cpu"), {}, lambda _: None)
+    return records.record(planned(**changes), [0], dataset(), path, torch.device("cpu"), {}, lambda _: None)
 
 
 def test_the_usual_rate_stands_in_no_configuration():
@@ -45,26 +45,29 @@ def test_the_usual_rate_stands_in_no_configuration():
     assert planned(rate="own")["evaluate"] == planned()["evaluate"] | {"rate": "own"}
 
 
-def test_a_job_trains_with_the_sets_own_rate_and_notes_it_down(tmp_path: Path):
-    path = tmp_path / "set.safetensors"
-    usual, own, same = (
-        recorded(a_set(0.5), path),
-        recorded(a_set(0.5), path, rate="own"),
-        recorded(a_set(0.5), path, lr=0.5),
-    )
-    logits = [found["networks"]["0"]["accuracy"] for found in (own, same)]
-    assert (
-        logits[0] == logits[1] and own["rate"] == 0.5 and own["config"]["evaluate"]["lr"] == params()["evaluate"]["lr"]
-    )
+def test_a_job_trains_with_the_sets_own_rate_and_notes_it_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, trained_at, real = tmp_path / "set.safetensors", [], records.evaluate
+
+    def noted(config: dict[str, Any], *rest: Any) -> dict[str, Any]:
+        trained_at.append(config["evaluate"]["lr"])
+        return real(config, *rest)
+
+    monkeypatch.setattr(records, "evaluate", noted)
+    usual, own = recorded(a_set(0.5), path), recorded(a_set(0.5), path, rate="own")
+    planned_at = params()["evaluate"]["lr"]
+    assert trained_at == [planned_at, 0.5] and planned_at != 0.5
+    assert own["rate"] == 0.5 and own["config"]["evaluate"]["lr"] == planned_at
     assert "rate" not in usual and usual["networks"]["0"].keys() == own["networks"]["0"].keys()
 
 
-def test_python_and_the_command_take_the_same_key():
-    values = [
-        udd.evaluate(a_set(0.5), dataset(), 2, device="cpu", **QUICK, **keys).values
-        for keys in ({}, {"rate": "own"}, {"lr": 0.5})
-    ]
-    assert values[1] == values[2]
+def test_python_and_the_command_take_the_same_key(tmp_path: Path):
+    """By a rate at which no training goes well."""
+    made, said = a_set(1e30), r"loss is not finite \(epoch \d of 2, lr 1e\+30\)"
+    assert len(udd.evaluate(made, dataset(), 1, device="cpu", **QUICK).values) == 1
+    with pytest.raises(UserError, match=said):
+        udd.evaluate(made, dataset(), 1, device="cpu", **QUICK, rate="own")
+    with pytest.raises(UserError, match=said):
+        recorded(made, tmp_path / "set.safetensors", rate="own")
     with pytest.raises(UserError, match="evaluate.rate: found 'owm'; did you mean 'own'"):
         udd.evaluate(a_set(0.5), dataset(), 1, device="cpu", rate="owm")
 

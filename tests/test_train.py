@@ -138,6 +138,20 @@ def test_cutmix_weighs_both_labels(monkeypatch):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("operation", ["color", "photometric"])
+def test_each_image_of_a_batch_is_augmented_by_a_draw_of_its_own(operation):
+    seen, images, network = [], noise(1, 3, 8, 8).float().expand(4, -1, -1, -1), tiny_network().float()
+
+    def noted(network, inputs, *rest):
+        seen.append(inputs)
+        return module.batch_loss(network, inputs, *rest)
+
+    labels, recipe = torch.zeros(4, dtype=torch.int64), module.PLAIN | {"augment": [operation]}
+    given = (recipe, [0.4] * 3, [0.3] * 3, stream("cpu", 0), noted)
+    module.sgd_step(network, module.sgd(network, RECIPE), images, labels, *given)
+    assert len(seen[0].unique(dim=0)) == 4
+
+
 def test_learning_rate_falls_after_two_thirds_and_five_sixths():
     recipe = FULL_RECIPE | {"epochs": 300, "lr": 0.01}
     rates = [module.learning_rate(recipe, epoch) for epoch in range(300)]

@@ -1,11 +1,12 @@
 """The networks' side of Algorithm 1: what it depends on, its real batches, its training."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from runs import Run
-from tiny import config, dataset, options
+from tiny import config, dataset, of_method, options
 
 from udd.config.caches import cache_config
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_network
@@ -108,6 +109,18 @@ def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, step
     assert [len(batch) for batch in seen] == [4] * steps
     if steps == 2:
         assert len(torch.cat(seen).unique(dim=0)) == 8  # none twice before all were seen
+
+
+@pytest.mark.parametrize("name", ["udd", "dsa"])
+def test_every_inner_steps_a_new_network_begins(name):
+    """Which trains on nothing here."""
+    made = of_method(name, net_images=0, outer=3, inner=2)
+    run = Run(made | ({"dsa": made["dsa"] | {"net_epochs": 0}} if name == "dsa" else {}), dataset())
+    first = []
+    for _ in range(6):
+        run.advance(False)
+        first.append(next(run.trajectory.network.parameters()).detach().clone())
+    assert [torch.equal(*pair) for pair in pairwise(first)] == [True, False, True, False, True]
 
 
 def test_a_new_network_is_random_and_trained_beforehand_if_asked(monkeypatch):

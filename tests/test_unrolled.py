@@ -230,8 +230,16 @@ def test_dd_descends_on_the_loss_of_the_unrolled_network(monkeypatch):
     torch.testing.assert_close(got, list(torch.autograd.grad(loss, (pixels, raw))), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mtt", "dd"])
-def test_the_learned_rate_is_stored_with_the_set(name):
+@pytest.mark.parametrize(
+    ("name", "learned", "stored"),
+    [
+        ("mtt", {"rate": torch.tensor(0.5)}, 0.5),
+        ("dd", {"rates": torch.tensor([0.1, 0.2, 0.3, 0.8]).expm1().log()}, 0.35),
+    ],
+    ids=["mtt", "dd"],
+)
+def test_the_learned_rate_is_stored_with_the_set_or_the_mean_of_several(name, learned, stored):
     run = Run(small(name), dataset())
-    run.advance(False)
-    assert run.finished().metadata["rate"] > 0
+    assert run.finished().metadata["rate"] == pytest.approx(run.config[name]["rate"], rel=1e-4)
+    run.state = run.state._replace(**learned)
+    assert run.finished().metadata["rate"] == pytest.approx(stored, rel=1e-4)

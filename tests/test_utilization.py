@@ -140,6 +140,15 @@ def test_a_network_that_sees_nothing_is_refused():
         top_of(torch.zeros(2, 3, 3), 99.0)
 
 
+def test_the_top_of_the_range_is_the_percentile_of_all_activations():
+    assert top_of(torch.arange(101.0).view(1, 1, 101), 90.0) == 90
+
+
+def test_each_reference_network_starts_from_other_weights():
+    one, other = train_reference(toy(), CONFIG, torch.device("cpu")).networks
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+
+
 def test_real_images_are_chosen_by_the_data_set_alone():
     assert torch.equal(real_images(toy(), 5), real_images(toy(), 16)[:5])
     assert len(real_images(toy(), 1000)) == 16
