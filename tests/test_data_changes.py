@@ -13,7 +13,7 @@ from prepared import manifest_of
 from test_data_official import official_fakes  # noqa: F401  (a fixture)
 
 from udd import data
-from udd.data import sources
+from udd.data import packing, sources
 from udd.errors import UserError
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
@@ -114,7 +114,7 @@ def test_a_link_to_nowhere_is_left_to_the_rule_that_says_which_it_is(pets: Path)
     (pets / "pets/train/cat/z.png").symlink_to("nowhere.png")
     assert look(pets)[0] != before[0] and "1 new" in look(pets)[1]
     with pytest.raises(UserError, match="z.png: no such file"):
-        data.packing.prepare(PETS, pets)
+        packing.prepare(PETS, pets)
 
 
 def test_a_broken_memory_is_no_matter(pets: Path):
