@@ -173,6 +173,8 @@ def test_a_data_set_by_another_name_is_still_not_mirrored(tmp_path: Path):
         udd.dataset(tmp_path / "held.json", root=tmp_path),
     ]
     assert [(data.flip, data.like) for data in found] == [(False, ""), *[(False, "digits")] * 3]
+    (tmp_path / "held.npz").write_bytes(b"PK gone")
+    assert udd.dataset(tmp_path / "held.json", root=tmp_path).flip  # from its packed file, which notes nothing
     for data in found:
         assert "flip" not in str(interface.configuration(data, "idc", 1, 0, {})[1]["distill"])
     assert "flip" in str(interface.configuration(udd.dataset("digits", flip=True), "dm", 1, 0, {})[1]["distill"])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -71,11 +72,13 @@ def noted(source: str | Path | Arrays, root: Path) -> dict[str, Any]:
     if path.suffix != ".npz":
         return {"like": str(source)} if str(source) in KNOWN else {}
     found = {}
-    if path.exists():
-        with np.load(path, allow_pickle=False) as file:
-            for key, value in (("flip", np.all), ("like", str)):
-                with contextlib.suppress(KeyError, ValueError):  # not there; objects, which are never read
-                    found[key] = value(file[key])
+    for key, value in (("flip", np.all), ("like", str)):
+        # Not there; no npz any more, where a packed file stands for it; objects, which are never read
+        with (
+            contextlib.suppress(KeyError, OSError, ValueError, BadZipFile),
+            np.load(path, allow_pickle=False) as file,
+        ):
+            found[key] = value(file[key])
     return found
 
 
