@@ -137,7 +137,7 @@ def test_what_makes_no_sense_is_refused_before_a_trial(
 
 def test_minutes_that_hold_no_step_are_refused():
     with pytest.raises(
-        UserError, match=r"minutes: .* are left after the trial, and the shortest schedule takes .*; give more"
+        UserError, match=r"minutes: 0 are left after the trial, and the shortest schedule takes .*; give more"
     ):
         udd.budget(dataset(side=16), "dm", 1, 1e-6, **SMALL)
 

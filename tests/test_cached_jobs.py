@@ -22,6 +22,7 @@ from udd.command import main
 from udd.config.caches import cache_name
 from udd.errors import Stopped, UserError
 from udd.files import lock
+from udd.proxies import cached
 from udd.runs import cache, distilling
 
 
@@ -199,6 +200,15 @@ def test_a_cache_of_other_data_is_refused(bench, copied, capsys, monkeypatch):
     assert f"{copied}/network0.safetensors: made of other data; give another folder, or delete it" in refusal(
         bench, capsys, "--cache", copied
     )
+
+
+def test_the_workflows_cache_of_other_data_is_made_anew(bench, copied, tmp_path):
+    """Its place says nothing of the data's bytes: a changed data set would else stop every set that meets a cache."""
+    place = tmp_path / "results" / "cache" / cache_name(CONFIG)
+    place.parent.mkdir(parents=True)
+    copied.rename(place)
+    assert not cache.absent(place, CONFIG, [0, 1], cached.metadata(place / "network0.safetensors")["inputs"])
+    assert cache.absent(place, CONFIG, [0, 1], "of other images") == [0, 1]
 
 
 def test_a_folder_for_the_cache_is_asked_for_and_otherwise_does_nothing(bench, capsys):

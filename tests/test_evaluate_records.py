@@ -94,6 +94,8 @@ HARMS = {
     "a list": lambda folder: (folder / "record.json").write_text("[]"),
     "an older format": lambda folder: replaced(folder / "record.json", format=1),
     "no networks": lambda folder: replaced(folder / "record.json", networks=None),
+    "a network of nothing": lambda folder: replaced(folder / "record.json", networks={"0": None}),
+    "no provenance": lambda folder: replaced(folder / "record.json", provenance=None),
     "another code": lambda folder: replaced(folder / "record.json", provenance={"code": "another"}),
 }
 

@@ -86,6 +86,29 @@ def test_a_rate_that_another_set_left_is_not_taken_for_this_ones(tmp_path: Path)
         assert imported(path, "mtt", RGB).metadata.get("rate") == rate
 
 
+def test_labels_that_cannot_be_written_leave_the_images_that_stood_there(tmp_path: Path) -> None:
+    path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
+    path.write_bytes(b"before")
+    (tmp_path / "labels_best.pt").mkdir()
+    with pytest.raises((UserError, OSError)):
+        exported(a_set(RGB, torch.arange(3), none, True), path, "mtt", RGB)
+    assert path.read_bytes() == b"before"
+
+
+def test_ddranking_has_no_rate_and_leaves_another_file_alone(tmp_path: Path) -> None:
+    path, none = tmp_path / "images.pt", torch.zeros(0, 4, dtype=torch.int64)
+    torch.save(torch.tensor(0.5), tmp_path / "lr.pt")
+    exported(a_set(RGB, torch.arange(3), none, True), path, "ddranking", RGB)
+    assert (tmp_path / "lr.pt").exists() and "rate" not in imported(path, "ddranking", RGB).metadata
+
+
+def test_a_folder_where_one_stands_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported(a_set(RGB, torch.arange(3), torch.zeros(0, 4, dtype=torch.int64), True), tmp_path / "shown", "folder", RGB)
+    monkeypatch.chdir(tmp_path / "shown")
+    found = imported(Path("."), "folder", RGB).metadata
+    assert (found["config"]["variant"], found["provenance"]["imported"]["file"]) == ("shown", "shown")
+
+
 def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path: Path, capsys) -> None:
     images, logits = torch.rand(3, 3, 8, 8), torch.tensor([[2.0, -1, 0], [0, 3, 0], [0, 0, 1]])
     FORMATS["mtt"].write(tmp_path / "images_best.pt", Found(images, logits), RGB)

@@ -144,6 +144,21 @@ def test_two_data_sets_whose_classes_are_numbers_do_not_pass_for_each_other():
     given.check_belongs("made", one, data._replace(name="mnist-50k", like="mnist"))
 
 
+@pytest.mark.parametrize("method", ["random", "idc"])
+def test_a_set_of_a_split_keeps_what_it_is_a_part_of(method: str, tmp_path: Path):
+    keys = {"cache": tmp_path, "networks": "fresh", "outer": 1, "inner": 1, "width": 4, "net_images": 0}
+    data = dataset()._replace(name="mnist-50k", like="mnist")
+    made = udd.distill(data, method, 1, device="cpu", **(keys if method == "idc" else {}))
+    for name in ("fashionmnist", "digits"):
+        with pytest.raises(UserError, match="a set of mnist-50k, not of .*: they are two data sets"):
+            given.check_belongs("made", made, data._replace(name=name, like=""))
+    given.check_belongs("made", made, data._replace(name="mnist", like=""))
+
+
+def test_a_tuple_is_a_list():
+    assert given.plain((0.5, np.float64(0.25), (1,))) == [0.5, 0.25, [1]]
+
+
 def test_numpys_numbers_make_the_schedule_that_pythons_make():
     keys = {"outer": 200, "inner": 20}
     found = udd.short(dataset(), "idc", 1, networks="fresh", **{key: np.int64(value) for key, value in keys.items()})

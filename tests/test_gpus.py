@@ -12,7 +12,7 @@ import torch
 from tiny import ROOT
 
 from udd import device as gpus
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 
 TWO = {0: "GPU-a", 1: "GPU-b"}
 
@@ -77,6 +77,17 @@ def test_a_killed_run_gives_its_gpu_back(tmp_path):
         assert another(TWO) == 1
         other.kill()
     assert another(TWO) == 0
+
+
+@pytest.mark.parametrize("name", ["mps", "meta", "gpu", None])
+def test_a_device_that_nothing_here_runs_on_is_bad_usage(name):
+    with pytest.raises(UsageError, match=f"^--device {name}: not a device; use auto, cpu, cuda or cuda:N"):
+        gpus.setup(name)
+
+
+def test_threads_are_a_whole_number():
+    with pytest.raises(UserError, match="^threads: found '1', expected a whole number"):
+        gpus.setup("cpu", "1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

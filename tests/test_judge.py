@@ -10,7 +10,7 @@ from fakes import labels, noise
 
 import udd
 from udd import compare, device, exporting, importing, judge
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.interface import Accuracy
 
 QUICK = ["--networks", "2", "--epochs", "2", "--width", "4", "--device", "cpu"]
@@ -178,6 +178,11 @@ def test_an_import_replaces_no_set_of_ours(place, tmp_path):
 def test_what_is_missing_is_said_in_one_line(place, words, said):
     with pytest.raises(UserError, match=said):
         judge.run(asked(place, *words))
+
+
+def test_a_whitening_and_a_normalisation_are_one_too_many(place):
+    with pytest.raises(UsageError, match="--zca and --normalised: found both"):
+        judge.run([*asked(place, str(place / "data.npz")), "--as", "mtt", "--zca", "zca.pt", "--normalised", "none"])
 
 
 def test_a_whitening_is_refused(place, capsys):

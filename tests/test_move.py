@@ -172,6 +172,12 @@ def test_the_rate_that_is_written_last_is_in_force():
         assert merged(given, "distill", Cell("cifar10", 1, name))["image_move"] == move
     assert merged(given, "distill", Cell("mnist", 1, "idc"))["image_move"] == 0.0  # which has a rate of its own
     assert merged(given, "distill", Cell("mnist", 1, "far"))["image_move"] == 0.03
+    # A variant's own layers among them: at an IPC, on a data set, at an IPC there
+    layers = {"ipc10": {"distill": {"image_lr": 0.1}}, "datasets": {"svhn": {"distill": {"image_lr": 0.2}}}}
+    layers["datasets"]["svhn"]["ipc10"] = {"distill": {"image_move": 0.04}}
+    given["variants"]["far"] |= layers
+    for name, ipc, move in (("cifar10", 1, 0.03), ("cifar10", 10, 0.0), ("svhn", 1, 0.0), ("svhn", 10, 0.04)):
+        assert merged(given, "distill", Cell(name, ipc, "far"))["image_move"] == move, (name, ipc)
 
 
 def test_what_was_asked_for_stays():

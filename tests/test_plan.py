@@ -72,6 +72,10 @@ def test_a_data_set_leaves_out_what_it_has_too_few_images_for():
     found = small(tables={"kip": {"datasets": ["cifar100"], "ipc": [50], "variants": ["udd"]}})
     # It names what it leaves out
     assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}
+    # And whose sets that shows
+    found["variants"]["equal"] = {"sets": "idc", "evaluate": {"epochs": 3}}
+    found["datasets"]["cifar100"]["ipc50"] = {"without": ["equal"]}
+    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "equal", "idc"}
 
 
 def test_a_multiple_of_ipc_stands_in_the_configuration_of_its_own_sets_alone():

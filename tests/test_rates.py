@@ -17,6 +17,7 @@ from udd.config.plan import Cell, Record
 from udd.errors import UserError
 from udd.evaluation import records
 from udd.evaluation.rates import rated
+from udd.provenance import code_digest
 from udd.synthetic.sets import SyntheticSet
 
 QUICK = {"width": 4, "epochs": 2, "checkups": 1}
@@ -57,6 +58,10 @@ def test_a_job_trains_with_the_sets_own_rate_and_notes_it_down(tmp_path: Path, m
     planned_at = params()["evaluate"]["lr"]
     assert trained_at == [planned_at, 0.5] and planned_at != 0.5
     assert own["rate"] == 0.5 and own["config"]["evaluate"]["lr"] == planned_at
+    # An edit of what takes the rate is one of records that take it, and of no others
+    code = code_digest("udd.evaluation.accuracy")
+    assert usual["provenance"]["code"] == code
+    assert own["provenance"]["code"] == f"{code} {code_digest('udd.evaluation.rates')}"
     assert "rate" not in usual and usual["networks"]["0"].keys() == own["networks"]["0"].keys()
 
 

@@ -174,10 +174,33 @@ def test_a_data_set_by_another_name_is_still_not_mirrored(tmp_path: Path):
     ]
     assert [(data.flip, data.like) for data in found] == [(False, ""), *[(False, "digits")] * 3]
     (tmp_path / "held.npz").write_bytes(b"PK gone")
-    assert udd.dataset(tmp_path / "held.json", root=tmp_path).flip  # from its packed file, which notes nothing
+    found.append(udd.dataset(tmp_path / "held.json", root=tmp_path))  # from its packed file and its manifest's notes
+    (tmp_path / "digits").mkdir()
+    with pytest.MonkeyPatch.context() as patched:  # a folder that happens to lie where one works
+        patched.chdir(tmp_path)
+        found.append(udd.dataset(tmp_path / "mine.json", root=tmp_path))
+    assert [(data.flip, data.like) for data in found] == [(False, ""), *[(False, "digits")] * 5]
     for data in found:
-        assert "flip" not in str(interface.configuration(data, "idc", 1, 0, {})[1]["distill"])
+        assert "flip" not in str(interface.configuration(data, "dm", 1, 0, {})[1]["distill"])
     assert "flip" in str(interface.configuration(udd.dataset("digits", flip=True), "dm", 1, 0, {})[1]["distill"])
+
+
+def test_a_manifest_is_taken_as_it_is(tmp_path: Path):
+    manifest_of(tmp_path, {"name": "mine", "kind": "digits"})
+    for keys in ({"size": 32}, {"name": "x"}, {"classes": list("abcdefghij")}):
+        with pytest.raises(UserError, match=f"manifests are taken as they are; leave out {next(iter(keys))}"):
+            udd.dataset(tmp_path / "manifest.json", root=tmp_path, **keys)
+    assert not udd.dataset(tmp_path / "manifest.json", root=tmp_path, flip=False).flip
+
+
+def test_arrays_of_ones_own_that_are_called_as_notes_are_none(tmp_path: Path):
+    arrays(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        np.savez(tmp_path / "b.npz", like=np.arange(5), flip=np.array([False, True]), **file)
+        np.savez(tmp_path / "c.npz", like=np.array({}, dtype=object), flip=np.array("no"), **file)
+    for name in ("b.npz", "c.npz"):
+        data = udd.dataset(tmp_path / name)
+        assert data.flip and not data.like
 
 
 @pytest.mark.parametrize(
@@ -186,6 +209,9 @@ def test_a_data_set_by_another_name_is_still_not_mirrored(tmp_path: Path):
         ("digits", {"depth": 16}, "depth is of no use to kind digits"),
         ("digits", {"background": "black"}, "background is of no use to kind digits"),
         ("a.npz", {"depth": 8}, "depth: found 8, expected 16"),
+        ("a.npz", {"background": "black"}, "background is of no use to kind npz"),
+        ("a.npz", {"flip": "false"}, "flip: found 'false', expected True or False"),
+        ("a.npz", {"name": "My Set"}, "name: found 'My Set', expected small letters, digits, _ and -, such as my-set"),
     ],
 )
 def test_keys_that_no_reader_heeds_are_refused_from_python_too(kind: str, keys: dict, said: str, tmp_path: Path):

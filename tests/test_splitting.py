@@ -17,7 +17,7 @@ from udd.data.arrays import read_npz
 from udd.data.raw import Raw
 from udd.errors import UserError
 from udd.interface import configuration
-from udd.splitting import as_npz, parts, run, split
+from udd.splitting import as_npz, parts, run, said_of, split
 
 
 def raw(count: int = 12, channels: int = 3, classes: int = 3) -> Raw:
@@ -107,13 +107,30 @@ def test_a_split_of_a_split_is_not_mirrored_either_and_photographs_are(tmp_path:
         assert sorted(file) == sorted(as_npz(source))  # not a byte more than before
 
 
-def test_what_params_say_of_a_source_holds_for_its_split_unless_they_say_something_of_the_split(tmp_path: Path):
+def test_what_params_say_of_a_source_holds_for_its_split_by_whatever_name(tmp_path: Path):
     np.savez(tmp_path / "held.npz", like=np.array("mnist"), **as_npz(raw(24)))  # type: ignore[arg-type]
-    for name, distance, share in (("held", "l1", 0.0), ("cifar10", "mse", 0.5)):
+    for name in ("held", "cifar10"):
         data = udd.dataset(tmp_path / "held.npz", name=name)
         found = configuration(data, "idc", 1, 0, {})[1]
-        assert (found["idc"]["distance"], found["distill"]["cutmix_p"]) == (distance, share)
+        assert (found["idc"]["distance"], found["distill"]["cutmix_p"]) == ("l1", 0.0)
     assert configuration(data._replace(name="other", like="nowhere"), "idc", 1, 0, {})[1]["idc"]["distance"] == "mse"
+
+
+def test_a_split_takes_what_says_how_pixels_are_made(tmp_path: Path):
+    source = as_npz(raw(24))
+    deep = {key: value.astype(np.uint16) * 7 if key.endswith("images") else value for key, value in source.items()}
+    np.savez(tmp_path / "deep.npz", **deep)  # type: ignore[arg-type]
+    words = [str(tmp_path / "deep.npz"), "--test", "6", "--out", str(tmp_path / "held.npz")]
+    with pytest.raises(UserError, match="set the data set's `depth: 16`"):
+        run(words)
+    run([*words, "--depth", "16", "--no-flip"])
+    made = udd.dataset(tmp_path / "held.npz")
+    assert not made.flip and made.train_images.max() == 255
+
+
+def test_a_split_notes_no_variant_that_its_source_leaves_out():
+    said = said_of("cifar100")
+    assert said == {} and said_of("mnist")["distill"]["cutmix_p"] == 0.0
 
 
 def test_bad_usage_writes_nothing(tmp_path: Path):

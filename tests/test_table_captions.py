@@ -45,7 +45,8 @@ def test_footnotes_say_what_a_set_takes():
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(1_000, "1"), (123_400, "123.4"), (9_999_000, "9999"), (61_480_000, "61,480")]
+    ("size", "said"),
+    [(1_000, "1"), (123_400, "123.4"), (9_999_000, "9999"), (9_999_600, "10,000"), (61_480_000, "61,480")],
 )
 def test_a_size_has_four_digits_or_all_before_the_point(size, said):
     assert captions.kilobytes(size) == said

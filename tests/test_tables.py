@@ -84,6 +84,18 @@ def test_the_full_data_is_a_bound_and_never_the_best():
         assert [cell.best for cell in cells if cell.mean in (60, 65, 88)] == [False, True, False]
 
 
+def test_a_coreset_of_more_images_is_no_rival_of_sets():
+    for name in ("main", "policy", "cost"):
+        asked = config(name, variants=["random-x13", "idc", "udd"]) | {
+            "times": {"random-x13": ["random", 13]},
+            "costs": [],
+        }
+        made = tables.table(asked, groups(random_x13=[90], idc=[60], udd=[65]))
+        best = {cell.mean for row in made.rows for cell in row if isinstance(cell, Measured) and cell.best}
+        assert best == {65.0}, name
+        assert "full data and larger sets apart" in caption(asked, made)
+
+
 def test_random_images_stand_in_every_table_at_equal_bytes_and_as_many_as_are_seen():
     params = load(["params.yaml"])
     for name in params["tables"]:

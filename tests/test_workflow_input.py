@@ -16,7 +16,7 @@ from udd import workflow as flow
 from udd.config import plan
 from udd.config.params import load
 from udd.errors import UserError
-from udd.workflow import records, start
+from udd.workflow import end, records, start
 
 WRONG = {
     "unknown key": ("udd: {polcy: vote}", r"unknown key 'polcy' in udd; did you mean 'policy'"),
@@ -177,6 +177,35 @@ def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     records.run(["another"])  # of a stage that lists something else
     (tmp_path / "made" / "a").touch()
     records.run(["results"])
+    # Where DVC's cache has their names, other files do not stand for them
+    (tmp_path / "dvc.lock").write_text(
+        yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "md5": "abc.dir", "nfiles": 1}]}}})
+    )
+    listed = tmp_path / ".dvc" / "cache" / "files" / "md5" / "ab" / "c.dir"
+    listed.parent.mkdir(parents=True)
+    listed.write_text('[{"md5": "0", "relpath": "b"}]')
+    with pytest.raises(UserError, match="made has 0 of 1 files"):
+        records.run([])
+    (tmp_path / "made" / "b").touch()
+    records.run([])
+
+
+@pytest.mark.parametrize(
+    ("said", "killed"),
+    [
+        ("network 1 epoch 250/1000: test accuracy 41.20 %", True),
+        ("error: ipc 500: more than the data has", False),
+        ("stopped by SIGTERM after 3 of 6 iterations; run the same command again to go on", False),
+        ("ValueError: found 3", False),
+        ("torch.OutOfMemoryError: CUDA out of memory", False),
+        ("interrupted", False),
+    ],
+)
+def test_a_job_that_ended_without_a_word_is_said_to_have_been_killed(said: str, killed: bool, tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text(f"before\n{said}\n\n")
+    assert end.last_line([str(log)]) == said + (f"\n  {end.KILLED}" if killed else "")
+    assert end.last_line([str(tmp_path / "none.log")]) == "it said nothing; it may have been killed"
 
 
 def test_the_conda_environment_and_the_constraints_agree() -> None:

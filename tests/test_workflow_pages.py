@@ -9,7 +9,7 @@ from test_plan import small
 from workspace import REQUEST, Workspace, jobs
 
 from udd.config import drawings, plan
-from udd.workflow import page_options, wanted
+from udd.workflow import page_of, page_options, wanted
 
 FOLDER = "results/pages/digits/ipc1"
 
@@ -74,3 +74,12 @@ def test_a_page_that_no_request_names_is_made_where_it_is_asked_for(workspace: W
     """By the usual protocol, of any set that the parameters can name."""
     assert workspace.planned(f"{FOLDER}/udd-nocfc/seed0.html") == {"page": 1}
     assert workspace.planned(f"{FOLDER}/idc/seed0.html") == {"distill": 1, "evaluate": 1, "page": 1}
+
+
+def test_a_page_by_name_shows_what_is_planned_of_its_set() -> None:
+    asked = {"datasets": ["digits"], "ipc": [1], "variants": ["idc"], "protocols": ["epochs300"]}
+    made = small(tables={"main": asked | {"architectures": ["alexnet"]}})
+    wildcards = Namespace(dataset="digits", ipc="1", variant="idc", seed="0")
+    assert page_of(made, wildcards)["record"] == "results/accuracy/digits/ipc1/idc/seed0/epochs300/alexnet.json"
+    wildcards.variant = "udd"
+    assert page_of(made, wildcards)["record"] == "results/accuracy/digits/ipc1/udd/seed0/idc/convnet3.json"

@@ -77,14 +77,18 @@ def setup(name: str = "auto", threads: int = 0) -> torch.device:
     UserError if it is not there."""
     import torch
 
+    if not isinstance(threads, int):
+        raise UserError(f"threads: found {threads!r}, expected a whole number; 0 keeps torch's own choice")
     if threads > 0:
         torch.set_num_threads(threads)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N") from None
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: not a device; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {name}: this machine has no usable CUDA device; use --device cpu")
     return choose(device) if device.type == "cuda" else device

@@ -104,6 +104,8 @@ def normalisation(
     """How --normalised and --zca say that images [K, H, W] are normalised. Raises UsageError where numbers are
     not two for each channel."""
     channels = shape[0]
+    if zca and words:
+        raise UsageError("--zca and --normalised: found both, expected the one by which the images were normalised")
     if zca:
         return whitening.read(zca, math.prod(shape))
     if not words:

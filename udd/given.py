@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from udd.data import Dataset
-from udd.data.sources import OFFICIAL
+from udd.data.sources import KNOWN
 from udd.errors import UserError
 from udd.synthetic.sets import SyntheticSet
 
 
 def plain(value: Any) -> Any:
-    """A value without NumPy's types, which loops over np.arange and the like give: as params.yaml would have it."""
+    """A value without NumPy's types, which loops over np.arange and the like give, and without tuples: as params.yaml
+    would have it."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    return [plain(each) for each in value] if isinstance(value, list) else value
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def is_whole(value: Any) -> bool:
@@ -85,8 +86,8 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
     """Raise UserError, naming `where` the set is from, unless it has the data set's classes, in their order, and its
     images' shape [K, H, W]. Names of data sets may differ: a set of a split is for the whole one as well; so may
     classes that one of the two calls by their numbers alone, as an npz does."""
-    names = (made.metadata["dataset"], data.like or data.name)
-    if set(names) <= OFFICIAL.keys() and names[0] != names[1]:  # whose classes may be called alike, by numbers
+    of = (made.metadata.get("like") or made.metadata["dataset"], data.like or data.name)
+    if set(of) <= set(KNOWN) and of[0] != of[1]:  # whose classes may be called alike, by numbers
         what = "they are two data sets"
     elif found := unlike(made.metadata["classes"], data.classes):
         what = f"its {found}"

@@ -38,7 +38,7 @@ def run(argv: list[str] | None = None) -> None:
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if not args.out:
-        refuse_other(out, args.file)
+        refuse_other(out, named)
     _, (made,) = as_ours(said(vars(args)), [args.file])
     made.save(out)
     labels = "soft labels" if made.labels.ndim > 1 else "hard labels"

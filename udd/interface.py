@@ -75,12 +75,12 @@ def known_keys(method: str) -> set[str]:
 
 
 def declare(params: plan.Params, data: Dataset) -> None:
-    """Give the parameters a data set, with what they say of one of its name, else of that of which it is a part
-    (`like`), and what it says itself."""
-    whole = params["datasets"].get(data.like, {})
-    kept = {key: value for key, value in whole.items() if key not in plan.DATA_KEYS}
-    said = params["datasets"].setdefault(data.name, {"kind": "npz"} | kept)
-    params["datasets"][data.name] = said | {"flip": data.flip}
+    """Give the parameters a data set, with what they say of that of which it is a part (`like`), else of one of its
+    name, and what it says itself."""
+    declared = params["datasets"]
+    kept = {key: value for key, value in declared.get(data.like, {}).items() if key not in plan.DATA_KEYS}
+    said = {"kind": "npz"} | kept if kept else declared.get(data.name, {"kind": "npz"})
+    declared[data.name] = said | {"flip": data.flip}
 
 
 def by_section(

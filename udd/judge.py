@@ -169,7 +169,8 @@ def run(argv: list[str]) -> None:
         check_out("--out", args.out, args.file)
     data, (made,) = as_ours(said(vars(args)), [args.file])
     by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
-    found = [of_set(by, args.file.name, made, data, args.learned_rate, **keys)]
+    name = args.file.name if args.file.name not in ("", "..") else args.file.resolve().name  # `.` has no name
+    found = [of_set(by, name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
         found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
     result = {

@@ -43,8 +43,8 @@ def run(argv: list[str]) -> None:
 
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
-    for path in (out, out.with_suffix(".checkpoint")):
-        check_out("--out", path)
+    for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
+        check_out("--out", out.with_suffix(ending))
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",
@@ -155,7 +155,8 @@ def refuse_request(out: Path, wanted: dict[str, Any], replaced: bool) -> None:
     """Raise UserError if what stands beside a set's schedule is of another request: a run that was cut and could not go
     on by another schedule, or, unless it may be `replaced`, a finished set."""
     kept, run = out.with_suffix(".schedule.json"), out.with_suffix(".checkpoint")
-    found = read_json(kept).get("asked") if kept.exists() else None
+    stands = read_json(kept) if kept.exists() else None
+    found = stands.get("asked") if isinstance(stands, dict) else None
     if found in (None, wanted):
         return
     what = difference(found, wanted)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -17,8 +15,9 @@ from udd.config.schema_errors import suggestion
 from udd.data import TENSORS, Dataset, read_manifest
 from udd.data import load as load_pinned
 from udd.data.listing import has_parquet
-from udd.data.packing import KNOWN, READERS, check_own, varied
+from udd.data.packing import READERS, check_own, varied
 from udd.data.raw import Raw, check
+from udd.data.sources import KNOWN
 from udd.errors import UserError
 from udd.given import is_whole, kind, names, plain
 
@@ -45,10 +44,13 @@ def dataset(
     if (size := keys.get("size")) is not None and not (is_whole(size) and 8 <= size <= 512):
         raise UserError(f"size: found {size!r}, expected 8 to 512 pixels, a whole number")
     flip = keys.pop("flip", None)
-    found = found_at(source, root_of(root), name, keys)
-    said = noted(source, root_of(root))
-    like = said.get("like", found.name)
-    mirrored = {"flip": params.load([params.DEFAULTS])["datasets"].get(like, {}).get("flip", True)} | said
+    if not isinstance(flip, bool | None):
+        raise UserError(f"flip: found {flip!r}, expected True or False")
+    if name is not None and legal(str(name)) != name:
+        raise UserError(f"name: found {name!r}, expected small letters, digits, _ and -, such as {legal(str(name))}")
+    found, notes = found_at(source, root_of(root), name, keys)
+    like = notes.get("like", found.name)
+    mirrored = {"flip": params.load([params.DEFAULTS])["datasets"].get(like, {}).get("flip", True)} | notes
     return found._replace(
         like="" if like == found.name else like, flip=bool(mirrored["flip"] if flip is None else flip)
     )
@@ -59,38 +61,24 @@ def root_of(root: str | Path | None) -> Path:
     return plan.data_root({"data_root": "data"}) if root is None else Path(plan.expanded("root", str(root)))
 
 
-def noted(source: str | Path | Arrays, root: Path) -> dict[str, Any]:
-    """What a source says of itself beside its arrays: `like`, the data set of params.yaml that it is or is a part of;
-    `flip`, whether augmentation may mirror its images. An npz of `udd split` notes both, one by name or its manifest
-    has the first, any other source nothing."""
-    if not isinstance(source, str | Path) or (path := Path(source)).is_dir():
-        return {}
-    if path.suffix == ".json":
-        config = read_manifest(path)["config"]
-        kind = config["kind"]
-        return noted(kind if kind in KNOWN else root / (config.get("path") or f"{config['name']}.npz"), root)
-    if path.suffix != ".npz":
-        return {"like": str(source)} if str(source) in KNOWN else {}
-    found = {}
-    for key, value in (("flip", np.all), ("like", str)):
-        # Not there; no npz any more, where a packed file stands for it; objects, which are never read
-        with (
-            contextlib.suppress(KeyError, OSError, ValueError, BadZipFile),
-            np.load(path, allow_pickle=False) as file,
-        ):
-            found[key] = value(file[key])
-    return found
+def noted(kind: str, notes: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a data set beside its arrays: `like`, the data set of params.yaml that it is or is a part of;
+    `flip`, whether augmentation may mirror its images. An npz of `udd split` notes them, as does its manifest."""
+    return {"like": kind} if kind in KNOWN else {key: notes[key] for key in ("like", "flip") if key in notes}
 
 
-def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]) -> Dataset:
-    """The data set of a source, as `dataset` takes it."""
+def found_at(
+    source: str | Path | Arrays, root: Path, name: str | None, keys: dict[str, Any]
+) -> tuple[Dataset, dict[str, Any]]:
+    """The data set of a source, as `dataset` takes it, and what is `noted` of it."""
     if not isinstance(source, str | Path):
-        if idle := keys.keys() - {"classes"}:
-            raise UserError(f"dataset: arrays are taken as they are; leave out {', '.join(sorted(idle))}")
-        return of_arrays(source, name or "arrays", keys.get("classes"))
+        refuse_idle("arrays are", keys.keys() - {"classes"})
+        return of_arrays(source, name or "arrays", keys.get("classes")), {}
     path = Path(source)
     if path.suffix == ".json":
-        return load_pinned(path, root)
+        refuse_idle("manifests are", keys.keys() | ({"name"} if name else set()))
+        pinned = read_manifest(path)
+        return load_pinned(path, root), noted(pinned["kind"], pinned)
     if path.is_dir() or path.suffix == ".npz":
         kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
         # A link is what it is called, and `.` has no name
@@ -108,7 +96,13 @@ def found_at(source: str | Path | Arrays, root: Path, name: str | None, keys: di
             f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path"
         )
     check(raw)
-    return of_raw(raw, config["name"])
+    return of_raw(raw, config["name"]), noted(config["kind"], raw.notes or {})
+
+
+def refuse_idle(what: str, keys: Set[str]) -> None:
+    """Raise UserError for keys that change nothing."""
+    if keys:
+        raise UserError(f"dataset: {what} taken as they are; leave out {', '.join(sorted(keys))}")
 
 
 def legal(stem: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from udd.command import Parser, check_out, count, whole
+from udd.command import Parser, add_pixels, check_out, count, pixels_asked, whole
 from udd.config import params, plan
 from udd.data import TENSORS
 from udd.data.raw import Raw, check
@@ -61,9 +61,19 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
 
 
 def said_of(name: str) -> dict[str, Any]:
-    """What params.yaml says of a data set beside where its pixels come from: no flips of digits, rates, distances."""
+    """What params.yaml says of a data set beside where its pixels come from and which cells are left out: no flips of
+    digits, rates, distances."""
     found = params.load([params.DEFAULTS])["datasets"].get(name, {})
-    return {key: value for key, value in found.items() if key not in plan.DATA_KEYS}
+    return {
+        key: left
+        for key, value in found.items()
+        if key not in (*plan.DATA_KEYS, "without") and (left := planned_of(value)) != {}
+    }
+
+
+def planned_of(value: Any) -> Any:
+    """What a key of a data set says at an IPC, but for the variants that it leaves out; any other key as it is."""
+    return {key: each for key, each in value.items() if key != "without"} if isinstance(value, dict) else value
 
 
 def declared(out: Path, classes: list[str], said: dict[str, Any]) -> str:
@@ -98,9 +108,7 @@ def parser() -> Parser:
     made.add_argument(
         "--root", help="where named data sets lie, or are downloaded to; by default the variable UDD_DATA, else data"
     )
-    made.add_argument(
-        "--size", type=count, help="side of the images, in pixels (folders of images of several sizes need it)"
-    )
+    add_pixels(made)
     made.add_argument("--out", type=Path, required=True, help="the .npz to write")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     return made
@@ -112,14 +120,14 @@ def run(argv: list[str] | None = None) -> None:
     check_out("--out", args.out, Path(args.source), ending=".npz")
     import udd
 
-    data = udd.dataset(args.source, root=args.root, **({"size": args.size} if args.size else {}))
+    data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
     made = split(
         Raw(Path(args.source), data.classes, [], *(getattr(data, part).numpy() for part in TENSORS)),
         args.test,
         args.seed,
     )
     said = said_of(data.like or data.name)
-    # So that `udd distill FILE.npz` knows; a split of photographs says nothing, and keeps the bytes it had
+    # So that `udd distill FILE.npz` knows; where params.yaml says nothing of the source, nothing is noted
     notes = {"classes": np.array(made.classes)} if of_ones_own(args.source) and named(made.classes) else {}
     notes |= ({"like": np.array(data.like or data.name)} if said else {}) | (
         {} if said.get("flip", True) and data.flip else {"flip": np.array(False)}

@@ -148,9 +148,7 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
     flips where the data set's images are not to be mirrored."""
     dataset, found = params["datasets"][cell.dataset], dict(params[section])
     for part in (dataset, params["variants"][cell.variant]):
-        changed = changes(part, section, cell.ipc, cell.dataset)
-        # A rate is in force where it is written last
-        found |= ({"image_move": 0.0} if "image_lr" in changed else {}) | changed
+        found = laid(found, changes(part, section, cell.ipc, cell.dataset))
     return (
         found
         if dataset.get("flip", True)
@@ -160,8 +158,15 @@ def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
 
 def changes(part: dict[str, Any], section: str, ipc: int | str, dataset: str = "") -> dict[str, Any]:
     """What a data set, or a variant on a data set, changes of a section at so many images per class."""
-    found = part.get(section, {}) | part.get(f"ipc{ipc}", {}).get(section, {})
-    return found | changes(part["datasets"][dataset], section, ipc) if dataset in part.get("datasets", {}) else found
+    found = laid(part.get(section, {}), part.get(f"ipc{ipc}", {}).get(section, {}))
+    there = part.get("datasets", {}).get(dataset)
+    return found if there is None else laid(found, changes(there, section, ipc))
+
+
+def laid(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """A section's values with others over them. A rate of the pixels is in force where it is written last."""
+    moved = {"image_move": 0.0} if "image_lr" in over and "image_move" in under else {}
+    return under | moved | over
 
 
 def unmirrored(operations: list[str]) -> list[str]:
@@ -264,7 +269,8 @@ def only(params: Params, request: str) -> Params:
     asked = next(iter((kept["tables"] | kept["figures"]).values()))
     datasets = {name: params["datasets"][name] for name in asked["datasets"]}
     shown = [name for variant in asked["variants"] for name in (variant, maker(params, variant))]
-    wanted = [*shown, *variants(params, "full"), *(name for _, name in left_out(datasets))]
+    without = [found for _, name in left_out(datasets) for found in (name, maker(params, name))]
+    wanted = [*shown, *variants(params, "full"), *without]
     named = {
         "datasets": datasets,
         "variants": {name: on(made, datasets) for name, made in params["variants"].items() if name in wanted},

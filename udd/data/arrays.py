@@ -23,17 +23,19 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     """Read an `npz` data set: images uint8 [n, H, W] or [n, H, W, K], K = 1 or 3; labels integer [n] or [n, 1].
 
     Classes are called as the configuration says, else as the file's `classes` (words [C]) does, else by their numbers.
-    Other keys, such as val_images, are ignored. Raises UserError, naming the file, for a
+    What `udd split` notes of its source (`like`, a word; `flip`, a truth value) becomes notes. Other keys, such as
+    val_images, are ignored. Raises UserError, naming the file, for a
     corrupt file and for arrays that are missing, of another type or of another shape.
     """
     path = root / (config.get("path") or f"{config['name']}.npz")
     if not path.is_file():
         raise UserError(f"{path}: no such file; put the arrays there or mend the data set's path")
     data = path.read_bytes()
-    arrays, names = load_arrays(path, data)
+    arrays, names, notes = load_arrays(path, data)
     train_labels, test_labels = (labels_of(path, part, arrays) for part in ("train", "test"))
     classes = config.get("classes") or called(path, names, int(max(train_labels.max(), test_labels.max())) + 1)
-    dtype, notes = (np.uint16, {"range": value_range(path, arrays)}) if "depth" in config else (np.uint8, {})
+    dtype = np.uint16 if "depth" in config else np.uint8
+    notes |= {"range": value_range(path, arrays)} if "depth" in config else {}
     train_images, test_images = (
         fit_all(eight_bits(images_of(path, part, arrays, dtype), notes), config.get("size"))
         for part in ("train", "test")
@@ -42,15 +44,16 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels, notes)
 
 
-def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The four arrays of an npz file, and its classes' names, if it has any. Pickled objects are refused: a data file
-    must not run code."""
+def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[str], dict[str, Any]]:
+    """The four arrays of an npz file, its classes' names and its notes, if it has any. Pickled objects are refused: a
+    data file must not run code."""
     keys = [f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels")]
     if not zipfile.is_zipfile(io.BytesIO(data)):  # NumPy would take it for a pickle, and advise to load that
         raise UserError(f"{path}: corrupt, truncated or not an npz file (not a zip archive of arrays); get it again")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            found, names = {key: array(path, file, key) for key in keys if key in file}, names_in(file)
+            found = {key: array(path, file, key) for key in keys if key in file}
+            names, notes = names_in(file), notes_in(file)
     except UserError:
         raise
     except (
@@ -59,19 +62,31 @@ def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[st
         raise UserError(f"{path}: corrupt, truncated or not an npz file ({error}); get it again") from None
     if len(found) < len(keys):
         raise UserError(f"{path}: no {' and no '.join(sorted(set(keys) - set(found)))}; expected {', '.join(keys)}")
-    return found, names
+    return found, names, notes
 
 
 def names_in(file: Any) -> list[str]:
     """The classes' names in an npz file: none where its `classes` is no list of words, which is somebody else's."""
+    return beside(file, "classes", "U", 1) or []
+
+
+def notes_in(file: Any) -> dict[str, Any]:
+    """What `udd split` notes of a file's source: `like`, a word, and `flip`, a truth value; anything else of that name
+    is somebody else's."""
+    found = {"like": beside(file, "like", "U", 0), "flip": beside(file, "flip", "b", 0)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def beside(file: Any, key: str, letter: str, dimensions: int) -> Any:
+    """An array of an npz file as plain values, where it is of this kind (NumPy's letter) and of so many dimensions."""
     try:
-        found = file.get("classes")
+        found = file.get(key)
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        return []  # objects, which are never read
-    words = isinstance(found, np.ndarray) and found.dtype.kind == "U" and found.ndim == 1
-    return found.tolist() if words else []
+        return None  # objects, which are never read
+    fits = isinstance(found, np.ndarray) and found.dtype.kind == letter and found.ndim == dimensions
+    return found.tolist() if fits else None
 
 
 def called(path: Path, names: list[str], count: int) -> list[str]:

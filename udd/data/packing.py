@@ -19,14 +19,13 @@ from udd.data.folders import read_folder, read_imagenet
 from udd.data.official import read_cifar, read_idx_set, read_svhn
 from udd.data.parquet import read_parquet
 from udd.data.raw import FORMAT, Raw, check, counts
-from udd.data.sources import OFFICIAL, packed_name
+from udd.data.sources import KNOWN, packed_name
 from udd.errors import UserError
 from udd.files import atomic_path, sha256
 
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 
 OWN_KEYS = {"depth", "background"}
-KNOWN = (*OFFICIAL, "digits")  # kinds whose images and labels are nobody's own
 
 # How each kind is read: (config, root, threads) -> Raw.
 READERS: dict[str, Callable[..., Raw]] = {
@@ -44,11 +43,14 @@ READERS: dict[str, Callable[..., Raw]] = {
 
 
 def check_own(config: dict[str, Any]) -> None:
-    """Raise UserError for a key of one's own images where they are known, and for bits a channel that are not read."""
+    """Raise UserError for a key of one's own images where they are known, for the background of images that have none,
+    and for bits a channel that are not read."""
     for key in sorted(OWN_KEYS & config.keys()) if config["kind"] in KNOWN else ():
         raise UserError(
             f"{config['name']}: {key} is of no use to kind {config['kind']}, whose images are known; leave it out"
         )
+    if "background" in config and config["kind"] == "npz":
+        raise UserError(f"{config['name']}: background is of no use to kind npz, whose images are opaque; leave it out")
     if config.get("depth", 16) != 16:
         raise UserError(f"{config['name']}: depth: found {config['depth']!r}, expected 16; leave it out for 8 bits")
 

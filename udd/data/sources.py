@@ -27,6 +27,7 @@ OFFICIAL = {
     "cifar10": ["cifar-10-python.tar.gz", "cifar-10-batches-py/*"],
     "cifar100": ["cifar-100-python.tar.gz", "cifar-100-python/*"],
 }
+KNOWN = (*OFFICIAL, "digits")  # kinds whose images and labels are nobody's own
 Checksums = dict[str, str]  # a name in the manifest: its SHA-256
 
 

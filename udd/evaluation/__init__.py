@@ -1,1 +1,12 @@
 """How good a set is: accuracy of networks trained on it, mUE, and the reference networks it looks through."""
+
+from typing import Any
+
+TRAINING = "udd.evaluation.accuracy"
+
+
+def modules(config: dict[str, Any]) -> tuple[str, ...]:
+    """The modules whose code counts for an evaluation of this configuration: of the training, and of the rate where it
+    asks for the one that was learned with the set."""
+    own = config["evaluate"].get("rate", "recipe") == "own"
+    return (TRAINING, "udd.evaluation.rates") if own else (TRAINING,)

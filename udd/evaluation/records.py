@@ -18,6 +18,7 @@ from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UsageError, UserError
+from udd.evaluation import TRAINING, modules
 from udd.evaluation.accuracy import Config, Rounding, TrainingSet, evaluate, trained, training_set
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
@@ -29,7 +30,6 @@ from udd.provenance import code_digest, provenance
 from udd.synthetic.sets import load as load_set
 
 FORMAT = 2
-MODULE = "udd.evaluation.accuracy"
 
 
 def parser() -> Parser:
@@ -79,13 +79,21 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
         found = read_json(path)
     except UserError:
         return {}
-    if not isinstance(found, dict) or not isinstance(networks := found.get("networks"), dict):
+    parts = ("networks", "provenance")
+    if not isinstance(found, dict) or not all(isinstance(found.get(part), dict) for part in parts):
         return {}
-    origin = found.get("provenance", {})
+    networks, origin = (found[part] for part in parts)
+    if not all(isinstance(each, dict) for each in networks.values()):
+        return {}
     made = (found.get("format"), found.get("config"), found.get("inputs"), origin.get("code"))
-    if made != (FORMAT, config, inputs, code_digest(MODULE)):
+    if made != (FORMAT, config, inputs, code(config)):
         return {}
     return {name: here(origin) | each for name, each in networks.items()}
+
+
+def code(config: Config) -> str:
+    """The digests of the code that measures a set by this configuration."""
+    return " ".join(code_digest(module) for module in modules(config))
 
 
 def here(origin: Config) -> Config:
@@ -112,7 +120,7 @@ def record(
     examples, account = training_set(config, dataset, path)
     recipe = rated(config["evaluate"], load_set(path).metadata if path else {}, path or "the full data set")
     account |= {"rate": recipe["lr"]} if recipe.get("rate") == "own" else {}
-    origin = provenance(MODULE, device)
+    origin = provenance(TRAINING, device) | {"code": code(config)}
     made = (
         {"format": FORMAT, "config": config, "provenance": origin}
         | account

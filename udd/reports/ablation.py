@@ -44,7 +44,7 @@ def ablation(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: 
     for setting in settings(request):
         table.starts.append(len(table.rows))
         keys = {variant: key_of(setting, variant, config) for variant in variants}
-        cells = marked({variant: measured(groups.get(key, [])) for variant, key in keys.items()}, config["full"])
+        cells = marked({variant: measured(groups.get(key, [])) for variant, key in keys.items()}, config)
         for variant, cell in cells.items():
             runs, figure = groups.get(keys[variant], []), figures.get((setting, variant))
             if run_at(setting, variant, config):

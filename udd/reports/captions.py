@@ -99,7 +99,8 @@ def met(table: Table) -> str:
 def marks(config: Mapping[str, Any], table: Table) -> list[str]:
     """What bold, dagger, idc_best and the interval mean."""
     bold = any(isinstance(cell, Measured) and cell.best for row in table.rows for cell in row)
-    found = ["Bold: the highest measured mean of a group, with its ties."] if bold else []
+    best = "Bold: the highest measured mean of a group, full data and larger sets apart, with its ties."
+    found = [best] if bold else []
     if table.quoted:
         found.append("† and italics: quoted from the paper, not measured here.")
     checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
@@ -179,7 +180,7 @@ def stored(config: Mapping[str, Any], table: Table) -> str:
 
 def kilobytes(size: int) -> str:
     """Bytes in kB, with four digits or, where there are more before the point, all of these."""
-    return f"{size / 1000:.4g}" if size < 10_000_000 else f"{size / 1000:,.0f}"
+    return f"{size / 1000:.4g}" if size < 9_999_500 else f"{size / 1000:,.0f}"
 
 
 def decoded(config: Mapping[str, Any], table: Table) -> str:

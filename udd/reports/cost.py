@@ -18,7 +18,7 @@ from udd.config.files import taken_path
 from udd.errors import UserError
 from udd.files import read_json, sha256
 from udd.reports.cells import Cell, mark_best
-from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, run_at, settings, varying
+from udd.reports.layouts import Table, counts, head_of, heading, key_of, measured, rival, run_at, settings, varying
 from udd.reports.measured import Cost, Groups, Key
 
 HEADINGS = ["Method", "Steps", "s/step", "Minutes", "Cache min", "Peak MB", "Accuracy", "n"]
@@ -116,7 +116,7 @@ def table(config: Mapping[str, Any], groups: Groups, costs: Mapping[tuple[str, s
     for setting in settings(request):
         made.starts.append(len(made.rows))
         keys = [key_of(setting, variant, config) for variant in request["variants"]]
-        rivals = [key for key in keys if key.variant not in config["full"]]
+        rivals = [key for key in keys if rival(key.variant, config)]
         marked = dict(zip(rivals, mark_best([measured(groups.get(key, [])) for key in rivals]), strict=True))
         for key in keys:
             runs, found = groups.get(key, []), costs.get(key[:3])

@@ -52,15 +52,15 @@ def grid(layout: Layout, config: Mapping[str, Any], groups: Groups, quoted: Mapp
             if method in request["variants"] and run_at(setting, method, config)
         }
         runs = {method: groups.get(key, []) for method, key in asked.items()}
-        quotes = [] if again(setting, request) else methods
-        printed = {
-            method: quoted[key] for method in quotes if (key := quoted_key(setting, method, config["full"])) in quoted
+        known = {
+            method: quoted[key] for method in methods if (key := quoted_key(setting, method, config["full"])) in quoted
         }
+        printed = {} if again(setting, request) else known
         table.shown.extend((asked[method], runs[method]) for method in asked)
         table.quoted.extend((quoted_key(setting, method, config["full"]), figure) for method, figure in printed.items())
         stored = {name: found for name, found in runs.items() if name not in config.get("times", {})}
-        ratio = ratio_percent(stored, printed, config["full"])
-        table.rows.extend(grid_rows(head_of(config, setting, several, ratio), methods, runs, printed, config["full"]))
+        ratio = ratio_percent(stored, known, config["full"])
+        table.rows.extend(grid_rows(head_of(config, setting, several, ratio), methods, runs, printed, config))
     return table
 
 
@@ -85,12 +85,12 @@ def grid_rows(
     methods: Sequence[str],
     runs: Mapping[str, Sequence[Evaluation]],
     printed: Mapping[str, Quoted],
-    full: Sequence[str],
+    config: Mapping[str, Any],
 ) -> list[list[Cell]]:
     """The rows at one setting: measured; the best of the check-ups, where there were several;
     quoted, if the paper has any."""
-    ours = marked({method: measured(runs.get(method, [])) for method in methods}, full)
-    n = counts(runs[method] for method in runs if method not in full)
+    ours = marked({method: measured(runs.get(method, [])) for method in methods}, config)
+    n = counts(runs[method] for method in runs if method not in config["full"])
     blank: list[Cell] = ["" for _ in head]
     rows = [[*head, "measured", *ours.values(), n]]
     best = [measured(runs.get(method, []), best=True) for method in methods]

@@ -139,9 +139,15 @@ def run_at(setting: Setting, variant: str, config: Mapping[str, Any]) -> bool:
     return [setting.dataset, setting.ipc, variant] not in config.get("without", [])
 
 
-def marked(cells: Mapping[str, Measured | None], full: Sequence[str]) -> dict[str, Cell]:
-    """A group's cells by method, the best of the sets marked: the full data set is no rival."""
-    rivals = [method for method in cells if method not in full]
+def rival(variant: str, config: Mapping[str, Any]) -> bool:
+    """Whether a variant's sets are compared with others of their row: full data is no rival, nor are coresets of more
+    images."""
+    return variant not in config["full"] and variant not in config.get("times", {})
+
+
+def marked(cells: Mapping[str, Measured | None], config: Mapping[str, Any]) -> dict[str, Cell]:
+    """A group's cells by method, the best of the rivals marked."""
+    rivals = [method for method in cells if rival(method, config)]
     return {**cells, **dict(zip(rivals, mark_best([cells[method] for method in rivals]), strict=True))}
 
 

@@ -146,5 +146,5 @@ def budget(
         found._replace(train=found.train * training_steps(distill | ages) / training_steps(distill)) if ages else found
     )
     looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
-    left = 60 * minutes - (time.monotonic() - begun) - looks
+    left = max(0.0, 60 * minutes - (time.monotonic() - begun) - looks)
     return ages | fitted(distill | ages, found, left, meets_cache(config), most), found

@@ -49,10 +49,10 @@ def size(config: Config, data: Dataset) -> int:
 
 def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) -> list[int]:
     """Those of the numbered networks that are still to be made for a set of this configuration: not in the
-    folder, or made by other code.
+    folder, or made by other code; at the workflow's own place, cache/DATASET/DIGEST, also what was made of other data.
 
     inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another
-    configuration or other data.
+    configuration or, elsewhere, other data.
     """
     planned, missing = cache_config(config), []
     for member in members:
@@ -63,9 +63,10 @@ def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) ->
         found = cached.metadata(path)
         if differing := difference({key: found.get(key) for key in planned}, planned):
             raise UserError(f"{path}: made for another configuration: {differing}; give another folder, or delete it")
-        if found.get("inputs") != inputs:
+        other = found.get("inputs") != inputs
+        if other and not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
             raise UserError(f"{path}: made of other data; give another folder, or delete it")
-        if found["provenance"]["code"] != code_digest(MODULE):
+        if other or found["provenance"]["code"] != code_digest(MODULE):
             missing.append(member)
     return missing
 

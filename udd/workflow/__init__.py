@@ -11,6 +11,7 @@ from udd.workflow.rules import (
     digest,
     drawing,
     drawn_from,
+    evaluation_code,
     evaluation_config,
     measured,
     method_code,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from udd.config.plan import Params
 from udd.workflow.paths import under
+
+ENDS = re.compile(r"^error: |^[\w.]+(Error|Exception)\b|^interrupted|run the same command again")
+KILLED = "(it ended without a word: killed, out of memory or out of time)"
 
 
 def succeeded(params: Params, workflow: Any) -> str:
@@ -76,4 +80,7 @@ def last_line(logs: Iterable[str]) -> str:
         for line in Path(log).read_text(errors="replace").splitlines()
         if line.strip()
     ]
-    return lines[-1] if lines else "it said nothing; it may have been killed"
+    if not lines:
+        return "it said nothing; it may have been killed"
+    # Its last line is why it ended, or what it was at
+    return lines[-1] if ENDS.search(lines[-1]) else f"{lines[-1]}\n  {KILLED}"

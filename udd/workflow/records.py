@@ -11,7 +11,10 @@ from udd import persistence
 from udd.command import Parser
 from udd.config.plan import Params
 from udd.errors import UserError
+from udd.files import read_json
 from udd.workflow.paths import COLLECTED, collected_requests, under, wanted
+
+CACHED = Path(".dvc/cache/files/md5")  # of DVC 3, by the digest's first two digits
 
 
 def records_file(params: Params) -> Path:
@@ -41,13 +44,29 @@ def outs(lock: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def absent(listed: Iterable[dict[str, Any]]) -> list[str]:
-    """The folders that hold fewer files than dvc.lock lists, each with both counts."""
+    """The folders that lack files that dvc.lock lists, each with both counts: by their names, where DVC's cache has
+    these, else by their number."""
     lines = []
     for out in listed:
-        found = sum(path.is_file() and path.suffix not in (".lock", ".part") for path in Path(out["path"]).rglob("*"))
+        here = {
+            path.relative_to(out["path"]).as_posix()
+            for path in Path(out["path"]).rglob("*")
+            if path.is_file() and path.suffix not in (".lock", ".part")
+        }
+        names = names_in(out)
+        found = len(here) if names is None else len(here & names)
         if found < out.get("nfiles", 0):
             lines.append(f"{out['path']} has {found} of {out['nfiles']} files")
     return lines
+
+
+def names_in(out: dict[str, Any]) -> set[str] | None:
+    """The files of a folder that dvc.lock lists, by DVC's own list of them; None where that is not here."""
+    digest = out.get("md5", "")
+    try:
+        return {each["relpath"] for each in read_json(CACHED / digest[:2] / digest[2:])}
+    except (UserError, OSError, TypeError, KeyError):
+        return None
 
 
 def parser() -> Parser:

@@ -8,9 +8,11 @@ import os
 import shlex
 import sys
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from udd import evaluation
 from udd.config import caches, plan
 from udd.config import drawings as analysis
 from udd.config.plan import Params, canonical
@@ -88,6 +90,12 @@ def evaluation_config(params: Params, wildcards: Any) -> str:
     return canonical(plan.evaluation_config(params, record(wildcards)) | {"networks": params["seeds"]["evaluate"]})
 
 
+def evaluation_code(params: Params, wildcards: Any) -> str:
+    """The digests of the code that measures a set."""
+    config = plan.evaluation_config(params, record(wildcards))
+    return " ".join(code_digest(module) for module in evaluation.modules(config))
+
+
 def utilization_config(params: Params, wildcards: Any) -> str:
     """The configuration of a measurement of mUE."""
     return canonical(plan.utilization_config(params, cell(wildcards), int(wildcards.seed)))
@@ -138,11 +146,12 @@ def drawn_from(params: Params, stem: str) -> list[str]:
 
 
 def page_of(params: Params, wildcards: Any) -> dict[str, str]:
-    """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the usual one), and its
-    losses if it is distilled."""
+    """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the first that anything
+    asks for, else the usual one), and its losses if it is distilled."""
     made, seed, results = cell(wildcards), int(wildcards.seed), under(params["results"])
     asked = (found for found in plan.pages(params) if (found.cell, found.seed) == (made, seed))
-    shown = next(asked, plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
+    planned = (found for found in plan.all_records(params) if (found.cell, found.seed) == (made, seed))
+    shown = next(chain(asked, planned), plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
     files = {
         "set": results(analysis.shown_file(params, plan.PAGES, made, seed)),
         "record": results(f"accuracy/{shown.path}"),

@@ -9,7 +9,7 @@ rule evaluate:
         update(results("accuracy/{dataset}/ipc{ipc}/{variant}/seed{seed}/{protocol}/{architecture}.json")),
     params:
         config=lambda w: flow.evaluation_config(params, w),
-        code=code_digest("udd.evaluation.accuracy"),
+        code=lambda w: flow.evaluation_code(params, w),
         set=lambda w, input: flow.set_option(input),
     wildcard_constraints:
         variant=flow.pick(params["variants"]),

@@ -51,6 +51,7 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     check_normalisation(path, name, wanted)
+    path = path if path.name not in ("", "..") else path.resolve()  # `.` has no name
     found = FORMATS[name].read(path, wanted)
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
@@ -99,10 +100,10 @@ def exported(made: SyntheticSet, path: Path, name: str, wanted: Wanted) -> int:
     factor = grid_factor(made)
     undecoded = factor == 1 or name == "idc" and factor > 1
     images, labels = (made.images, made.labels) if undecoded else every(made)
+    order = (labels if labels.ndim == 1 else labels.argmax(1)).argsort(stable=True)  # class by class
+    FORMATS[name].write(path, Found(images[order], labels[order], made.metadata.get("rate")), wanted)
     if not undecoded:
         say(f"{path}: {len(made.images)} images are written decoded, as the {len(images)} that networks are trained on")
     elif factor > 1:
         say(f"{path}: images are {factor} x {factor} grids; read them with factor {factor}")
-    order = (labels if labels.ndim == 1 else labels.argmax(1)).argsort(stable=True)  # class by class
-    FORMATS[name].write(path, Found(images[order], labels[order], made.metadata.get("rate")), wanted)
     return len(images)

@@ -20,8 +20,9 @@ def by(wanted: Wanted) -> Wanted:
 
 
 def read(path: Path, wanted: Wanted) -> Found:
-    """Images in [0, 1] and labels, of a folder or of images.pt. Raises UserError if a file is another."""
-    return folder.read(path, wanted) if path.is_dir() else mtt.read(path, by(wanted))
+    """Images in [0, 1] and labels, of a folder or of images.pt; a rate that lies there is of no set of this format.
+    Raises UserError if a file is another."""
+    return folder.read(path, wanted) if path.is_dir() else mtt.read(path, by(wanted))._replace(rate=None)
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
@@ -29,4 +30,4 @@ def write(path: Path, found: Found, wanted: Wanted) -> None:
     their order is the classes'."""
     if not path.suffix:
         return folder.write(path, found, wanted, numbered=True)
-    mtt.write(path, found._replace(rate=None), by(wanted))
+    mtt.write_tensors(path, *mtt.as_tensors(found, by(wanted)))
