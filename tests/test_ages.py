@@ -122,7 +122,10 @@ def test_the_short_schedule_of_methods_of_gradients_goes_by_the_data(
     younger = {"cache_ages": trainings + 1, "cache_spacing": 1, "net_images": 100 // trainings * 64}
     assert keys == schedules.planned(method, 1, asked) | (younger if trial else {})
     said = capsys.readouterr().err
-    assert (f"of at most {100 // trainings * trainings} SGD steps: one knows the data after 100\n" in said) == trial
+    assert (
+        f"of at most {100 // trainings * trainings} SGD steps: one classified 95 % of the training images after 100\n"
+        in said
+    ) == trial
     assert ("cached networks of at most" in said) == (method in ("idc", "udd", "dream") and "networks" not in asked)
 
 
@@ -137,7 +140,7 @@ def test_the_short_schedule_is_as_planned_where_no_network_knows_the_data(monkey
     keys = udd.short(dataset(side=16), "idc", 1, device="cpu")
     assert keys == schedules.planned("idc", 1, {}) and keys.items() >= schedule("idc").items()
     assert (
-        "cached networks of at most 1,248 SGD steps: one does not know the data after 50% of these\n"
+        "cached networks of at most 1,248 SGD steps: one did not classify 95 % of the training images after 50% of these\n"
         in capsys.readouterr().err
     )
 

@@ -65,7 +65,7 @@ def test_methods_of_gradients_meet_networks_that_do_not_know_the_data_yet(
     keys = udd.budget(dataset(side=16), method, 1, 0.5, device="cpu", **asked)
     spacing = asked.get("cache_spacing", 8)
     assert (keys["cache_ages"], keys["net_images"], keys["cache_spacing"]) == ((9, 4, 1) if young else (10, 6, spacing))
-    assert ("(one knows the data after 8)" in capsys.readouterr().err) == young
+    assert ("(one classified 95 % of the training images after 8)" in capsys.readouterr().err) == young
 
 
 def test_ages_stay_as_planned_where_the_trial_has_no_time_to_find_out(monkeypatch: pytest.MonkeyPatch):

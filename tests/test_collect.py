@@ -121,6 +121,15 @@ def test_nothing_at_all_is_three_empty_files(params, tmp_path):
     assert read_csv(tmp_path / "accuracy.csv") == [] and json.loads((tmp_path / "metrics.json").read_text()) == {}
 
 
+def test_rows_of_released_records_are_not_lost_where_none_is_here(params, results, tmp_path):
+    collect.collect(params, results, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="accuracy.csv has 10 rows, which would be lost; bring their records first"):
+        collect.collect(params, tmp_path / "none", tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
 def test_a_record_of_another_configuration_is_refused_and_nothing_written(params, results):
     path = results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json"
     edit(path, lambda found: found["config"]["evaluate"].update(epochs=7))

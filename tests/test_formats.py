@@ -47,9 +47,9 @@ def test_windows_go_out_decoded_unless_the_format_has_grids(name: str, tmp_path:
         torch.testing.assert_close(
             images[of.argsort(stable=True)], expected[order], rtol=0, atol=HALF if name in BYTES else 1e-6
         )
-        assert ("written decoded" in capsys.readouterr().err) != grid and len(found.images) == (
-            4 if grid else len(expected)
-        )
+        said = capsys.readouterr().err
+        assert ("read them with --factor 1" in said) == (name == "idc" and not grid)
+        assert ("written decoded" in said) != grid and len(found.images) == (4 if grid else len(expected))
 
 
 @pytest.mark.parametrize("name", ["idc", "mtt", "ddranking", "frepo"])
@@ -58,7 +58,7 @@ def test_soft_labels_stay_soft_and_a_rate_its_value(name: str, tmp_path: Path) -
     soft = soft[soft.argmax(1).argsort(stable=True)]
     found = sent(a_set(RGB, soft, torch.zeros(0, 4, dtype=torch.int64), True, rate=0.015), name, tmp_path, RGB)
     torch.testing.assert_close(found.labels, soft)
-    assert found.metadata.get("rate") == (pytest.approx(0.015) if name == "mtt" else None)
+    assert found.metadata.get("rate") == (pytest.approx(0.015) if name in ("mtt", "ddranking") else None)
 
 
 @pytest.mark.parametrize("name", ["dc", "npz", "folder", "parquet"])
@@ -89,17 +89,11 @@ def test_a_rate_that_another_set_left_is_not_taken_for_this_ones(tmp_path: Path)
 def test_labels_that_cannot_be_written_leave_the_images_that_stood_there(tmp_path: Path) -> None:
     path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
     path.write_bytes(b"before")
+    (tmp_path / "lr_best.pt").write_bytes(b"before")
     (tmp_path / "labels_best.pt").mkdir()
     with pytest.raises((UserError, OSError)):
         exported(a_set(RGB, torch.arange(3), none, True), path, "mtt", RGB)
-    assert path.read_bytes() == b"before"
-
-
-def test_ddranking_has_no_rate_and_leaves_another_file_alone(tmp_path: Path) -> None:
-    path, none = tmp_path / "images.pt", torch.zeros(0, 4, dtype=torch.int64)
-    torch.save(torch.tensor(0.5), tmp_path / "lr.pt")
-    exported(a_set(RGB, torch.arange(3), none, True), path, "ddranking", RGB)
-    assert (tmp_path / "lr.pt").exists() and "rate" not in imported(path, "ddranking", RGB).metadata
+    assert path.read_bytes() == (tmp_path / "lr_best.pt").read_bytes() == b"before"
 
 
 def test_a_folder_where_one_stands_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from udd.data.arrays import read_npz
 from udd.data.raw import Raw
 from udd.errors import UserError
 from udd.interface import configuration
-from udd.splitting import as_npz, parts, run, said_of, split
+from udd.splitting import as_npz, parts, run, split
 
 
 def raw(count: int = 12, channels: int = 3, classes: int = 3) -> Raw:
@@ -126,11 +126,6 @@ def test_a_split_takes_what_says_how_pixels_are_made(tmp_path: Path):
     run([*words, "--depth", "16", "--no-flip"])
     made = udd.dataset(tmp_path / "held.npz")
     assert not made.flip and made.train_images.max() == 255
-
-
-def test_a_split_notes_no_variant_that_its_source_leaves_out():
-    said = said_of("cifar100")
-    assert said == {} and said_of("mnist")["distill"]["cutmix_p"] == 0.0
 
 
 def test_bad_usage_writes_nothing(tmp_path: Path):

@@ -32,6 +32,7 @@ def test_two_protocols_are_rows_of_a_grid_and_the_papers_figures_stand_once():
         ("", "paper†"),
         ("steps", "measured"),
     ]
+    assert rows[0]["Ratio %"] == rows[3]["Ratio %"] == "0.2"
     assert rows[0]["UDD"].mean == 64.5 and rows[3]["UDD"].mean == 54.5 and rows[3]["UDD"].best
     lines = [
         (row["variant"], row["protocol"], row["accuracy"], row["steps"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -181,13 +182,14 @@ def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "dvc.lock").write_text(
         yaml.safe_dump({"stages": {"results": {"outs": [{"path": "made", "md5": "abc.dir", "nfiles": 1}]}}})
     )
-    listed = tmp_path / ".dvc" / "cache" / "files" / "md5" / "ab" / "c.dir"
+    listed = tmp_path.parent / ".dvc" / "cache" / "files" / "md5" / "ab" / "c.dir"
     listed.parent.mkdir(parents=True)
     listed.write_text('[{"md5": "0", "relpath": "b"}]')
     with pytest.raises(UserError, match="made has 0 of 1 files"):
         records.run([])
     (tmp_path / "made" / "b").touch()
     records.run([])
+    shutil.rmtree(tmp_path.parent / ".dvc")
 
 
 @pytest.mark.parametrize(
@@ -199,12 +201,14 @@ def test_what_dvc_lists_must_be_here(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("ValueError: found 3", False),
         ("torch.OutOfMemoryError: CUDA out of memory", False),
         ("interrupted", False),
+        ("RuntimeError: CUDA error\nCompile with `TORCH_USE_CUDA_DSA`", False),
+        ("bash: python: command not found", False),
     ],
 )
 def test_a_job_that_ended_without_a_word_is_said_to_have_been_killed(said: str, killed: bool, tmp_path: Path) -> None:
     log = tmp_path / "job.log"
     log.write_text(f"before\n{said}\n\n")
-    assert end.last_line([str(log)]) == said + (f"\n  {end.KILLED}" if killed else "")
+    assert end.last_line([str(log)]) == said.splitlines()[-1] + (f"\n  {end.KILLED}" if killed else "")
     assert end.last_line([str(tmp_path / "none.log")]) == "it said nothing; it may have been killed"
 
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 from itertools import count
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,10 +78,10 @@ def setup(name: str = "auto", threads: int = 0) -> torch.device:
     UserError if it is not there."""
     import torch
 
-    if not isinstance(threads, int):
+    if not isinstance(threads, Integral) or isinstance(threads, bool):
         raise UserError(f"threads: found {threads!r}, expected a whole number; 0 keeps torch's own choice")
     if threads > 0:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(int(threads))
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from udd.data import Dataset
-from udd.data.sources import KNOWN
+from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.synthetic.sets import SyntheticSet
 
@@ -87,7 +87,7 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
     images' shape [K, H, W]. Names of data sets may differ: a set of a split is for the whole one as well; so may
     classes that one of the two calls by their numbers alone, as an npz does."""
     of = (made.metadata.get("like") or made.metadata["dataset"], data.like or data.name)
-    if set(of) <= set(KNOWN) and of[0] != of[1]:  # whose classes may be called alike, by numbers
+    if set(of) <= OFFICIAL.keys() and of[0] != of[1]:  # whose classes may be called alike, by numbers
         what = "they are two data sets"
     elif found := unlike(made.metadata["classes"], data.classes):
         what = f"its {found}"

@@ -156,7 +156,8 @@ def distill(
     asked = made_of(config, data, inputs)
     if not distils(config["method"]):
         origin = provenance(modules(config)[0], place) | {"inputs": inputs}
-        return written(trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer), asked, out)
+        coreset = trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer)
+        return written(coreset, data, asked, out)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
     check(path, mark(asked))  # before networks are made that this run would not meet
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
@@ -164,14 +165,17 @@ def distill(
     complete(run, until=until)
     if curve:
         write_curve(Path(curve), run.columns, run.curve)
-    made = written(trimmed(run.finished(), fewer), asked, out)
+    made = written(trimmed(run.finished(), fewer), data, asked, out)
     path.unlink(missing_ok=True)
     return made
 
 
-def written(made: SyntheticSet, asked: str, out: str | Path | None) -> SyntheticSet:
-    """A set that says what it is made of (`made_of`), on disk where that is asked for."""
-    made = made._replace(metadata=made.metadata | {"provenance": made.metadata["provenance"] | {"made_of": asked}})
+def written(made: SyntheticSet, data: Dataset, asked: str, out: str | Path | None) -> SyntheticSet:
+    """A set that says what it is made of (`made_of`) and of which data set its images are a part (`like`), on disk
+    where that is asked for."""
+    origin = made.metadata["provenance"] | {"made_of": asked}
+    part = {"like": data.like} if data.like else {}
+    made = made._replace(metadata=made.metadata | part | {"provenance": origin})
     if out:
         made.save(out)
     return made

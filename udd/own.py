@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser, check_out, names_cell, pixels_asked
+from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.data import Dataset
 from udd.errors import UserError
@@ -80,7 +81,7 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
     shown = read_curve(curve) if "distill" in made.metadata["config"] and curve.exists() else None
     page.write(html, made, out.name, judged(measured, of.epochs) if measured else None, shown)
-    if networks.exists():
+    if networks.exists() and meets_cache(made.metadata["config"]):
         result |= {
             "cache": str(networks),
             "cache_bytes": sum(each.stat().st_size for each in networks.rglob("*") if each.is_file()),

@@ -17,7 +17,7 @@ from udd.device import setup
 from udd.errors import UserError
 from udd.given import amount, plain
 from udd.interface import configuration
-from udd.runs.ages import LOOKED, first_known, left_open, oldest, younger
+from udd.runs.ages import KNOWN, LOOKED, first_known, left_open, oldest, younger
 from udd.runs.budget import Trial, network_seconds
 from udd.runs.budget import budget as afforded
 from udd.runs.progress import duration
@@ -49,9 +49,9 @@ def aged(config: dict[str, Any], data: Dataset, given: dict[str, Any]) -> dict[s
     known = first_known(distill, data) if asked else 0
     ages = younger(distill, known)
     when = (
-        f": one knows the data after {known:,}"
+        f": one classified {KNOWN} % of the training images after {known:,}"
         if known
-        else f": one does not know the data after {LOOKED:.0%} of these"
+        else f": one did not classify {KNOWN} % of the training images after {LOOKED:.0%} of these"
         if asked
         else ""
     )
@@ -120,7 +120,7 @@ def said(minutes: float, config: dict[str, Any], found: Trial) -> str:
     distill, cache = config["distill"], ""
     if meets_cache(config):
         ages = f"of at most {oldest(distill):,} SGD steps"
-        known = f" (one knows the data after {found.known:,})" if found.known else ""
+        known = f" (one classified {KNOWN} % of the training images after {found.known:,})" if found.known else ""
         cache = (
             f"{distill['cache_networks']} cached networks {ages}{known}, {duration(network_seconds(distill, found))} "
             "each, then "

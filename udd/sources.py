@@ -91,7 +91,7 @@ def found_at(
         check_own(config)
         raw = READERS[str(source)](config, root, 0)
     else:
-        known = ", ".join(kind for kind in READERS if kind not in ("folder", "parquet", "npz"))
+        known = ", ".join(KNOWN)
         raise UserError(
             f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path"
         )

@@ -61,19 +61,9 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
 
 
 def said_of(name: str) -> dict[str, Any]:
-    """What params.yaml says of a data set beside where its pixels come from and which cells are left out: no flips of
-    digits, rates, distances."""
+    """What params.yaml says of a data set beside where its pixels come from: no flips of digits, rates, distances."""
     found = params.load([params.DEFAULTS])["datasets"].get(name, {})
-    return {
-        key: left
-        for key, value in found.items()
-        if key not in (*plan.DATA_KEYS, "without") and (left := planned_of(value)) != {}
-    }
-
-
-def planned_of(value: Any) -> Any:
-    """What a key of a data set says at an IPC, but for the variants that it leaves out; any other key as it is."""
-    return {key: each for key, each in value.items() if key != "without"} if isinstance(value, dict) else value
+    return {key: value for key, value in found.items() if key not in plan.DATA_KEYS}
 
 
 def declared(out: Path, classes: list[str], said: dict[str, Any]) -> str:

@@ -124,7 +124,6 @@ def as_set(indices: torch.Tensor, dataset: Dataset, config: dict[str, Any], made
     """The chosen images as a set without windows; `made` is its provenance."""
     metadata = {"dataset": dataset.name, "classes": dataset.classes, "mean": dataset.mean, "std": dataset.std}
     metadata |= {"whole": True, "config": config, "provenance": made}
-    metadata |= {"like": dataset.like} if dataset.like else {}
     images, labels = as_float(dataset.train_images[indices]).cpu(), dataset.train_labels[indices].cpu()
     return SyntheticSet(images, labels, torch.zeros(0, 4, dtype=torch.int64), metadata)
 

@@ -226,12 +226,19 @@ def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict]
 
 def collect(params: plan.Params, results: Path, out: Path) -> str:
     """Read what lies below `results`, write the three files into `out`, return the report. Raises UserError
-    for a record of another plan."""
+    for a record of another plan, and where nothing is found and rows of something would be lost."""
     accuracies, utilizations = (
         accuracy_rows(params, results / "accuracy"),
         utilization_rows(params, results / "utilization"),
     )
-    write_atomic(out / "accuracy.csv", as_csv(ACCURACY, accuracies))
+    table = out / "accuracy.csv"
+    rows = table.read_text().count("\n") - 1 if table.exists() else 0
+    if rows > 0 and not accuracies and plan.all_records(params):
+        raise UserError(
+            f"{results}: found none of the planned evaluations, and {table} has {rows} rows, which would be lost; "
+            "bring their records first (udd pull), or delete it"
+        )
+    write_atomic(table, as_csv(ACCURACY, accuracies))
     write_atomic(out / "utilization.csv", as_csv(UTILIZATION, utilizations))
     write_atomic(out / "metrics.json", json.dumps(metrics(accuracies, utilizations), indent=1) + "\n")
     lost = orphans(params, results) if out == results else []  # what one table does not ask for, another may

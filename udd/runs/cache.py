@@ -49,10 +49,10 @@ def size(config: Config, data: Dataset) -> int:
 
 def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) -> list[int]:
     """Those of the numbered networks that are still to be made for a set of this configuration: not in the
-    folder, or made by other code; at the workflow's own place, cache/DATASET/DIGEST, also what was made of other data.
+    folder, or made by other code.
 
     inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another
-    configuration or, elsewhere, other data.
+    configuration or other data.
     """
     planned, missing = cache_config(config), []
     for member in members:
@@ -63,12 +63,22 @@ def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) ->
         found = cached.metadata(path)
         if differing := difference({key: found.get(key) for key in planned}, planned):
             raise UserError(f"{path}: made for another configuration: {differing}; give another folder, or delete it")
-        other = found.get("inputs") != inputs
-        if other and not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
+        if found.get("inputs") != inputs:
             raise UserError(f"{path}: made of other data; give another folder, or delete it")
-        if other or found["provenance"]["code"] != code_digest(MODULE):
+        if found["provenance"]["code"] != code_digest(MODULE):
             missing.append(member)
     return missing
+
+
+def discard_others(folder: Path | None, config: Config, inputs: str) -> None:
+    """Delete networks of other data at the workflow's own place, cache/DATASET/DIGEST, whose name says nothing of the
+    data's bytes: a data set that changed would else stop every set that meets them."""
+    if folder is None or not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
+        return
+    for path in sorted(folder.glob("*.safetensors")):
+        if cached.metadata(path).get("inputs") != inputs:
+            print(f"{path}: made of other data, and made anew", file=sys.stderr)
+            path.unlink(missing_ok=True)
 
 
 def check_disk(folder: Path, each: int, missing: int) -> None:
@@ -227,6 +237,7 @@ def run(argv: list[str] | None = None) -> None:
         range(networks(config)) if args.member is None else [args.member],
         inputs_digest([files["manifest"]]),
     )
+    discard_others(files["out"], config, inputs)
     fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
         write_json(

@@ -87,5 +87,4 @@ def as_set(
     labels = torch.arange(len(data.classes)).repeat_interleave(config["ipc"])
     metadata = {"dataset": data.name, "classes": data.classes, "mean": data.mean, "std": data.std}
     metadata |= {"whole": whole, "config": config, "provenance": provenance}
-    metadata |= {"like": data.like} if data.like else {}
     return SyntheticSet(images.detach().clamp(0, 1).flatten(0, 1).cpu(), labels, boxes.cpu(), metadata)

@@ -11,8 +11,9 @@ from typing import Any
 from udd.config.plan import Params
 from udd.workflow.paths import under
 
-ENDS = re.compile(r"^error: |^[\w.]+(Error|Exception)\b|^interrupted|run the same command again")
-KILLED = "(it ended without a word: killed, out of memory or out of time)"
+REASON = re.compile(r"error|exception|traceback|not found|no module|interrupted|the same command again", re.IGNORECASE)
+LAST = 10  # lines in which a reason may stand
+KILLED = "(it gives no reason: it may have been killed, for memory or for time)"
 
 
 def succeeded(params: Params, workflow: Any) -> str:
@@ -82,5 +83,5 @@ def last_line(logs: Iterable[str]) -> str:
     ]
     if not lines:
         return "it said nothing; it may have been killed"
-    # Its last line is why it ended, or what it was at
-    return lines[-1] if ENDS.search(lines[-1]) else f"{lines[-1]}\n  {KILLED}"
+    said = any(REASON.search(line) for line in lines[-LAST:])
+    return lines[-1] if said else f"{lines[-1]}\n  {KILLED}"

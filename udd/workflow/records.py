@@ -14,7 +14,7 @@ from udd.errors import UserError
 from udd.files import read_json
 from udd.workflow.paths import COLLECTED, collected_requests, under, wanted
 
-CACHED = Path(".dvc/cache/files/md5")  # of DVC 3, by the digest's first two digits
+CACHED = ".dvc/cache/files/md5"  # of DVC 3, by the digest's first two digits
 
 
 def records_file(params: Params) -> Path:
@@ -63,8 +63,10 @@ def absent(listed: Iterable[dict[str, Any]]) -> list[str]:
 def names_in(out: dict[str, Any]) -> set[str] | None:
     """The files of a folder that dvc.lock lists, by DVC's own list of them; None where that is not here."""
     digest = out.get("md5", "")
+    here = Path.cwd()
+    cached = next((place / CACHED for place in (here, *here.parents) if (place / ".dvc").is_dir()), here / CACHED)
     try:
-        return {each["relpath"] for each in read_json(CACHED / digest[:2] / digest[2:])}
+        return {each["relpath"] for each in read_json(cached / digest[:2] / digest[2:])}
     except (UserError, OSError, TypeError, KeyError):
         return None
 

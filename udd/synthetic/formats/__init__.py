@@ -104,6 +104,8 @@ def exported(made: SyntheticSet, path: Path, name: str, wanted: Wanted) -> int:
     FORMATS[name].write(path, Found(images[order], labels[order], made.metadata.get("rate")), wanted)
     if not undecoded:
         say(f"{path}: {len(made.images)} images are written decoded, as the {len(images)} that networks are trained on")
-    elif factor > 1:
-        say(f"{path}: images are {factor} x {factor} grids; read them with factor {factor}")
+    if undecoded and factor > 1:
+        say(f"{path}: images are {factor} x {factor} grids; read them with --factor {factor}")
+    elif name in FACTOR:
+        say(f"{path}: images are no grids, and nothing in such a file says so; read them with --factor 1")
     return len(images)

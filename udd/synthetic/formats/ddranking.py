@@ -2,7 +2,8 @@
 CIFAR-100, or a folder of images.
 
 NUS-HPC-AI-Lab/DD-Ranking, metrics/aug_robust.py: a folder is read by torchvision's ImageFolder, which numbers classes
-by the alphabet; `images.pt` [n, K, H, W] and `labels.pt`, hard [n] or soft [n, C], class by class.
+by the alphabet; `images.pt` [n, K, H, W] and `labels.pt`, hard [n] or soft [n, C], class by class, and `lr.pt` where a
+rate was learned (demo_soft.py).
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ def by(wanted: Wanted) -> Wanted:
 
 
 def read(path: Path, wanted: Wanted) -> Found:
-    """Images in [0, 1] and labels, of a folder or of images.pt; a rate that lies there is of no set of this format.
-    Raises UserError if a file is another."""
-    return folder.read(path, wanted) if path.is_dir() else mtt.read(path, by(wanted))._replace(rate=None)
+    """Images in [0, 1], labels and rate, of a folder or of images.pt. Raises UserError if a file is another."""
+    return folder.read(path, wanted) if path.is_dir() else mtt.read(path, by(wanted))
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
-    """Write images.pt and labels.pt; at a path without a suffix a folder, whose class folders are numbers, so that
-    their order is the classes'."""
+    """Write images.pt, labels.pt and, of a set that has a rate, lr.pt; at a path without a suffix a folder, whose class
+    folders are numbers, so that their order is the classes'."""
     if not path.suffix:
         return folder.write(path, found, wanted, numbered=True)
-    mtt.write_tensors(path, *mtt.as_tensors(found, by(wanted)))
+    mtt.write(path, found, by(wanted))

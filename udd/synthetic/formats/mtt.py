@@ -43,22 +43,13 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
-    """Write the two or three files; `path` is that of the images."""
-    tensors = as_tensors(found, wanted)
-    rate = beside(path, "lr")
+    """Write the two or three files; `path` is that of the images, which are written last: where they are of this set,
+    so is the rest."""
+    images = normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset))  # may be refused: first
+    labels, rate = beside(path, "labels"), beside(path, "lr")
+    pickles.write(labels, found.labels)
     if found.rate is None:
         rate.unlink(missing_ok=True)  # of another set that stood here, if that had one
     else:
         pickles.write(rate, torch.tensor(found.rate))
-    write_tensors(path, *tensors)
-
-
-def as_tensors(found: Found, wanted: Wanted) -> tuple[Tensor, Tensor]:
-    """Images, normalised, and labels as they are written. Raises UserError if that normalisation is not known."""
-    return normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset)), found.labels
-
-
-def write_tensors(path: Path, images: Tensor, labels: Tensor) -> None:
-    """Write both files, the images last: where they are of this set, so is the rest."""
-    pickles.write(beside(path, "labels"), labels)
     pickles.write(path, images)
