@@ -140,7 +140,7 @@ def test_the_short_schedule_is_as_planned_where_no_network_knows_the_data(monkey
     keys = udd.short(dataset(side=16), "idc", 1, device="cpu")
     assert keys == schedules.planned("idc", 1, {}) and keys.items() >= schedule("idc").items()
     assert (
-        "cached networks of at most 1,248 SGD steps: one did not classify 95 % of the training images after 50% of these\n"
+        "at most 1,248 SGD steps: one did not classify 95 % of the training images after 50% of these\n"
         in capsys.readouterr().err
     )
 

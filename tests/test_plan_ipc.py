@@ -100,6 +100,7 @@ EXPERIMENTS = {
     "cpu-rates": ["cpu", "cpu-rates"],
     "cpu-cells": ["cpu", "cpu-cells"],
     "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
+    "cpu-cells-more": ["cpu", "cpu-cells", "cpu-cells-mnist", "cpu-cells-more"],
 }
 
 
