@@ -226,7 +226,7 @@ def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict]
 
 def collect(params: plan.Params, results: Path, out: Path) -> str:
     """Read what lies below `results`, write the three files into `out`, return the report. Raises UserError
-    for a record of another plan, and where nothing is found and rows of something would be lost."""
+    for a record of another plan, and where no evaluation is found and rows of some would be lost."""
     accuracies, utilizations = (
         accuracy_rows(params, results / "accuracy"),
         utilization_rows(params, results / "utilization"),

@@ -73,12 +73,15 @@ def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) ->
 def discard_others(folder: Path | None, config: Config, inputs: str) -> None:
     """Delete networks of other data at the workflow's own place, cache/DATASET/DIGEST, whose name says nothing of the
     data's bytes: a data set that changed would else stop every set that meets them."""
-    if folder is None or not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
+    if folder is None or "cache_networks" not in config["distill"]:  # none are met
         return
-    for path in sorted(folder.glob("*.safetensors")):
-        if cached.metadata(path).get("inputs") != inputs:
-            print(f"{path}: made of other data, and made anew", file=sys.stderr)
-            path.unlink(missing_ok=True)
+    if not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
+        return
+    for path in (cached.member_path(folder, member) for member in range(networks(config))):
+        with try_lock(path) as free:  # where it is not, another job is at it
+            if free and path.exists() and cached.metadata(path).get("inputs") != inputs:
+                print(f"{path}: made of other data, and made anew", file=sys.stderr)
+                path.unlink()
 
 
 def check_disk(folder: Path, each: int, missing: int) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 from udd.config.plan import Params
 from udd.workflow.paths import under
 
-REASON = re.compile(r"error|exception|traceback|not found|no module|interrupted|the same command again", re.IGNORECASE)
+REASON = re.compile(
+    r"^error: |^Traceback|^[\w.]*(Error|Exception|BadZipFile)\b|not found$|[Nn]o module named|^interrupted"
+    "|same command again"
+)
 LAST = 10  # lines in which a reason may stand
 KILLED = "(it gives no reason: it may have been killed, for memory or for time)"
 
