@@ -97,6 +97,7 @@ EXPERIMENTS = {
     "cpu-methods": ["cpu", "cpu-methods"],
     "cpu-grid": ["cpu", "cpu-methods", "cpu-grid"],
     "cpu-cached": ["cpu", "cpu-cached"],
+    "cpu-cached-ipc10": ["cpu", "cpu-cached", "cpu-cached-ipc10"],
     "cpu-rates": ["cpu", "cpu-rates"],
     "cpu-cells": ["cpu", "cpu-cells"],
     "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
