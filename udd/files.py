@@ -74,6 +74,11 @@ def inputs_digest(files: Iterable[Path | str | None]) -> str:
         raise UserError(f"{error.filename}: no such file; make it with snakemake or pull it with dvc pull") from None
 
 
+def with_name(path: Path) -> Path:
+    """A path that ends in a name, where `.` and `..` have none."""
+    return path if path.name not in ("", "..") else path.resolve()
+
+
 @contextmanager
 def try_lock(path: Path | str) -> Iterator[bool]:
     """Try to hold `path`.lock for as long as the block runs; yields whether it was free."""

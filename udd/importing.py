@@ -7,6 +7,7 @@ from pathlib import Path
 
 from udd.command import Parser, check_out
 from udd.errors import UserError
+from udd.files import with_name
 from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
 from udd.synthetic.sets import load
@@ -34,7 +35,7 @@ def refuse_other(out: Path, file: Path) -> None:
 def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
-    named = args.file if args.file.name not in ("", "..") else args.file.resolve()  # `.` has no name
+    named = with_name(args.file)
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if not args.out:

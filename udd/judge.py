@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from udd.command import Parser, check_out, names_cell
 from udd.command import count as number
 from udd.errors import UserError
-from udd.files import write_json
+from udd.files import with_name, write_json
 from udd.foreign import add_format, as_ours, said
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, interval, paired
@@ -169,8 +169,7 @@ def run(argv: list[str]) -> None:
         check_out("--out", args.out, args.file)
     data, (made,) = as_ours(said(vars(args)), [args.file])
     by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
-    name = args.file.name if args.file.name not in ("", "..") else args.file.resolve().name  # `.` has no name
-    found = [of_set(by, name, made, data, args.learned_rate, **keys)]
+    found = [of_set(by, with_name(args.file).name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
         found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
     result = {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from udd.errors import UserError
-from udd.files import sha256
+from udd.files import sha256, with_name
 from udd.synthetic.decoding import every
 from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt, parquet
 from udd.synthetic.formats.content import Found, Wanted, fitting, say
@@ -51,7 +51,7 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     check_normalisation(path, name, wanted)
-    path = path if path.name not in ("", "..") else path.resolve()  # `.` has no name
+    path = with_name(path)
     found = FORMATS[name].read(path, wanted)
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
