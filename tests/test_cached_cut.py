@@ -16,6 +16,7 @@ from udd import provenance
 from udd.errors import Stopped, UserError
 from udd.proxies import fresh
 from udd.runs import cache
+from udd.runs.cache_files import absent
 from udd.runs.growth import Growth
 
 
@@ -82,7 +83,7 @@ def test_a_signal_in_the_last_age_ends_the_run_with_that_network_whole(tmp_path,
     with pytest.raises(Stopped, match=r"stopped by SIGTERM after .*network0.safetensors; run the same command again"):
         cache.fill(tmp_path, CONFIG, dataset(), [0, 1], "")
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["network0.safetensors"]
-    assert not cache.absent(tmp_path, CONFIG, [0], "") and not list(tmp_path.glob("*.checkpoint"))
+    assert not absent(tmp_path, CONFIG, [0], "") and not list(tmp_path.glob("*.checkpoint"))
 
 
 def test_a_signal_while_another_process_makes_a_network_ends_the_run(tmp_path, monkeypatch):

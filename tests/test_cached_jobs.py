@@ -23,7 +23,7 @@ from udd.config.caches import cache_name
 from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.proxies import cached
-from udd.runs import cache, distilling
+from udd.runs import cache, cache_files, distilling
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_what_is_missing_or_of_other_code_is_made_before_the_first_step(bench, c
     bench.distil(CONFIG, "missing", "--cache", copied)
     assert bench.same("set", "missing")
     before = [(copied / f"network{member}.safetensors").stat().st_mtime_ns for member in range(2)]
-    monkeypatch.setattr(cache, "code_digest", lambda _: "of later code")
+    monkeypatch.setattr(cache_files, "code_digest", lambda _: "of later code")
     monkeypatch.setattr("udd.runs.growth.provenance", lambda *_: {"code": "of later code"})
     bench.distil(CONFIG, "later", "--cache", copied)
     after = [(copied / f"network{member}.safetensors").stat().st_mtime_ns for member in range(2)]
@@ -208,7 +208,11 @@ def test_the_workflows_cache_of_other_data_is_made_anew(bench, copied, tmp_path,
     place.parent.mkdir(parents=True)
     copied.rename(place)
     monkeypatch.setattr("udd.runs.distilling.inputs_digest", lambda _: "of other images")
-    bench.distil(CONFIG, "anew", "--cache", place)
+    assert "made of other data; give another folder" in refusal(bench, capsys, "--cache", place)  # another's manifest
+    own = tmp_path / "results" / "data" / "tiny.json"
+    own.parent.mkdir()
+    shutil.copy(bench.manifest, own)
+    bench.distil(CONFIG, "anew", "--cache", place, "--manifest", own)
     assert "network0.safetensors: made of other data, and made anew" in capsys.readouterr().err
     made = [cached.metadata(place / f"network{member}.safetensors")["inputs"] for member in (0, 1)]
     assert made == ["of other images"] * 2
@@ -230,7 +234,7 @@ def test_a_disk_that_is_too_small_is_refused_before_the_work(bench, monkeypatch)
 
 def test_the_size_is_known_before(bench):
     """Within headers, scales and draws, which a network this small shows."""
-    expected = cache.size(CONFIG, dataset())
+    expected = cache_files.size(CONFIG, dataset())
     whole = load_file(bench.folder / "cache/network0.safetensors")
     halves = sum(value.nbytes for value in whole.values() if value.dtype == torch.float16)
     assert halves == expected

@@ -4,20 +4,16 @@ distillation that meets it."""
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from udd.command import Parser, add_common
 from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_config, cache_name, meets_cache, networks
-from udd.config.compare import difference
 from udd.config.params import load as load_params
 from udd.config.plan import set_config
 from udd.data import Dataset, load, read_manifest
@@ -27,9 +23,9 @@ from udd.files import inputs_digest, try_lock, write_json
 from udd.networks import precision
 from udd.provenance import code_digest
 from udd.proxies import cached
-from udd.proxies.fresh import fresh_network
 from udd.runs import taken
 from udd.runs.alarm import Alarm
+from udd.runs.cache_files import MODULE, absent, check_disk, discard_others, size
 from udd.runs.growth import Growth
 from udd.runs.progress import duration
 from udd.runs.task import check_data
@@ -37,61 +33,6 @@ from udd.runs.task import check_data
 Config = dict[str, Any]
 MB, GB = 1e6, 1e9
 SECONDS, WAIT = 180, 2.0  # between two checkpoints; between two looks at what others make
-MODULE = "udd.proxies.caching"
-
-
-def size(config: Config, data: Dataset) -> int:
-    """The bytes of one network's file."""
-    network = fresh_network(data, config["distill"], torch.Generator(data.train_images.device))
-    parameters = sum(weight.numel() for weight in network.parameters())
-    return cached.nbytes(config["distill"], parameters, network.classifier.in_features, len(data.classes))
-
-
-def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) -> list[int]:
-    """Those of the numbered networks that are still to be made for a set of this configuration: not in the
-    folder, or made by other code.
-
-    inputs: the digest of the data. Raises UserError if a file there is none of a cache's, or of another
-    configuration or other data.
-    """
-    planned, missing = cache_config(config), []
-    for member in members:
-        path = cached.member_path(folder, member)
-        if not path.exists():
-            missing.append(member)
-            continue
-        found = cached.metadata(path)
-        if differing := difference({key: found.get(key) for key in planned}, planned):
-            raise UserError(f"{path}: made for another configuration: {differing}; give another folder, or delete it")
-        if found.get("inputs") != inputs:
-            raise UserError(f"{path}: made of other data; give another folder, or delete it")
-        if found["provenance"]["code"] != code_digest(MODULE):
-            missing.append(member)
-    return missing
-
-
-def discard_others(folder: Path | None, config: Config, inputs: str) -> None:
-    """Delete networks of other data at the workflow's own place, cache/DATASET/DIGEST, whose name says nothing of the
-    data's bytes: a data set that changed would else stop every set that meets them."""
-    if folder is None or "cache_networks" not in config["distill"]:  # none are met
-        return
-    if not folder.absolute().as_posix().endswith(f"/cache/{cache_name(config)}"):
-        return
-    for path in (cached.member_path(folder, member) for member in range(networks(config))):
-        with try_lock(path) as free:  # where it is not, another job is at it
-            if free and path.exists() and cached.metadata(path).get("inputs") != inputs:
-                print(f"{path}: made of other data, and made anew", file=sys.stderr)
-                path.unlink()
-
-
-def check_disk(folder: Path, each: int, missing: int) -> None:
-    """Raise UserError if the disk has no room for so many files of a cache."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if (free := shutil.disk_usage(there).free) < each * missing:
-        needed = (
-            f"{missing} networks to be cached take {each / MB:,.2f} MB each, and the disk has {free / MB:,.2f} MB free"
-        )
-        raise UserError(f"{folder}: {needed}; lower cache_networks, cache_ages or cache_draws, or free some space")
 
 
 def grow(path: Path, config: Config, data: Dataset, member: int, inputs: str, until: float = math.inf) -> None:
@@ -240,7 +181,7 @@ def run(argv: list[str] | None = None) -> None:
         range(networks(config)) if args.member is None else [args.member],
         inputs_digest([files["manifest"]]),
     )
-    discard_others(files["out"], config, inputs)
+    discard_others(files["out"], config, files["manifest"], inputs)
     fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
         write_json(

@@ -12,7 +12,8 @@ from udd.data import load, read_manifest
 from udd.device import setup
 from udd.files import inputs_digest, lock, sha256
 from udd.runs import progress, taken
-from udd.runs.cache import discard_others, needed
+from udd.runs.cache import needed
+from udd.runs.cache_files import discard_others
 from udd.runs.loop import Distillation, complete
 from udd.runs.task import Task, check_data, checkpoint_path, parser, requested
 from udd.slurm import submitted
@@ -29,7 +30,7 @@ def make(
         for written in (path, task.out):
             locks.enter_context(lock(written))
         data, inputs = load(task.manifest, task.root).to(device), inputs_digest([task.manifest])
-        discard_others(task.cache, task.config, inputs)
+        discard_others(task.cache, task.config, task.manifest, inputs)
         run = Distillation(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
         complete(run, task.out, until, log_every, checkpoint_seconds, snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
