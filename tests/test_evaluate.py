@@ -136,7 +136,7 @@ def test_a_missing_truncated_or_older_set_is_refused(run, tmp_path, monkeypatch)
     path, out = tmp_path / "set.safetensors", tmp_path / "record.json"
     argv = command(RECORD, path, out)
     with pytest.raises(
-        UserError, match="--config: found no architecture, evaluate, protocol, set; expected an evaluation's"
+        UserError, match="--config: found no architecture, evaluate, protocol, set; expected a resolved configuration"
     ):
         evaluation_records.run([*argv, "--config", json.dumps(SET)])
     with pytest.raises(UserError, match="no such set"):

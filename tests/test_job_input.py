@@ -23,7 +23,7 @@ BAD: list[tuple[Any, str]] = [
         CONFIG | {"method": "herding", "variant": "herding"},
         "variant herding: its method is herding, which distils nothing; use udd coresets",
     ),
-    ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a set's configuration"),
+    ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a resolved configuration"),
 ]
 
 

@@ -113,7 +113,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto (a GPU if there is one), cpu, cuda (a GPU that no other run holds) or cuda:N",
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+    parser.add_argument("--threads", type=whole, default=0, help="CPU threads; 0 keeps torch's own choice")
 
 
 def names_cell(argv: Sequence[str], options: Collection[str]) -> bool:

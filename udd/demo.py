@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from udd.command import Parser
+from udd.command import Parser, count
 from udd.errors import UserError
 
 RESULTS = "results/demo"
@@ -21,7 +21,7 @@ def parser() -> Parser:
         "The paper in miniature on scikit-learn's digits: no download, CPU, minutes. What follows -- goes to snakemake."
     )
     made = Parser(prog="udd demo", description=about)
-    made.add_argument("--cores", type=int, default=2, help="how many jobs run at a time")
+    made.add_argument("--cores", type=count, default=2, help="how many jobs run at a time")
     made.add_argument("-n", "--dry-run", action="store_true", help="the plan alone")
     made.add_argument(
         "others", nargs="*", metavar="OPTION", help="after --: an option of snakemake's, as udd demo -- --quiet"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from udd.command import Parser, check_out, names_cell
+from udd.command import Parser, check_out, names_cell, whole
 from udd.command import count as number
 from udd.errors import UserError
 from udd.files import with_name, write_json
@@ -50,7 +50,7 @@ def add_protocol(made: Parser) -> None:
     made.add_argument("--width", type=number, default=128, help="of the networks; 128 is the published size")
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    made.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+    made.add_argument("--threads", type=whole, default=0, help="CPU threads; 0 keeps torch's own choice")
 
 
 def parser() -> Parser:

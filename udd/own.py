@@ -45,7 +45,8 @@ def run(argv: list[str]) -> None:
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
     for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
-        check_out("--out", out.with_suffix(ending))
+        if (beside := out.with_suffix(ending)).is_dir():
+            raise UserError(f"{beside}: a folder stands where a file of the set would go; give another --out")
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",

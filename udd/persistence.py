@@ -49,7 +49,8 @@ def present(path: str) -> Record | None:
 
 def all_present() -> dict[str, Record]:
     """Snakemake's records of all files."""
-    places = (path.relative_to(METADATA) for path in METADATA.rglob("*") if path.is_file())
+    found = (path for path in METADATA.rglob("*") if path.is_file() and not path.name.startswith("."))  # a cut write's
+    places = (path.relative_to(METADATA) for path in found)
     paths = (
         base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in found.parts)).decode() for found in places
     )
@@ -80,10 +81,11 @@ def read_lines(file: Path) -> dict[str, tuple[str, Record]]:
 
 def read_memory() -> dict[str, Any]:
     """`records`: path -> SHA-256 -> record; `digests`: path -> size, time, SHA-256, so that nothing is read twice."""
-    try:
-        return json.loads(MEMORY.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {"records": {}, "digests": {}}
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        found = json.loads(MEMORY.read_text())
+        if isinstance(found, dict) and all(isinstance(found.get(part), dict) for part in ("records", "digests")):
+            return found
+    return {"records": {}, "digests": {}}
 
 
 def content(path: str, digests: dict[str, list[Any]]) -> str | None:
@@ -111,6 +113,18 @@ def just_written(path: str, now: Record | None, noted: Collection[Record]) -> bo
     return False
 
 
+def in_force(
+    here: str | None, now: Record | None, fresh: bool, versions: dict[str, Record], listed: Record | None, report: bool
+) -> Record | None:
+    """The record of the content that is here (a SHA-256); None where Snakemake's own stays."""
+    if here is None:
+        return listed  # Snakemake asks of what is not here, too, whether it would be made of the same
+    if fresh or here in versions:
+        return None if fresh else versions[here]
+    ours = now is None or any(alike(now, version) for version in versions.values())
+    return BY_HAND if report and ours else None
+
+
 def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> None:
     """Give each file the record of its content. A report (quickly made again) that no run wrote
     gets one that fits no job.
@@ -129,19 +143,7 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
         if not fresh and path in passing and here in versions and listed and not alike(listed, versions[here]):
             os.unlink(path)
             here = None
-        if here is None:
-            right = listed  # Snakemake asks of what is not here, too, whether it would be made of the same
-        elif fresh:
-            right = None
-        elif here in versions:
-            right = versions[here]
-        else:
-            right = (
-                BY_HAND
-                if path in (*reports, *passing)
-                and (now is None or any(alike(now, version) for version in versions.values()))
-                else None
-            )
+        right = in_force(here, now, fresh, versions, listed, path in (*reports, *passing))
         if right and not alike(now, right):
             put(path, right)
     if known:

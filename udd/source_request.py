@@ -55,7 +55,7 @@ def parser() -> Parser:
     )
     made.add_argument("--json", action="store_true", help="print the result as JSON")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    made.add_argument("--threads", type=int, default=0, help="CPU threads; 0 keeps torch's own choice")
+    made.add_argument("--threads", type=whole, default=0, help="CPU threads; 0 keeps torch's own choice")
     return made
 
 

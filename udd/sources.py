@@ -19,6 +19,7 @@ from udd.data.packing import READERS, check_own, varied
 from udd.data.raw import Raw, check
 from udd.data.sources import KNOWN
 from udd.errors import UserError
+from udd.files import with_name
 from udd.given import is_whole, kind, names, plain
 
 Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, labels [n], test images, labels
@@ -81,8 +82,7 @@ def found_at(
         return load_pinned(path, root), noted(pinned["kind"], pinned)
     if path.is_dir() or path.suffix == ".npz":
         kind = ("parquet" if has_parquet(path) else "folder") if path.is_dir() else "npz"
-        # A link is what it is called, and `.` has no name
-        at = path.resolve() if path.name in ("", "..") else path.absolute()
+        at = with_name(path).absolute()  # a link is what it is called
         config = {"name": name or legal(at.name if path.is_dir() else at.stem), "kind": kind, "path": at.name} | keys
         check_own(config)
         raw = READERS[kind](config, at.parent, 0)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from udd.command import Parser
+from udd.command import Parser, whole
 from udd.config.params import load
 from udd.config.plan import FULL, Cell, Params, all_cells, method, set_config
 from udd.config.reading import decoded
@@ -36,7 +36,7 @@ def add_config(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     parser.add_argument("--params", nargs="+", default=["params.yaml"], help="params.yaml and files laid over it")
     parser.add_argument("--ipc", default="1")
     parser.add_argument("--variant", default="udd")
-    parser.add_argument("--seed", type=int, default=0, help="distillation seed")
+    parser.add_argument("--seed", type=whole, default=0, help="distillation seed")
 
 
 def asked(options: Mapping[str, Any]) -> Asked:
@@ -44,17 +44,23 @@ def asked(options: Mapping[str, Any]) -> Asked:
     return Asked(**{name: options[name] for name in Asked._fields})
 
 
-def read_config(given: str | None) -> dict[str, Any] | None:
-    """The configuration that --config gives, or None if it was not given."""
+def read_config(given: str | None, *needed: str) -> dict[str, Any] | None:
+    """The configuration that --config gives, or None if it was not given. Raises UserError if it is no JSON, or lacks
+    one of the keys that are needed."""
     if not given:
         return None
-    text = given if given.lstrip()[:1] in ("{", "[") else decoded(given)
+    text = given if given.lstrip()[:1] in ("{", "[") else decoded(given, "name a file that is there, or give the JSON")
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"--config: not JSON ({error}); give the text that `udd plan` prints, or a file of it"
         ) from None
+    if lacking := [key for key in needed if not isinstance(found, dict) or key not in found]:
+        raise UserError(
+            f"--config: found no {', '.join(lacking)}; expected a resolved configuration, a set's as udd plan prints it"
+        )
+    return found
 
 
 def named_cell(params: Params, wanted: Asked) -> Cell:

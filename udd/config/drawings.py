@@ -33,6 +33,7 @@ from udd.config.plan import (
 NOT_REFERENCE = ("intervals",)  # what changes the histogram, not the networks or its range
 COST = "cost"  # the table that is ours
 SPREAD = "spread"  # Fig. 8 needs no data
+COLLECTED = ("accuracy.csv", "utilization.csv")  # what figures read of what udd.reports.collect writes
 WITH_DATA = ("maps", "features", "gallery")
 WITH_REFERENCE = ("maps", "features")
 
@@ -110,7 +111,7 @@ def drawn_cells(params: Params, drawing: Drawing) -> list[Cell]:
 def inputs(params: Params, drawing: Drawing) -> list[str]:
     """The files below results that a drawing needs."""
     if drawing.name == "utilization":
-        return ["accuracy.csv", "utilization.csv"]
+        return list(COLLECTED)
     if drawing.name == "schedule":  # beside the accuracies, how long the sets took
         curved = [cell for cell in drawn_cells(params, drawing) if cell.variant in distilled(params)]
         return [

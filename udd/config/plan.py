@@ -143,17 +143,15 @@ def all_records(params: Params) -> list[Record]:
     return unique([*(record for request in asking for record in records(params, request)), *pages(params)])
 
 
-def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- its variant's, as `changes` has them; without
-    flips where the data set's images are not to be mirrored."""
-    dataset, found = params["datasets"][cell.dataset], dict(params[section])
-    for part in (dataset, params["variants"][cell.variant]):
-        found = laid(found, changes(part, section, cell.ipc, cell.dataset))
-    return (
-        found
-        if dataset.get("flip", True)
-        else {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
-    )
+def merged(params: Params, section: str, cell: Cell, protocol: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A section's values for a cell: the defaults <- its data set's <- a protocol's (an evaluation has one) <- its
+    variant's, as `changes` has them; without flips where the data set's images are not to be mirrored."""
+    dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
+    found = laid(params[section], changes(dataset, section, cell.ipc, cell.dataset))
+    found = laid(laid(found, protocol or {}), changes(variant, section, cell.ipc, cell.dataset))
+    if dataset.get("flip", True):
+        return found
+    return {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
 
 
 def changes(part: dict[str, Any], section: str, ipc: int | str, dataset: str = "") -> dict[str, Any]:
@@ -164,9 +162,11 @@ def changes(part: dict[str, Any], section: str, ipc: int | str, dataset: str = "
 
 
 def laid(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """A section's values with others over them. A rate of the pixels is in force where it is written last."""
+    """A section's values with others over them. Of a rate and a move of the pixels, and of epochs and a rule for them,
+    that one is in force which is written last."""
     moved = {"image_move": 0.0} if "image_lr" in over and "image_move" in under else {}
-    return under | moved | over
+    timed = {"epochs_by_images": []} if "epochs" in over and "epochs_by_images" in under else {}
+    return under | moved | timed | over
 
 
 def unmirrored(operations: list[str]) -> list[str]:
@@ -223,19 +223,14 @@ def read_keys(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- variant, as `merged` has them."""
-    recipe = params["evaluate"] | params["protocols"][record.protocol]
-    recipe = merged(params | {"evaluate": recipe}, "evaluate", record.cell)
-    asked = params["protocols"][record.protocol]
-    # A rule not asked for
-    recipe = {
-        key: value for key, value in recipe.items() if key != "epochs_by_images" or (value and "epochs" not in asked)
-    }
+    """The resolved configuration of a record: `evaluate` <- data set <- protocol <- variant, as `merged` has them; a
+    rule of epochs where there is one."""
+    recipe = without_usual_rate(merged(params, "evaluate", record.cell, params["protocols"][record.protocol]))
     return {
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,
         "architecture": record.architecture,
-        "evaluate": without_usual_rate(recipe),
+        "evaluate": {key: value for key, value in recipe.items() if key != "epochs_by_images" or value},
     }
 
 

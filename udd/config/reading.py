@@ -35,14 +35,14 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     return found
 
 
-def decoded(path: Path | str) -> str:
+def decoded(path: Path | str, advice: str = "run from the repository's root or name it with --params") -> str:
     """The text of a file in UTF-8, with or without a byte order mark. Raises UserError that names the byte that is
-    not."""
+    not, and that gives the advice where there is no such file."""
     try:
         data = Path(path).read_bytes()
         return data.decode("utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the repository's root or name it with --params") from None
+        raise UserError(f"{path}: no such file; {advice}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -158,8 +158,9 @@ def reference(params: Params, dataset: str, sizes: Sizes, device: torch.device) 
 
 def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) -> Workload:
     """The job that measures the utilisation of a set."""
-    recipe = plan.utilization_config(params, cell, 0)["utilization"]
-    images = min(recipe["images"], sizes.train) if cell.ipc == plan.FULL else int(cell.ipc) * sizes.classes
+    config = plan.utilization_config(params, cell, 0)
+    recipe = config["utilization"]
+    images = min(recipe["images"], sizes.train) if cell.ipc == plan.FULL else stored(config["set"], sizes)
     seen = times(passed(model(recipe, sizes), images, device), recipe["networks"])
     return Workload("utilization", cell.dataset, seen, held=images * sizes.image * FLOAT)
 

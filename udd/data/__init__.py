@@ -41,7 +41,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from udd.command import Parser
+from udd.command import Parser, whole
 from udd.data.sources import gone
 from udd.errors import UsageError, UserError
 from udd.files import read_json, sha256, write_json
@@ -163,7 +163,7 @@ def parser() -> Parser:
     made.add_argument(
         "--out", type=Path, help="the manifest to write; by default data/NAME.json in params.yaml's results"
     )
-    made.add_argument("--threads", type=int, default=0, help="threads that decode images; 0: one a core")
+    made.add_argument("--threads", type=whole, default=0, help="threads that decode images; 0: one a core")
     made.add_argument("--json", action="store_true", help="print the manifest")
     return made
 
@@ -236,7 +236,7 @@ def resolve(
     from udd.config import plan
     from udd.config.asked import read_config
 
-    config = read_config(given)
+    config = read_config(given, "kind", "name")
     params = {} if config and root and out else parameters.load(files)
     if config is None:
         if name not in params["datasets"]:

@@ -26,7 +26,7 @@ class Raw(NamedTuple):
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
-    notes: dict[str, Any] | None = None  # what the manifest says besides: images left out, background, range
+    notes: dict[str, Any] | None = None  # what the manifest says besides: like, flip, left out, background, range
 
 
 def entry(name: str, data: bytes) -> dict[str, Any]:

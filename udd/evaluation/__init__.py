@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from udd.provenance import code_digest
+
 TRAINING = "udd.evaluation.accuracy"
 
 
@@ -10,3 +12,8 @@ def modules(config: dict[str, Any]) -> tuple[str, ...]:
     asks for the one that was learned with the set."""
     own = config["evaluate"].get("rate", "recipe") == "own"
     return (TRAINING, "udd.evaluation.rates") if own else (TRAINING,)
+
+
+def code(config: dict[str, Any]) -> str:
+    """The digests of the code that measures a set by this configuration."""
+    return " ".join(code_digest(module) for module in modules(config))

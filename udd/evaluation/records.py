@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from udd.command import Parser, add_common
+from udd.command import Parser, add_common, whole
 from udd.config import plan
 from udd.config.asked import Asked, add_config, asked, named_cell, read_config
 from udd.config.params import load as load_params
 from udd.data import Dataset, load
 from udd.device import setup
 from udd.errors import UsageError, UserError
-from udd.evaluation import TRAINING, modules
+from udd.evaluation import TRAINING, code
 from udd.evaluation.accuracy import Config, Rounding, TrainingSet, evaluate, trained, training_set
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
@@ -26,7 +26,7 @@ from udd.files import inputs_digest, lock, read_json, write_json
 from udd.networks import precision
 from udd.networks.architectures import ARCHITECTURES, Network
 from udd.networks.precision import PRECISIONS
-from udd.provenance import code_digest, provenance
+from udd.provenance import provenance
 from udd.synthetic.sets import load as load_set
 
 FORMAT = 2
@@ -40,7 +40,7 @@ def parser() -> Parser:
     made.add_argument("--architecture", default="convnet3", choices=ARCHITECTURES)
     made.add_argument("--protocol", default=plan.DEFAULT_PROTOCOL, help="a name under `protocols` in params.yaml")
     made.add_argument(
-        "--networks", type=int, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says"
+        "--networks", type=whole, nargs="+", help="seeds of the networks; 0 alone by default, or what --config says"
     )
     made.add_argument("--manifest", type=Path, required=True, help="the data set's manifest, as written by udd.data")
     made.add_argument("--root", type=Path, required=True, help="where raw data lies")
@@ -55,11 +55,8 @@ def parser() -> Parser:
 
 def config_of(wanted: Asked, protocol: str, architecture: str, networks: list[int] | None) -> tuple[Config, list[int]]:
     """The record's configuration, and its networks: --config, or params.yaml's for the named cell and protocol."""
-    config = read_config(wanted.config)
+    config = read_config(wanted.config, "architecture", "evaluate", "protocol", "set")
     if config is not None:
-        missing = {"set", "architecture", "protocol", "evaluate"} - config.keys()
-        if missing:
-            raise UserError(f"--config: found no {', '.join(sorted(missing))}; expected an evaluation's configuration")
         return {key: value for key, value in config.items() if key != "networks"}, networks or config.get(
             "networks", [0]
         )
@@ -89,11 +86,6 @@ def kept(path: Path, config: Config, inputs: str) -> dict[str, Config]:
     if made != (FORMAT, config, inputs, code(config)):
         return {}
     return {name: here(origin) | each for name, each in networks.items()}
-
-
-def code(config: Config) -> str:
-    """The digests of the code that measures a set by this configuration."""
-    return " ".join(code_digest(module) for module in modules(config))
 
 
 def here(origin: Config) -> Config:
@@ -128,7 +120,7 @@ def record(
     )
     made["networks"] = dict(found)
     failures = []
-    for network in (each for each in networks if str(each) not in found):
+    for network in (each for each in dict.fromkeys(networks) if str(each) not in found):
         try:
             made["networks"][str(network)] = here(origin) | result(
                 config | {"evaluate": recipe, "network": network}, dataset, examples, device

@@ -149,7 +149,7 @@ def restored(tensors: dict[str, Tensor], number: int, metadata: dict[str, Any]) 
 def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts
     them."""
-    config = read_config(options["config"])
+    config = read_config(options["config"], "dataset", "utilization")
     if config is not None:
         return config, need(options, "manifest", "root", "out")
     params, name = load_params(options["params"]), options["dataset"]

@@ -137,7 +137,7 @@ def resolve(options: dict[str, Any]) -> tuple[dict[str, Any], Files]:
     """The configuration and the files; by hand, those that the command line leaves out are where params.yaml puts
     them."""
     wanted = asked(options)
-    config = read_config(wanted.config)
+    config = read_config(wanted.config, "set", "utilization")
     if config is not None:
         return config, need(
             options, "proxies", "out", *(("manifest", "root") if config["set"]["method"] == "full" else ("set",))

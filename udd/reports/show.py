@@ -55,14 +55,11 @@ def parser() -> Parser:
 
 def png(made: SyntheticSet, most: int, labels: Labels = OWN) -> bytes:
     """The gallery of a set as a PNG, 150 dots an inch."""
-    import matplotlib.pyplot as plt
-
     # Here: a machine that distils cells of params.yaml may lack what draws
     from udd.reports.figures.gallery import of_set
 
     figure, kept = of_set(made._replace(labels=hard(made.labels)), most, labels), BytesIO()
     figure.savefig(kept, format="png", dpi=150)
-    plt.close(figure)
     return kept.getvalue()
 
 

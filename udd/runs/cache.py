@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser, add_common
+from udd.command import Parser, add_common, whole
 from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_config, cache_name, meets_cache, networks
@@ -129,7 +129,7 @@ def parser() -> Parser:
         "--root", type=Path, help="where raw data lies; by default UDD_DATA, else data_root of params.yaml"
     )
     made.add_argument(
-        "--member", type=int, help="the number of one network, from 0; without it all that are not there yet"
+        "--member", type=whole, help="the number of one network, from 0; without it all that are not there yet"
     )
     made.add_argument("--out", type=Path, help="the folder of the cache; its place below results/cache by default")
     made.add_argument(
@@ -151,7 +151,7 @@ def requested(options: dict[str, Any]) -> tuple[Config, paths.Files]:
 
     Raises UserError if there is none."""
     wanted = asked(options)
-    config, files = read_config(wanted.config), options
+    config, files = read_config(wanted.config, "dataset"), options
     if config is None:
         params = load_params(wanted.params)
         cell = named_cell(params, wanted)
@@ -159,11 +159,7 @@ def requested(options: dict[str, Any]) -> tuple[Config, paths.Files]:
         out = {"out": f"cache/{cache_name(config)}"} if "distill" in config else {}
         files = options | paths.filled(options, params, manifest=f"data/{cell.dataset}.json", **out)
     found = paths.need(files, "manifest", "root", "out")
-    if (
-        not isinstance(config, dict)
-        or "cache_ages" not in config.get("distill", {})
-        or ("method" in config and not meets_cache(config))
-    ):
+    if "cache_ages" not in config.get("distill", {}) or ("method" in config and not meets_cache(config)):
         raise UserError(
             "--config, --variant: expected the configuration of a set with `networks: cached`, made by a method that "
             "meets such networks"

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from udd.command import Parser, add_common
+from udd.command import Parser, add_common, count, whole
 from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
 from udd.config.caches import cache_name, check_networks, meets_cache
@@ -30,6 +30,9 @@ class Task(NamedTuple):
     curve: Path
     checkpoints: Path
     cache: Path | None
+
+
+CONFIG = ("dataset", "ipc", "method", "seed", "variant")  # what a resolved configuration of a set has, beside sections
 
 
 def parser() -> Parser:
@@ -61,13 +64,13 @@ def parser() -> Parser:
     )
     made.add_argument(
         "--snapshots",
-        type=int,
+        type=count,
         nargs="+",
         default=[],
         help="also write the set after so many networks, as OUT-outerN.safetensors",
     )
     made.add_argument(
-        "--log-every", type=int, default=0, help="iterations between log lines; by default about 250 lines a run"
+        "--log-every", type=whole, default=0, help="iterations between log lines; by default about 250 lines a run"
     )
     add_common(made)
     return made
@@ -77,7 +80,7 @@ def requested(options: dict[str, Any]) -> Task:
     """The set to make, of the options of `parser`; the files that these leave out are where params.yaml puts them.
     Raises UserError if they do not fit together."""
     wanted = asked(options)
-    config, files = read_config(wanted.config), options
+    config, files = read_config(wanted.config, *CONFIG), options
     if config is None:
         params = load_params(wanted.params)
         cell = named_cell(params, wanted)
@@ -99,16 +102,13 @@ def requested(options: dict[str, Any]) -> Task:
 
 def check(config: dict[str, Any]) -> None:
     """Raise UserError unless the configuration is that of a set which is distilled."""
-    missing = (
-        {"dataset", "ipc", "variant", "seed", "method"} - config.keys() if isinstance(config, dict) else {"dataset"}
-    )
-    if missing:
-        raise UserError(
-            f"--config: found no {', '.join(sorted(missing))}; expected a set's configuration, as udd plan prints it"
-        )
     if config["method"] not in METHODS or not distils(config["method"]):
         raise UserError(
             f"variant {config['variant']}: its method is {config['method']}, which distils nothing; use udd coresets"
+        )
+    if lacking := [section for section in METHODS[config["method"]] if section not in config]:
+        raise UserError(
+            f"--config: found no {', '.join(lacking)}; expected a set's configuration, as udd plan prints it"
         )
     check_networks(config)
 

@@ -12,8 +12,8 @@ from udd.config.plan import Params
 from udd.workflow.paths import under
 
 REASON = re.compile(
-    r"^error: |^Traceback|^[\w.]*(Error|Exception|BadZipFile)\b|not found$|[Nn]o module named|^interrupted"
-    "|same command again"
+    r"^error: |^Traceback|^[\w.]*(Error|Exception|Expired|Interrupt|BadZipFile)\b|not found$|[Nn]o module named"
+    "|^interrupted|same command again|No such file or directory|can't open file|Permission denied"
 )
 LAST = 10  # lines in which a reason may stand
 KILLED = "(it gives no reason: it may have been killed, for memory or for time)"

@@ -92,8 +92,7 @@ def evaluation_config(params: Params, wildcards: Any) -> str:
 
 def evaluation_code(params: Params, wildcards: Any) -> str:
     """The digests of the code that measures a set."""
-    config = plan.evaluation_config(params, record(wildcards))
-    return " ".join(code_digest(module) for module in evaluation.modules(config))
+    return evaluation.code(plan.evaluation_config(params, record(wildcards)))
 
 
 def utilization_config(params: Params, wildcards: Any) -> str:
@@ -140,9 +139,7 @@ def drawn_from(params: Params, stem: str) -> list[str]:
     """The files below results that a drawing needs; of the collected ones, its own."""
     drawn = drawing(params, stem)
     needed = analysis.inputs(params, drawn)
-    return [
-        f"collected/{drawn.name}/{path}" if path in ("accuracy.csv", "utilization.csv") else path for path in needed
-    ]
+    return [f"collected/{drawn.name}/{path}" if path in analysis.COLLECTED else path for path in needed]
 
 
 def page_of(params: Params, wildcards: Any) -> dict[str, str]:

@@ -27,9 +27,10 @@ def drawer(name: str) -> Callable:
 
 def make(config: dict[str, Any], results: Path, collected: Path | None, root: Path, paths: list[Path]) -> None:
     """Draw one figure and save it."""
-    from udd.reports.figures.style import Sources, save
+    from udd.reports.figures.style import Sources, save, themed
 
-    save(drawer(config["figure"])(config, Sources(results, collected or results, root)), paths)
+    with themed():
+        save(drawer(config["figure"])(config, Sources(results, collected or results, root)), paths)
 
 
 def by_hand(params: plan.Params, names: list[str], results: Path, collected: Path | None, root: Path) -> None:
@@ -40,9 +41,10 @@ def by_hand(params: plan.Params, names: list[str], results: Path, collected: Pat
     for drawing in analysis.drawings(params):
         if names and drawing.name not in names:
             continue
-        lacking = [path for path in analysis.inputs(params, drawing) if not (results / path).exists()]
-        if lacking:
-            print(f"{drawing.stem}: left out, {results / lacking[0]} is not there yet")
+        needed = analysis.inputs(params, drawing)
+        read = [((collected or results) if path in analysis.COLLECTED else results) / path for path in needed]
+        if lacking := [path for path in read if not path.exists()]:
+            print(f"{drawing.stem}: left out, {lacking[0]} is not there yet")
             continue
         paths = [results / "figures" / f"{drawing.stem}.{suffix}" for suffix in ("png", "pdf")]
         make(analysis.figure_config(params, drawing), results, collected, root, paths)
@@ -69,7 +71,7 @@ def parser() -> Parser:
 def run(argv: list[str] | None = None) -> None:
     """Draw figures."""
     args = parser().parse_args(argv)
-    config = read_config(args.config)
+    config = read_config(args.config, "figure")
     if config is None:
         params = load_params(args.params)
         by_hand(

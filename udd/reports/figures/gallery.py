@@ -11,7 +11,7 @@ from torch import Tensor
 
 from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
-from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, variant_name
+from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, themed, variant_name
 from udd.reports.names import OWN, Labels
 from udd.reports.pictures import hard
 from udd.synthetic.sets import SyntheticSet
@@ -36,6 +36,7 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
     )
 
 
+@themed()
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
     """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a
     class ten classes a row."""

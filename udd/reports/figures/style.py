@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-
 import seaborn
-from matplotlib import pyplot as plt
+from cycler import cycler
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -27,6 +26,11 @@ from udd.reports.pictures import hard
 from udd.synthetic.sets import SyntheticSet, load
 
 COLOURS = seaborn.color_palette("colorblind").as_hex()
+THEME = seaborn.axes_style("ticks") | seaborn.plotting_context("paper")
+THEME |= {"font.family": "sans-serif", "axes.prop_cycle": cycler(color=COLOURS), "pdf.fonttype": 42}
+THEME |= {"axes.titlesize": 9, "savefig.dpi": 200}
+# Within it figures look alike, and the caller's own settings of matplotlib stay what they are
+themed = partial(rc_context, THEME)
 NO_DATES: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
@@ -75,15 +79,24 @@ def place_name(config: dict[str, Any]) -> str:
     )
 
 
+class Drawing(Figure):
+    """A figure that no other part of a program hears of, as one of pyplot would be; a notebook shows it."""
+
+    def savefig(self, *arguments: Any, **options: Any) -> None:
+        """As matplotlib's, in our theme: ticks are drawn only now."""
+        with themed():
+            super().savefig(*arguments, **options)
+
+    def _repr_png_(self) -> bytes:
+        kept = BytesIO()
+        self.savefig(kept, format="png", dpi=150)
+        return kept.getvalue()
+
+
 def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of `width` x `height` inches and its axes, as an array [rows, columns]."""
-    seaborn.set_theme(
-        style="ticks",
-        context="paper",
-        palette=COLOURS,
-        rc={"pdf.fonttype": 42, "axes.titlesize": 9, "savefig.dpi": 200},
-    )
-    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
+    figure = Drawing(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def pixels(image: Tensor) -> np.ndarray:
@@ -110,4 +123,3 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
     for path in paths:
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], metadata=NO_DATES[path.suffix])
-    plt.close(figure)

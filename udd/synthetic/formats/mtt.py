@@ -33,12 +33,14 @@ def read(path: Path, wanted: Wanted) -> Found:
     labels = as_labels(beside(path, "labels"), pickles.read(beside(path, "labels")), len(images), wanted)
     rate = beside(path, "lr")
     learned = pickles.read(rate) if rate.exists() else None
-    if learned is not None and (not isinstance(learned, Tensor | float) or not float(learned) > 0):
-        raise UserError(f"{rate}: found no rate above 0")
+    if isinstance(learned, Tensor) and learned.numel() == 1:
+        learned = learned.item()
+    if learned is not None and not (isinstance(learned, float) and learned > 0):
+        raise UserError(f"{rate}: expected one number above 0, the learned rate")
     return Found(
         unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)),
         labels,
-        None if learned is None else float(learned),
+        learned,
     )
 
 
