@@ -5,7 +5,11 @@ import torch
 from tiny import generator, noise
 
 from udd.errors import UserError
-from udd.networks.augment import EIGENVALUES, EIGENVECTORS, draw, on_pixels, photometric
+from udd.networks.augment import draw, on_pixels, photometric
+
+# Of ImageNet's colours, as published (fb.resnet.torch)
+EIGENVALUES = [0.2175, 0.0188, 0.0045]
+EIGENVECTORS = [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
 
 
 def slow_photometric(image: torch.Tensor, order: list[int], shares: list[float]) -> torch.Tensor:

@@ -16,6 +16,7 @@ from udd import provenance
 from udd.errors import Stopped, UserError
 from udd.proxies import fresh
 from udd.runs import cache
+from udd.runs import growth as growth_of
 from udd.runs.cache_files import absent
 from udd.runs.growth import Growth
 
@@ -41,10 +42,11 @@ def test_a_network_goes_on_whatever_the_revision_and_the_threads(tmp_path, monke
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_one_of_other_code_begins_anew_and_says_so(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("part", ["code", "device"])
+def test_one_of_other_code_or_another_device_begins_anew_and_says_so(tmp_path, monkeypatch, capsys, part):
     cut(tmp_path, CONFIG, dataset())
-    real = provenance.code_digest
-    monkeypatch.setattr(provenance, "code_digest", lambda module: f"{real(module)}x")
+    real = growth_of.provenance
+    monkeypatch.setattr(growth_of, "provenance", lambda *given: real(*given) | {part: "another"})
     growth = Growth(tmp_path / "network0.safetensors", CONFIG, dataset(), 0, "")
     assert not growth.seen and "of another network, other code or another device" in capsys.readouterr().err
 

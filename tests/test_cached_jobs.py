@@ -24,6 +24,7 @@ from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.proxies import cached
 from udd.runs import cache, cache_files, distilling
+from udd.synthetic.sets import load
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +90,15 @@ def test_a_cache_grows_and_keeps_what_it_has(bench, copied):
 
 
 def test_one_cache_serves_every_set_of_the_data(bench):
+    networks = list((bench.folder / "cache").glob("network*.safetensors"))
+    before = [path.stat().st_mtime_ns for path in networks]
     for number, changes in enumerate(
         ({"ipc": 1, "policy": "all"}, {"seed": 1}, {"outer": 1, "inner": 5, "image_lr": 0.1, "matched": "all"})
     ):
-        bench.distil(config(**dict[str, Any](CACHE | changes)), f"other{number}", "--cache", bench.folder / "cache")
+        asked = config(**dict[str, Any](CACHE | changes))
+        bench.distil(asked, f"other{number}", "--cache", bench.folder / "cache")
+        assert load(bench.folder / f"other{number}.safetensors").metadata["config"] == asked
+    assert len(networks) == 2 and [path.stat().st_mtime_ns for path in networks] == before
 
 
 def test_a_run_cut_after_every_step_ends_with_the_same_bits(bench):

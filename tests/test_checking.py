@@ -72,6 +72,14 @@ def test_twins_leaks_and_contradictions(pets: Path, capsys) -> None:
         ["train/cat/2.png", "train/dog/c.bmp"]
     ]
     assert found["left_out"] == {".txt": 1} and len(found["remarks"]) == 4
+    assert "1 images are there more than once: train/cat/0.png = train/cat/a.bmp" in found["remarks"]
+
+
+def test_further_frames_of_an_animation_are_counted(pets: Path, capsys) -> None:
+    more = [Image.fromarray(noise(1, 20, 24, 3, seed=seed)[0]) for seed in (91, 92, 93)]
+    more[0].save(pets / "train" / "cat" / "moves.gif", save_all=True, append_images=more[1:])
+    found = told(pets, capsys, "--ipc", "2")
+    assert found["left_out"] == {"further frames": 2} and "not read: 2 further frames" in found["remarks"]
 
 
 def test_what_cannot_be_read_is_a_problem(pets: Path, capsys) -> None:

@@ -130,6 +130,18 @@ def test_rows_of_released_records_are_not_lost_where_none_is_here(params, result
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
+def test_rows_that_go_are_counted(params, results):
+    assert "fewer" not in collect.collect(params, results, results)
+    (results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json").unlink()
+    assert collect.collect(params, results, results).endswith("accuracy.csv: 2 rows fewer than before")
+
+
+def test_a_method_that_the_package_does_not_have_has_no_published_length(params):
+    config = plan.set_config(params, plan.Cell("digits", 1, "udd"), 0)
+    assert collect.schedule_percent(config) is not None
+    assert collect.schedule_percent(config | {"method": "ours"}) is None
+
+
 def test_a_record_of_another_configuration_is_refused_and_nothing_written(params, results):
     path = results / "accuracy/digits/ipc1/udd/seed1/idc/convnet3.json"
     edit(path, lambda found: found["config"]["evaluate"].update(epochs=7))

@@ -90,6 +90,19 @@ def test_the_history_has_one_verdict_an_epoch_and_image():
     assert 0 < history.float().mean() < 1
 
 
+@pytest.mark.parametrize("method", ["herding", "forgetting"])
+def test_the_network_is_trained_by_the_datas_mean_and_deviation_in_their_places(method, monkeypatch):
+    given_as, real = [], coresets.train
+
+    def noted(network, images, labels, recipe, mean, std, *rest, **more):
+        given_as.append((mean, std))
+        real(network, images, labels, recipe, mean, std, *rest, **more)
+
+    monkeypatch.setattr(coresets, "train", noted)
+    coresets.coreset(config(method), dataset(), torch.device("cpu"))
+    assert given_as == [([0.5], [0.3])]
+
+
 @pytest.mark.parametrize("method", ["random", "herding", "forgetting"])
 def test_a_coreset_has_ipc_different_images_of_every_class(method):
     data = dataset()

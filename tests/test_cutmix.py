@@ -55,3 +55,12 @@ def test_cutmix_happens_with_its_probability_and_beta_1_is_uniform():
     expected = sum(areas) / len(areas)
     always = torch.stack([1 - cutmix(images, labels, 1.0, 1.0, source)[3] for _ in range(800)])
     assert always.mean().item() == pytest.approx(expected, abs=0.03)
+
+
+def test_a_small_beta_mixes_all_or_nothing_and_a_large_one_by_halves():
+    images, labels, source = noise(4, 1, 32, 32), torch.arange(4), generator()
+    spread = {
+        beta: torch.stack([cutmix(images, labels, beta, 1.0, source)[3] for _ in range(400)]).std().item()
+        for beta in (0.2, 5.0)
+    }
+    assert spread[0.2] > 1.5 * spread[5.0]

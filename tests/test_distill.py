@@ -11,7 +11,7 @@ from torch import Tensor
 from udd import methods
 from udd.errors import UserError
 from udd.evaluation.views import every
-from udd.methods import descent
+from udd.methods import descent, policies
 from udd.methods.udd import begin
 from udd.methods.updates import learning_rate
 from udd.networks.architectures import build
@@ -126,8 +126,7 @@ def test_seed_and_ipc_decide_the_start_and_the_policy_does_not():
 @pytest.mark.parametrize(
     ("outer", "factor"), [(0, 1), (1199, 1), (1200, 0.5), (1599, 0.5), (1600, 0.25), (1800, 0.125), (1999, 0.125)]
 )
-@pytest.mark.parametrize("ipc", [1, 10, 50])
-def test_the_rate_is_halved_thrice_and_scaled_by_ipc(outer, factor, ipc):
+def test_the_rate_is_halved_thrice(outer, factor):
     schedule = options(image_lr_decay_at=[0.6, 0.8, 0.9], outer=2000)
     assert learning_rate(schedule, outer) == pytest.approx(0.005 * factor)
 
@@ -145,15 +144,16 @@ def matched(monkeypatch) -> list[Matched]:
     return found
 
 
-def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch, matched):
+@pytest.mark.parametrize("ipc", [1, 2])
+def test_a_step_descends_with_momentum_by_a_rate_scaled_by_ipc_and_moves_the_averages(monkeypatch, matched, ipc):
     begun: list[Tensor] = []
     monkeypatch.setattr(descent, "mean_features", lambda *args: begun.append(mean_features(*args)) or begun[-1])
-    run = Run(config(ipc=2, image_lr=0.5, cfc_average=0.75), dataset())
+    run = Run(config(ipc=ipc, image_lr=0.5, cfc_average=0.75), dataset())
     images, velocity = run.state.images.clone(), 0.0
     for step in range(4):
         averages = run.state.averages
         run.advance(False)
-        rate = 0.5 * 2 / 10 * (0.5 if step >= 2 else 1)  # halved at the second network
+        rate = 0.5 * ipc / 10 * (0.5 if step >= 2 else 1)  # halved at the second network
         velocity = 0.5 * velocity + matched[-1].gradient
         images = images - rate * velocity
         images = images.clamp(0, 1) if step % 2 else images  # at the end of a network
@@ -161,6 +161,23 @@ def test_a_step_descends_with_momentum_and_moves_the_averages(monkeypatch, match
         before = averages if step % 2 else begun[step // 2]  # F starts anew with every network
         torch.testing.assert_close(run.state.averages, 0.75 * before + 0.25 * matched[-1].features)
     assert len(begun) == 2
+
+
+def test_search_and_matching_are_given_the_datas_mean_and_deviation_in_their_places(monkeypatch):
+    data, seen = dataset()._replace(mean=[0.4, 0.5, 0.6], std=[0.1, 0.2, 0.3]), {}
+
+    def noted(name, real):
+        def call(*args):
+            seen[name] = [each.tolist() for each in args if isinstance(each, Tensor) and each.shape == (3,)]
+            return real(*args)
+
+        return call
+
+    for module, name in ((policies, "search"), (descent, "matching_step"), (descent, "mean_features")):
+        monkeypatch.setattr(module, name, noted(name, getattr(module, name)))
+    Run(config(), data).advance(False)
+    places = [pytest.approx(data.mean), pytest.approx(data.std)]
+    assert seen == dict.fromkeys(("search", "matching_step", "mean_features"), places)
 
 
 def test_pixels_are_clamped_when_a_network_ends_and_in_the_stored_set():

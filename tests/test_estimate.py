@@ -17,7 +17,7 @@ from udd.costs.costs import alone, costs
 from udd.costs.flops import counted, flop
 from udd.costs.memory import Live, followed
 from udd.costs.sizes import Sizes, sizes
-from udd.costs.steps import KINDS, Model, Step, new_network
+from udd.costs.steps import KINDS, Model, Step, bench, new_network
 from udd.data import read_manifest
 from udd.errors import UserError
 from udd.evaluation.accuracy import TrainingSet
@@ -218,6 +218,22 @@ def test_a_caches_networks_are_jobs_of_their_own_for_all_seeds():
         found | {"distill": found["distill"] | {"networks": "fresh"}}, {"mnist": sizes(found, "mnist", "nowhere")}, CPU
     )
     assert not [job for job in fresh if job.kind == "cache"]
+
+
+def test_the_utilization_of_a_coreset_is_that_of_all_its_images():
+    """Random, four times as many a class, stores as many."""
+    given = {"mnist": sizes(params(), "mnist", "nowhere")}
+    one, four = (
+        workload.measurement(params(), Cell("mnist", 10, name), given["mnist"], CPU) for name in ("random", "random-x4")
+    )
+    assert four.held == 4 * one.held
+
+
+def test_what_a_step_takes_is_measured_without_a_draw_of_the_callers():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    bench(Step("matching", TINY, 4), CPU)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):

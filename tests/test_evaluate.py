@@ -84,6 +84,7 @@ def test_network_seed_and_set_seed_choose_the_network_and_the_variant_does_not(m
 
     def note(network, images, labels, recipe, mean, std, generator, after_epoch, views):
         seen.append(network.network.classifier.weight.sum().item())
+        assert (mean, std) == (data.mean, data.std) and mean != std
         after_epoch(recipe["epochs"])
 
     monkeypatch.setattr(evaluate, "train", note)

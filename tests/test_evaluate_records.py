@@ -9,6 +9,7 @@ from evaluating import RECIPE, RECORD, SHORT, a_set, command, dataset, runner
 from udd import provenance
 from udd.errors import UserError
 from udd.evaluation import accuracy as evaluate
+from udd.evaluation import modules
 from udd.evaluation import records as evaluation_records
 from udd.evaluation.views import every
 from udd.reports.collect import origin
@@ -38,6 +39,18 @@ def test_a_further_network_is_trained_alone_and_joins_the_others(run, capsys):
         both["networks"].keys() == {"0", "1", "5"}
         and {name: both["networks"][name] for name in ("0", "1")} == first["networks"]
     )
+
+
+def test_a_network_asked_for_twice_is_trained_once(run, capsys):
+    assert run(SHORT, a_set(), networks=(1, 1))["networks"].keys() == {"1"}
+    assert capsys.readouterr().err.count("network 1") == 1
+
+
+def test_a_policy_counts_for_evaluations_that_search_and_for_no_other():
+    policy = "udd.methods.policies"
+    for views, searches in (("all", False), ("none", False), ("searched", True), ("random", True)):
+        named = modules({"evaluate": {"views": views}})
+        assert (policy in set().union(*(provenance.closure(name) for name in named))) == searches
 
 
 def test_networks_of_one_record_say_where_each_was_measured(run, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,20 @@ def test_the_command_draws_one_configuration(params, sources, tmp_path):
 def test_by_hand_what_is_not_there_yet_is_named(tmp_path, capsys):
     run(["--params", "params.yaml", "experiments/demo.yaml", "--results", str(tmp_path), "gallery"])
     assert "gallery-digits-ipc1: left out" in capsys.readouterr().out
+
+
+def test_by_hand_collected_files_may_lie_elsewhere(params, sources, tmp_path, capsys, monkeypatch):
+    collected = tmp_path / "collected"
+    collected.mkdir()
+    for name in ("accuracy.csv", "utilization.csv"):
+        shutil.copy(sources.collected / name, collected)
+    bare = tmp_path / "results"
+    shutil.copytree(sources.results, bare, ignore=shutil.ignore_patterns("accuracy.csv", "utilization.csv"))
+    monkeypatch.setattr("udd.reports.figures.draw.load_params", lambda _: params)
+    run(["--results", str(bare), "utilization"])
+    assert f"left out, {bare}/accuracy.csv is not there yet" in capsys.readouterr().out
+    run(["--results", str(bare), "--collected", str(collected), "utilization"])
+    assert capsys.readouterr().out.strip() == str(bare / "figures" / "utilization-digits-ipc2.png")
 
 
 def test_every_drawing_of_the_parameters_has_its_inputs_named():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from udd.command import main
 from udd.errors import UserError
-from udd.files import atomic_path, lock, read_json, sha256, write_atomic, write_json
+from udd.files import atomic_path, check_set, check_writable, lock, read_json, sha256, write_atomic, write_json
 
 
 class OutOfMemoryError(RuntimeError):
@@ -113,6 +113,42 @@ def test_a_missing_or_broken_json_is_one_line(tmp_path, content, words):
     with pytest.raises(UserError, match=words) as error:
         read_json(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_of_a_users_own_json_nothing_is_made_or_deleted(tmp_path):
+    for content in (None, "{"):
+        if content:
+            (tmp_path / "x.json").write_text(content)
+        with pytest.raises(UserError, match="x.json: .*; give another$") as error:
+            read_json(tmp_path / "x.json", "give another")
+        assert "delete" not in str(error.value) and "snakemake" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_what_is_no_path_is_told_in_one_line(path):
+    for act in (lambda: write_atomic(path, "text"), lambda: check_set(path)):
+        with pytest.raises(UserError, match=f"found {path} in place of a file, expected its path as text"):
+            act()
+
+
+def test_where_nothing_can_be_written_is_told_before_work_and_at_a_lock(tmp_path):
+    (tmp_path / "file").write_text("")
+    for act in (lambda: check_writable(tmp_path / "file" / "below"), lock(tmp_path / "file" / "below" / "a").__enter__):
+        with pytest.raises(UserError, match="below.*: could not be written .*; free some space or permissions"):
+            act()
+    check_writable(tmp_path / "new" / "folder")
+    assert names(tmp_path) == ["file"]
+
+
+def test_anothers_file_is_no_set_of_ours_and_is_not_to_be_deleted(tmp_path):
+    with pytest.raises(UserError, match="a.safetensors: no such file$"):
+        check_set(tmp_path / "a.safetensors")
+    (tmp_path / "res.pt").write_bytes(b"PK" * 20)
+    for path in (tmp_path / "res.pt", tmp_path):
+        with pytest.raises(UserError, match=f"not a .safetensors of ours; read it by udd import {path} --as FORMAT"):
+            check_set(path)
+    (tmp_path / "set.old").write_bytes((2).to_bytes(8, "little") + b"{}")
+    check_set(tmp_path / "set.old")
 
 
 def test_the_checksum_is_sha256(tmp_path):

@@ -61,6 +61,21 @@ def test_soft_labels_stay_soft_and_a_rate_its_value(name: str, tmp_path: Path) -
     assert found.metadata.get("rate") == (pytest.approx(0.015) if name in ("mtt", "ddranking") else None)
 
 
+def test_soft_labels_that_were_rounded_sum_to_one_again(tmp_path: Path) -> None:
+    soft = torch.rand(3, 3, generator=torch.Generator().manual_seed(1)).softmax(1)
+    FORMATS["mtt"].write(tmp_path / "images_best.pt", Found(torch.rand(3, 3, 8, 8), soft * 1.0005), RGB)
+    found = imported(tmp_path / "images_best.pt", "mtt", RGB).labels
+    torch.testing.assert_close(found, soft, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.sum(1), torch.ones(3), rtol=0, atol=1e-6)
+
+
+def test_images_go_out_class_by_class(tmp_path: Path) -> None:
+    made = a_set(RGB, torch.tensor([2, 0, 1, 0]), torch.zeros(0, 4, dtype=torch.int64), True)
+    exported(made, tmp_path / "data.pt", "idc", RGB)
+    images, labels = torch.load(tmp_path / "data.pt", weights_only=True)
+    assert labels.tolist() == [0, 0, 1, 2] and torch.equal(images, made.images[[1, 3, 2, 0]])
+
+
 @pytest.mark.parametrize("name", ["dc", "npz", "folder", "parquet"])
 def test_a_format_of_hard_labels_takes_no_soft_ones(name: str, tmp_path: Path) -> None:
     soft = a_set(RGB, torch.eye(3), torch.zeros(0, 4, dtype=torch.int64), True)

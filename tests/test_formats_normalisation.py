@@ -67,6 +67,18 @@ def test_normalised_pixels_that_lie_near_are_told_by_their_channels(tmp_path: Pa
         imported(tmp_path / "data.pt", "idc", want)
 
 
+@pytest.mark.parametrize(("ratio", "taken"), [(0.35, False), (0.45, True), (2.4, True), (2.8, False)])
+def test_pixels_of_the_datas_mean_are_told_by_their_deviation(tmp_path: Path, ratio: float, taken: bool) -> None:
+    noise = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    noise = (noise - noise.mean((0, 2, 3), keepdim=True)) / noise.std((0, 2, 3), keepdim=True)
+    torch.save([noise * ratio * 0.29 + 0.5, LABELS], path := tmp_path / "data.pt")
+    if taken:
+        assert imported(path, "idc", RGB).images.std().item() == pytest.approx(ratio * 0.29, rel=0.01)
+        return
+    with pytest.raises(UserError, match="was it normalised otherwise"):
+        imported(path, "idc", RGB)
+
+
 @pytest.mark.parametrize("name", ["mtt", "dc", "frepo", "kip"])
 def test_whitened_images_come_back_by_the_statistics_of_the_whitening(name: str, tmp_path: Path) -> None:
     """As kornia whitens: by U (S + eps)^-1/2 U'; without the statistics, or by others, the images are refused."""

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from udd.errors import UserError
 from udd.reports.figures import gallery
 from udd.reports.figures.style import mosaic
 from udd.synthetic.sets import SyntheticSet
@@ -17,6 +18,13 @@ from udd.synthetic.sets import SyntheticSet
 def test_a_gallery_of_one_image_a_class_puts_ten_in_a_row():
     images = [[torch.full((1, 2, 2), float(label))] for label in range(12)]
     assert [len(row) for row in gallery.ten_a_row(images)] == [10, 2]
+
+
+@pytest.mark.parametrize("most", [0, -1, "ten", None])
+def test_a_gallery_of_no_images_is_refused(most):
+    made = SyntheticSet(torch.rand(1, 1, 8, 8), torch.zeros(1), torch.zeros(0, 4), {})
+    with pytest.raises(UserError, match="most: found .*, expected a whole number, 1 or more"):
+        made.show(most)
 
 
 @pytest.mark.parametrize("ipc", [1, 2])

@@ -15,7 +15,8 @@ from tiny import dataset
 import udd
 from udd import given
 from udd.errors import UserError
-from udd.interface import configuration
+from udd.interface import configuration, fingerprint
+from udd.runs.loop import Distillation
 
 QUICK: dict[str, Any] = {"epochs": 1, "width": 4, "checkups": 1, "device": "cpu"}
 SMALL: dict[str, Any] = {"outer": 1, "inner": 2, "width": 4, "net_images": 4, "batch_real": 4, "net_batch": 4}
@@ -34,15 +35,26 @@ def refused(call: Callable[[], Any], said: str) -> None:
         (dataset()._replace(classes=["class 1", "class 2", "class 0"]), "its class 0 is 'class 0', expected 'class 1'"),
         (dataset(classes=2), "its 3 classes are not the 2 expected"),
         (dataset(classes=4), "its 3 classes are not the 4 expected"),
-        (dataset(channels=1), r"its images are \[3, 8, 8\], expected \[1, 8, 8\]"),
-        (dataset(side=16), r"its images are \[3, 8, 8\], expected \[3, 16, 16\]"),
     ],
 )
-def test_a_set_is_evaluated_on_its_own_classes_and_shape_alone(data: Any, said: str):
+def test_a_set_is_evaluated_on_its_own_classes_alone(data: Any, said: str):
     made = udd.distill(dataset(), "random", 1, device="cpu")
     refused(
         lambda: udd.evaluate(made, data, 1, **QUICK), f"made: a set of tiny, not of tiny: {said}; name its data set"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape", "advice"),
+    [
+        ({"channels": 1}, r"\[1, 8, 8\]", "name its data set"),
+        ({"side": 16}, r"\[3, 16, 16\]", "read it at that size: --size 8"),
+    ],
+)
+def test_a_set_is_evaluated_on_images_of_its_own_shape_alone(changes: dict[str, int], shape: str, advice: str):
+    made = udd.distill(dataset(), "random", 1, device="cpu")
+    said = rf"made: its images are \[3, 8, 8\] \[K, H, W\], those of tiny {shape}; {advice}"
+    refused(lambda: udd.evaluate(made, dataset(**changes), 1, **QUICK), said)
 
 
 def test_a_set_of_a_split_is_evaluated_on_the_whole():
@@ -115,6 +127,41 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path):
         refused(lambda files=files: udd.distill(dataset(), "udd", 1, **files), f"{key}: {tmp_path} is a folder")
 
 
+def test_what_is_no_path_method_or_number_of_threads_is_refused():
+    distill: Any = udd.distill
+    refused(lambda: udd.load(3), "set: found a value of type int, expected a path as text")  # type: ignore[arg-type]
+    for key in ("checkpoint", "curve", "out", "cache"):
+        refused(lambda key=key: distill(dataset(), **{key: 3}), f"{key}: found a value of type int, expected a path")
+    refused(lambda: distill(dataset(), ["udd"]), "method .'udd'.: did you mean 'udd'|method .'udd'.: expected one of")
+    refused(lambda: distill(dataset(), "random", threads=-3), "threads: found -3, expected a whole number, 0 or more")
+    refused(lambda: distill(dataset(), "random", out="a.pt"), "out: found a.pt, expected a name that ends in .safeten")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    for key in ("checkpoint", "curve", "out"):
+        place: Any = {key: tmp_path / "file" / "a.safetensors"}
+        refused(lambda place=place: udd.distill(dataset(), "udd", 1, **place), "file: could not be written")
+
+
+def test_a_set_that_cannot_be_written_leaves_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same call writes it, and takes no step again."""
+    places: Any = {name: tmp_path / name for name in ("checkpoint", "curve")} | {"out": tmp_path / "a.safetensors"}
+
+    def full(*_: Any) -> None:
+        raise UserError("a.safetensors: could not be written")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("udd.synthetic.sets.write_atomic", full)
+        said = "a.safetensors: could not be written; the run is kept in .*checkpoint, and the same call goes on"
+        refused(lambda: udd.distill(dataset(), "udd", 1, device="cpu", **SMALL, **places), said)
+    steps: list[bool] = []
+    monkeypatch.setattr(Distillation, "step", lambda *_: steps.append(True))
+    made = udd.distill(dataset(), "udd", 1, device="cpu", **SMALL, **places)
+    assert not steps and torch.equal(udd.load(places["out"]).images, made.images)
+    assert not places["checkpoint"].exists()
+
+
 @pytest.mark.parametrize("minutes", ["2", 0, -1, float("nan"), float("inf"), None, True])
 def test_minutes_that_are_no_number_above_0_are_refused(minutes: Any):
     refused(lambda: udd.budget(dataset(), "idc", 1, minutes), "minutes: found .*, expected a number above 0")
@@ -132,6 +179,16 @@ def test_classes_that_are_numbers_alone_are_any_names(tmp_path: Path):
         given.check_belongs("made", made, data._replace(classes=names))
     with pytest.raises(UserError, match="made: a set of tiny, not of tiny: its 3 classes are not the 2 expected"):
         given.check_belongs("made", made, data._replace(classes=["0", "1"]))
+
+
+def test_a_set_that_only_numbers_tie_to_a_data_set_is_noted():
+    data = dataset()
+    made, own = udd.distill(data, "random", 1, device="cpu"), fingerprint(data)
+    other = data._replace(name="other", classes=["0", "1", "2"])
+    assert given.taken_by_number(made, other, "another")
+    tied = (data._replace(classes=other.classes), other._replace(like="tiny"), other._replace(classes=data.classes))
+    assert not any(given.taken_by_number(made, each, "another") for each in tied)
+    assert not given.taken_by_number(made, other, own)
 
 
 def test_two_data_sets_whose_classes_are_numbers_do_not_pass_for_each_other():

@@ -23,6 +23,8 @@ BAD: list[tuple[Any, str]] = [
         CONFIG | {"method": "herding", "variant": "herding"},
         "variant herding: its method is herding, which distils nothing; use udd coresets",
     ),
+    ({key: value for key, value in CONFIG.items() if key != "udd"}, "--config: found no udd; expected a set's"),
+    ([1], "--config: found no dataset, ipc"),
     ({"epochs": 3}, "--config: found no dataset, ipc, method, seed, variant; expected a resolved configuration"),
 ]
 

@@ -170,7 +170,7 @@ def test_an_import_replaces_no_set_of_ours(place, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["absent.safetensors"], "no such set"),
+        (["absent.safetensors"], "absent.safetensors: no such file$"),
         (["data.pt"], "not a .safetensors; say its format"),
         (["absent.pt", "--as", "idc"], "absent.pt: no such file or folder"),
     ],
@@ -178,6 +178,29 @@ def test_an_import_replaces_no_set_of_ours(place, tmp_path):
 def test_what_is_missing_is_said_in_one_line(place, words, said):
     with pytest.raises(UserError, match=said):
         judge.run(asked(place, *words))
+
+
+def test_data_that_only_numbers_tie_to_the_set_are_noted(place, tmp_path, capsys):
+    arrays = dict(np.load(place / "data.npz"))
+    np.savez(tmp_path / "other.npz", **arrays | {"train_images": 255 - arrays["train_images"]})
+    words = [str(place / "ours.safetensors"), "--alone", *QUICK, "--epochs", "1", "--dataset"]
+    judge.run([*words, str(tmp_path / "other.npz")])
+    said = "note: a set of data, evaluated on other; its classes are taken by number\n"
+    assert said in capsys.readouterr().err
+    (tmp_path / "same.npz").write_bytes((place / "data.npz").read_bytes())
+    judge.run([*words, str(tmp_path / "same.npz")])
+    assert "note:" not in capsys.readouterr().err
+
+
+def test_a_device_that_is_none_is_refused_before_images_are_read(place, monkeypatch):
+    monkeypatch.setattr(udd, "dataset", lambda *_, **__: pytest.fail("read"), raising=False)
+    with pytest.raises(UsageError, match="--device gpu: not a device"):
+        judge.run([*asked(place, str(place / "ours.safetensors")), "--device", "gpu"])
+
+
+def test_a_set_of_ours_needs_no_import(place):
+    with pytest.raises(UsageError, match="ours.safetensors: a set of ours by its name, which needs no import"):
+        importing.run([str(place / "ours.safetensors"), "--as", "idc", "--dataset", str(place / "data.npz")])
 
 
 def test_a_whitening_and_a_normalisation_are_one_too_many(place):

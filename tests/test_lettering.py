@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import font_manager
 from matplotlib.text import Text
+from PIL import Image
 
 from udd.reports.figures import lettering
 from udd.reports.figures.lettering import families, font_of, lend_fonts, plain
@@ -94,10 +96,17 @@ def test_a_name_is_one_line_of_bounded_length():
 
 @pytest.mark.filterwarnings("ignore:constrained_layout not applied")
 def test_a_figure_with_all_of_them_is_drawn(tmp_path: Path):
+    """Each label has ink of its own, and no letter is missing: of such a one matplotlib warns."""
     figure, axes = start(9, 5)
     axes[0, 0].set_yticks(range(len(NAMES)), [plain(name) for name in NAMES])
     axes[0, 0].set_title(" ".join(map(plain, NAMES[:3])))
     save(figure, [tmp_path / "names.png", tmp_path / "names.pdf"])
+    shown = np.asarray(Image.open(tmp_path / "names.png").convert("L"))
+    for label in (axes[0, 0].title, *axes[0, 0].get_yticklabels()):
+        box = label.get_window_extent(dpi=200)
+        place = shown[len(shown) - int(box.y1) : len(shown) - int(box.y0), int(box.x0) : int(box.x1)]
+        assert (place < 100).any(), label.get_text()
+    assert (tmp_path / "names.pdf").read_bytes().startswith(b"%PDF")
 
 
 @given(st.text(max_size=60))

@@ -106,6 +106,7 @@ def test_initialisation_follows_torchs_laws():
             for values in module.parameters():
                 assert values.abs().max() <= bound
             assert module.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+            assert module.bias is not None and module.bias.std() > 0.3 * bound
         if isinstance(module, nn.GroupNorm):
             assert (module.weight == 1).all() and (module.bias == 0).all()
 

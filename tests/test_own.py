@@ -106,6 +106,20 @@ def test_an_option_among_the_keys_is_told_where_it_belongs(words: list[str], sai
     assert said in capsys.readouterr().err.replace("; udd distill --help says more", "")
 
 
+def test_an_unknown_method_a_device_and_a_place_are_refused_before_images_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(udd, "dataset", lambda *_, **__: pytest.fail("read"), raising=False)
+    for words, said in (
+        (["--method", "foo", "--set", "networks=fresh"], "method foo: expected one of"),
+        (["--device", "gpu"], "--device gpu: not a device"),
+        (["--out", str(tmp_path / "file" / "a.safetensors")], "file: could not be written"),
+    ):
+        with pytest.raises(UserError, match=said):
+            own.run(["folder", *words])
+
+
 @pytest.mark.parametrize(("method", "key"), [("kip", "depth"), ("udd", "networks"), ("herding", "epochs")])
 def test_what_is_a_key_of_one_method_is_an_option_to_another(method: str, key: str):
     own.refuse_options(own.parser(), method, [(key, 3)])

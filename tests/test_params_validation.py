@@ -57,8 +57,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"evaluate": {"cutmix_p": 1.5}}, "evaluate.cutmix_p: found 1.5, expected at most 1"),
     ({"evaluate": {"decay_at": [0.5, 2]}}, "evaluate.decay_at.1: found 2, expected at most 1"),
     ({"seeds": {"distill": []}}, "seeds.distill: found [], expected a list no shorter than 1"),
-    ({"seeds": {"evaluate": [1, 1]}}, "seeds.evaluate: found [1, 1], expected no repetition"),
-    ({"seeds": [1]}, "seeds: found [1], expected a value of type object"),
+    ({"seeds": {"evaluate": [1, 1]}}, "seeds.evaluate: found [1, 1], expected each value once"),
+    ({"seeds": [1]}, "seeds: found [1], expected keys and their values"),
+    ({"seeds": {"distill": "10"}}, "seeds.distill: found '10', expected a list, as [10]"),
+    ({"seeds": {"distill": 10}}, "seeds.distill: found 10, expected a list, as [10]"),
+    ({"results": ""}, "results: found '', expected characters at least: 1"),
     (
         {"distill": {"matching_augment": ["colour"]}},
         "distill.matching_augment.0: found 'colour', expected text that matches",

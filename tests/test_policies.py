@@ -52,6 +52,13 @@ def gradient_of(model, image: Tensor, label: int, boxes: Tensor, layer: str | in
     return torch.tensor(means(gradient.abs().mean(0), boxes, image.shape[-1]), dtype=torch.float64)
 
 
+def change_of(model, image: Tensor, copies: list[Tensor], boxes: Tensor, layer: str | int = "last") -> Tensor:
+    """Eqs. 2 to 4 place by place, one image and its jittered copies."""
+    maps = [model.features(normalised(each), block(layer))[0][0].mean(0).detach() for each in (image, *copies)]
+    changed = (maps[0] - sum(maps[1:]) / len(copies)).abs()
+    return torch.tensor(means(changed, boxes, image.shape[-1]), dtype=torch.float64)
+
+
 @pytest.fixture(params=[16, 28])
 def images(request) -> Tensor:
     return noise(4, 3, request.param, request.param)
@@ -99,13 +106,7 @@ def test_a_jitter_map_is_the_mean_of_every_places_change(images, kind):
     side = images.shape[-1]
     model, boxes, source = network(side=side), corner_boxes(side, ALL), generator()
     copies = [policies.jittered(images, kind, 0.05, source) for _ in range(3)]
-    expected = []
-    for i, image in enumerate(images):
-        before, *after = (
-            model.features(normalised(each))[0][0].mean(0).detach() for each in (image, *(copy[i] for copy in copies))
-        )
-        changed = (before - sum(after) / 3).abs()
-        expected.append(torch.tensor(means(changed, boxes, side), dtype=torch.float64))
+    expected = [change_of(model, image, [copy[i] for copy in copies], boxes) for i, image in enumerate(images)]
     close(policies.jitter_map(model, images, boxes, MEAN, STD, kind, 0.05, 3, generator()), expected)
 
 
@@ -187,7 +188,7 @@ def test_standardised_scores_have_mean_0_and_deviation_1_in_every_scale():
 
 CHANGES = [{"policy": policy} for policy in ("jitter", "jitter_map", "gradient", "activation", "vote")]
 CHANGES += [{"policy": "jitter", "ranking": "within_scale"}, {"policy": "gradient", "search_layer": "pixels"}]
-CHANGES += [{"policy": policy, "search_layer": 2} for policy in ("jitter", "gradient", "activation")]
+CHANGES += [{"policy": policy, "search_layer": 2} for policy in ("jitter", "jitter_map", "gradient", "activation")]
 CHANGES += [
     {"policy": "vote", "scales": ["half"], "selected": 3},
     {"policy": "jitter", "jitter": "salt_and_pepper", "jitter_copies": 1},
@@ -204,14 +205,15 @@ def test_search_ranks_every_image_by_the_policy_with_its_class_as_label(changes)
     copies = [policies.jittered(flat, distill["jitter"], 0.05, source) for _ in range(distill["jitter_copies"])]
 
     def scores_of(policy: str) -> Tensor:
-        if policy == "jitter_map":
-            noise_of = (distill["jitter"], distill["jitter_sigma"], distill["jitter_copies"], generator())
-            return policies.reranked(policies.jitter_map(model, flat, boxes, MEAN, STD, *noise_of), distill["ranking"])
         rows = []
         for c in range(3):
             for b in range(2):
                 if policy == "gradient":
                     rows.append(gradient_of(model, stack[c, b], c, boxes, distill["search_layer"]))
+                    continue
+                if policy == "jitter_map":
+                    own = [copy[2 * c + b] for copy in copies]
+                    rows.append(change_of(model, stack[c, b], own, boxes, distill["search_layer"]))
                     continue
                 row = activation_of(model, stack[c, b], boxes, distill["search_layer"])
                 if policy == "jitter":

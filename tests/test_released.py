@@ -85,7 +85,7 @@ CODE = {
     "tables": "udd.reports.tables",
 }
 CODE |= {"figures": "udd.reports.figures"}
-EVALUATED = [evaluation.code({"evaluate": {"rate": rate}}) for rate in ("recipe", "own")]
+EVALUATED = [evaluation.code({"evaluate": {"rate": rate, "views": "all"}}) for rate in ("recipe", "own")]
 
 
 def codes(rule: str) -> list[str]:

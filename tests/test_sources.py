@@ -9,6 +9,7 @@ from typing import Any
 import fakes
 import numpy as np
 import pytest
+import torch
 from prepared import manifest_of
 
 import udd
@@ -115,6 +116,44 @@ def test_a_constant_channel_is_told_before_any_work(tmp_path: Path):
 def test_arrays_of_another_kind_are_refused(labels: np.ndarray, keys: dict[str, Any], said: str):
     with pytest.raises(UserError, match=said):
         udd.dataset([fakes.noise(4, 8, 8), labels, fakes.noise(4, 8, 8), np.arange(4) % 2], **keys)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((4, 8, 9, 3), r"training images are \[8, 9\] and test images \[8, 8\] .*; resize or crop the arrays"),
+        ((4, 9, 9), r"training images are \[9, 9\] and test images \[8, 8\]"),
+        ((4, 8, 8, 4), r"training images are \[4, 8, 8, 4\], expected 1 or 3 channels, first or last"),
+    ],
+)
+def test_arrays_that_are_no_squares_or_have_opacity_are_refused(shape: tuple[int, ...], said: str):
+    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    with pytest.raises(UserError, match=said):
+        udd.dataset([images, np.arange(4) % 2, fakes.noise(4, 8, 8, *shape[3:]), np.arange(4) % 2])
+
+
+def test_a_class_without_a_training_array_is_named():
+    images = fakes.noise(4, 8, 8)
+    with pytest.raises(UserError, match="dataset: train has no image of class 2; every class needs training and test"):
+        udd.dataset([images, np.arange(4) % 2, images, np.array([0, 1, 2, 1])])
+
+
+def test_tensors_with_gradients_are_told_their_type_and_a_data_set_is_a_line():
+    images, labels = torch.from_numpy(fakes.noise(4, 8, 8)), torch.arange(4) % 2
+    with pytest.raises(UserError, match="dataset: training images are float32"):
+        udd.dataset([images.float().requires_grad_(), labels, images, labels])
+    said = "Dataset(arrays: 2 classes, 4 training and 4 test images of [1, 8, 8])"
+    assert repr(udd.dataset([images, labels, images, labels])) == said
+
+
+def test_what_a_folder_holds_beside_images_is_said(tmp_path: Path, capsys: pytest.CaptureFixture):
+    pictures(tmp_path / "pets", ["ant", "bee"])
+    udd.dataset(tmp_path / "pets")
+    assert not capsys.readouterr().err
+    for name in ("a.heic", "b.heic", ".c.png"):
+        (tmp_path / "pets" / "train" / "ant" / name).write_text("")
+    udd.dataset(tmp_path / "pets")
+    assert capsys.readouterr().err == "pets: left out: 2 .heic, 1 hidden\n"
 
 
 def test_labels_that_are_one_number_are_refused(tmp_path: Path):

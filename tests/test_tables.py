@@ -25,9 +25,16 @@ def test_measured_and_quoted_figures_have_rows_of_their_own():
     by_source: dict[Any, dict[str, Any]] = {row[3]: dict(zip(made.headings, row, strict=True)) for row in made.rows}
     assert by_source["measured"]["UDD"] == Measured(65.5, statistics.stdev([64, 65, 66, 67]), 4, True)
     assert by_source["measured"]["IDC"].best is False and by_source["measured"]["n"] == "4"
-    assert by_source["idc_best"]["UDD"].mean == 66.5
+    assert by_source["idc_best"]["UDD"].mean == 67
     assert by_source["paper†"]["UDD"].accuracy == 68.9 and isinstance(by_source["paper†"]["MTT"], Quoted)
     assert by_source["measured"]["MTT"] is None
+
+
+def test_the_best_and_the_seconds_are_those_of_all_runs():
+    rows = csv_rows(tables.table(config("main"), groups(udd=[60, 60, 60, 60])))
+    (found,) = (row for row in rows if row["source"] == "measured")
+    assert (found["accuracy"], found["std"], found["idc_best"], found["seconds"]) == ("60.0", "0.0", "61.5", "6.0")
+    assert float(found["idc_best_std"]) == pytest.approx(statistics.stdev([61, 62, 61, 62]), abs=1e-4)
 
 
 def test_a_cell_that_a_data_set_leaves_out_does_not_count_as_not_run():

@@ -91,11 +91,16 @@ def test_a_class_no_larger_than_the_batch_is_taken_whole(batch, expected):
 
 
 @pytest.mark.parametrize(("images", "steps"), [(0, 0), (1, 1), (4, 1), (6, 2), (50, 13)])
-def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, steps, monkeypatch):
+def test_the_network_takes_as_many_steps_of_its_recipe_as_its_images_make_batches(images, steps, monkeypatch):
     seen = []
 
-    def step(network, optimizer, batch, labels, *rest):
+    def step(network, optimizer, batch, labels, recipe, mean, std, *_):
         seen.append(batch)
+        assert (mean.tolist(), std.tolist()) == (pytest.approx(data.mean), pytest.approx(data.std))
+        assert recipe["augment"] == section["net_augment"] != []
+        assert all(recipe[key] == section[key] > 0 for key in ("cutmix_p", "cutmix_beta"))
+        asked = {key: section[f"net_{key}"] for key in ("lr", "momentum", "weight_decay")}
+        assert asked.items() <= optimizer.param_groups[0].items() and all(asked.values())
         assert torch.equal(
             labels,
             torch.tensor(
@@ -104,11 +109,29 @@ def test_the_network_takes_as_many_steps_as_its_images_make_batches(images, step
         )
 
     data, section = dataset(), options()
+    assert data.mean != data.std
     monkeypatch.setattr("udd.proxies.fresh.sgd_step", step)
     train_network(start(data, section, 0), data, section, images)
     assert [len(batch) for batch in seen] == [4] * steps
     if steps == 2:
         assert len(torch.cat(seen).unique(dim=0)) == 8  # none twice before all were seen
+
+
+def test_a_step_meets_the_network_before_its_training_on_real_images(monkeypatch):
+    data, met = dataset(), []
+    run = Run(config(outer=1), data)
+    real = run.method.step
+
+    def step(state, meeting, made):
+        met.append([weights.detach().clone() for weights in meeting.network.parameters()])
+        return real(state, meeting, made)
+
+    monkeypatch.setattr(run.method, "step", step)
+    run.advance(False)
+    anew = start(data, run.options, 0)
+    new_network(anew, data, run.options)
+    assert all(map(torch.equal, met[0], anew.network.parameters()))
+    assert not all(map(torch.equal, met[0], run.trajectory.network.parameters()))
 
 
 @pytest.mark.parametrize("name", ["udd", "dsa"])

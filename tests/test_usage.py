@@ -30,6 +30,12 @@ def test_an_option_that_is_not_there(capsys, verb):
     assert code == 2 and f"udd {verb} --help" in said
 
 
+def test_a_verb_that_is_not_there_is_guessed_and_a_source_is_asked_for(capsys):
+    assert "no such verb; did you mean 'distill'?" in refused(capsys, "distil")[1]
+    assert "required: source" in refused(capsys, "distill")[1]
+    assert "required: file, --dataset" in refused(capsys, "evaluate")[1]
+
+
 @pytest.mark.parametrize("verb", ASKING)
 def test_no_data_set_is_named(capsys, verb):
     code, said = refused(capsys, verb)

@@ -13,7 +13,7 @@ from udd.config.drawings import reference_config
 from udd.config.params import load as load_params
 from udd.data import Dataset
 from udd.errors import UserError
-from udd.evaluation import utilization
+from udd.evaluation import reference, utilization
 from udd.evaluation.reference import activation_maps, embeddings, load, real_images, save, top_of, train_reference
 from udd.evaluation.utilization import measure, spread_experiment, utilisation
 from udd.synthetic.sets import SyntheticSet
@@ -147,6 +147,21 @@ def test_the_top_of_the_range_is_the_percentile_of_all_activations():
 def test_each_reference_network_starts_from_other_weights():
     one, other = train_reference(toy(), CONFIG, torch.device("cpu")).networks
     assert not torch.equal(one.classifier.weight, other.classifier.weight)
+
+
+def test_each_reference_network_has_the_top_of_its_own_maps_of_the_real_images(monkeypatch):
+    """All are trained by the data's mean and deviation in their places."""
+    given_as, real = [], reference.train
+
+    def noted(network, images, labels, recipe, mean, std, generator):
+        given_as.append((mean, std))
+        real(network, images, labels, recipe, mean, std, generator)
+
+    monkeypatch.setattr(reference, "train", noted)
+    found = train_reference(toy(), CONFIG, torch.device("cpu"))
+    seen = real_images(toy(), 10)
+    assert found.tops == [top_of(activation_maps(each, seen, [0.5], [0.3]), 99.0) for each in found.networks]
+    assert found.tops[0] != found.tops[1] and given_as == [([0.5], [0.3])] * 2
 
 
 def test_real_images_are_chosen_by_the_data_set_alone():

@@ -9,7 +9,7 @@ from torch import Tensor
 from udd.costs.memory import Live
 from udd.costs.sizes import Sizes
 from udd.costs.workload import decoded
-from udd.evaluation import views
+from udd.evaluation import chosen, views
 from udd.methods import policies
 from udd.networks.streams import stream
 from udd.synthetic.regions import corner_boxes, grid_boxes
@@ -85,7 +85,7 @@ def test_searched_views_are_the_windows_of_lowest_score_by_the_sets_own_policy(p
     )
     lowest = [sorted(range(12), key=lambda n, row=row: (row[n].item(), n))[:5] for row in scores]
     with torch.no_grad():
-        found = views.anew(made, "searched", model, stream("cpu", "a"))(made.images, made.labels)
+        found = chosen.anew(made, "searched", model, stream("cpu", "a"))(made.images, made.labels)
     agree(found, expected(made, lowest))
 
 
@@ -99,7 +99,7 @@ def test_views_that_change_are_made_of_the_images_alone(reading):
 
 def test_a_search_looks_at_the_network_as_it_becomes():
     made, model = a_set(policy="activation"), network(side=SIDE).float()
-    epoch = views.anew(made, "searched", model, stream("cpu", "a"))
+    epoch = chosen.anew(made, "searched", model, stream("cpu", "a"))
     first = epoch(made.images, made.labels)[0]
     assert torch.equal(epoch(made.images, made.labels)[0], first)
     with torch.no_grad():
@@ -109,13 +109,13 @@ def test_a_search_looks_at_the_network_as_it_becomes():
 
 
 def test_views_at_random_are_different_windows_any_as_likely_and_others_the_next_epoch():
-    choose = views.at_random(3, 12, stream("cpu", "a"))
+    choose = chosen.at_random(3, 12, stream("cpu", "a"))
     drawn = torch.stack([choose(torch.zeros(COUNT, 1), torch.zeros(COUNT)) for _ in range(500)])  # [500, n, 3]
     assert all(len(set(row.tolist())) == 3 for row in drawn.flatten(0, 1))
     counts = drawn.flatten().bincount(minlength=12)
     assert (counts - 500).abs().max() < 110  # five standard deviations
     assert not torch.equal(drawn[0], drawn[1])
     made = a_set()
-    epoch = views.anew(made, "random", network(side=SIDE).float(), stream("cpu", "a"))
+    epoch = chosen.anew(made, "random", network(side=SIDE).float(), stream("cpu", "a"))
     first, second = epoch(made.images, made.labels)[0], epoch(made.images, made.labels)[0]
     assert len(first) == COUNT * 4 and not torch.equal(first, second)

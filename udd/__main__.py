@@ -48,7 +48,7 @@ VERBS = {
     "records": ("udd.persistence", "Note down Snakemake's records of a folder of results, for git."),
     "pull": ("udd.pull", "Bring released results that are absent here; what jobs made stays."),
     "check-lock": ("udd.workflow.records", "Ask whether all that dvc.lock lists is here (dvc.yaml does so first)."),
-    "completion": ("udd.completion", "Print what bash or zsh needs to complete verbs and options."),
+    "completion": ("udd.completion", "Print what bash, zsh or fish needs to complete verbs and options."),
 }
 
 
@@ -94,7 +94,9 @@ def answer(words: list[str]) -> None:
     elif words[0] in ("--version", "version"):
         print(__version__)
     elif not (verb := next((each for each in (" ".join(words[:2]), words[0]) if each in VERBS), "")):
-        print(f"error: udd {words[0]}: no such verb; expected one of {', '.join(VERBS)}", file=sys.stderr)
+        from udd.config.schema_errors import suggestion
+
+        print(f"error: udd {words[0]}: no such verb; {suggestion(words[0], list(VERBS))}", file=sys.stderr)
         sys.exit(2)
     else:
         importlib.import_module(VERBS[verb][0]).run(words[len(verb.split()) :])

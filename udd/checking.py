@@ -44,11 +44,12 @@ def report(seen: Sequence[Seen], left_out: dict[str, int], ipc: int, deep: bool 
     }
     twins = [group for group in groups(readable, "digest").values() if len(group) > 1]
     leaked = [group for group in twins if len({each.part for each in group}) > 1]
+    frames = sum(each.frames for each in readable)
     found: dict[str, Any] = {
         "counts": counts,
         "sizes": sizes(readable),
         "modes": dict(Counter(each.mode for each in readable)),
-        "left_out": left_out,
+        "left_out": left_out | ({"further frames": frames} if frames else {}),
     }
     found["unreadable"] = {each.name: each.fault for each in seen if each.fault}
     found["duplicates"] = [[each.name for each in group] for group in twins]
@@ -114,7 +115,8 @@ def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) 
         )
     if found["two_classes"]:
         remarks.append(f"{len(found['two_classes'])} images stand in two classes: {names(found['two_classes'])}")
-    if twins := [group for group in found["duplicates"] if group not in found["in_train_and_test"]]:
+    told = found["in_train_and_test"] + found["two_classes"]
+    if twins := [group for group in found["duplicates"] if group not in told]:
         remarks.append(f"{len(twins)} images are there more than once: {names(twins)}")
     if train and max(train.values()) > IMBALANCE * min(train.values()):
         remarks.append(

@@ -15,7 +15,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from udd.errors import UsageError, UserError
+from udd.errors import Busy, UsageError, UserError
 from udd.files import lock
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def hold(path: Path) -> bool:
     """Take a lock for as long as this process lives; False if another has it."""
     try:
         HELD.enter_context(lock(path))
-    except UserError:
+    except Busy:
         return False
     return True
 
@@ -78,8 +78,8 @@ def setup(name: str = "auto", threads: int = 0) -> torch.device:
     UserError if it is not there."""
     import torch
 
-    if not isinstance(threads, Integral) or isinstance(threads, bool):
-        raise UserError(f"threads: found {threads!r}, expected a whole number; 0 keeps torch's own choice")
+    if not isinstance(threads, Integral) or isinstance(threads, bool) or threads < 0:
+        raise UserError(f"threads: found {threads!r}, expected a whole number, 0 or more; 0 keeps torch's own choice")
     if threads > 0:
         torch.set_num_threads(int(threads))
     if name == "auto":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from udd.command import Parser, check_out
+from udd.files import check_set
 from udd.foreign import add_whitening, convention, normalisation
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
@@ -51,6 +52,7 @@ def run(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if args.format != "folder":
         check_out("--out", args.out, args.set)
+    check_set(args.set)
     made = load(args.set)
     count = exported(
         made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:])

@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,63 @@ from udd.errors import Busy, UserError
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure
-    removed and `path` left alone."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Another node's process may have this number
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+def told(path: Path) -> Iterator[None]:
+    """Tell in one line what the system says against writing `path`."""
     try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         raise UserError(
             f"{path}: could not be written ({error.strerror or error}); free some space or permissions and run again"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def as_path(path: Path | str) -> Path:
+    """A file's path. Raises UserError for what is none, as None is."""
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    raise UserError(f"found {path!r} in place of a file, expected its path as text; name the file")
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure
+    removed and `path` left alone. Raises UserError if it cannot be written."""
+    path = as_path(path)
+    # Another node's process may have this number
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path | str) -> None:
+    """Raise UserError, before any work, if no file can be written into a folder, or, where there is none yet, into the
+    one in which it would be made."""
+    folder = Path(folder).absolute()
+    with told(folder):
+        place = next(each for each in (folder, *folder.parents) if each.exists())
+        tempfile.TemporaryFile(dir=place).close()
+
+
+def check_set(path: Path | str) -> None:
+    """Raise UserError for what somebody names as a set of ours and is another's, or is not there."""
+    path = as_path(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if path.is_dir() or path.suffix != ".safetensors" and not is_safetensors(path):
+        raise UserError(f"{path}: not a .safetensors of ours; read it by udd import {path} --as FORMAT --dataset NAME")
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do, by any name: the length of a header, and that as JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
@@ -47,14 +87,15 @@ def write_json(path: Path | str, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    """The JSON value in `path`. Raises UserError if the file is missing or is not JSON."""
+def read_json(path: Path | str, advice: str = "") -> Any:
+    """The JSON value in `path`. Raises UserError if the file is missing or is not JSON. advice: what to do then, where
+    the file is a user's own and no rule makes it."""
     try:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the rule that makes it (snakemake {path})") from None
+        raise UserError(f"{path}: no such file; {advice or f'run the rule that makes it (snakemake {path})'}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a whole JSON file ({error}); delete it and run again") from None
+        raise UserError(f"{path}: not a whole JSON file ({error}); {advice or 'delete it and run again'}") from None
 
 
 def sha256(path: Path | str) -> str:
@@ -81,10 +122,13 @@ def with_name(path: Path) -> Path:
 
 @contextmanager
 def try_lock(path: Path | str) -> Iterator[bool]:
-    """Try to hold `path`.lock for as long as the block runs; yields whether it was free."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(path.name + ".lock"), "w") as handle:
+    """Try to hold `path`.lock for as long as the block runs; yields whether it was free. Raises UserError if it cannot
+    be written."""
+    path = Path(f"{path}.lock")
+    with ExitStack() as held:
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = held.enter_context(open(path, "w"))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free = True

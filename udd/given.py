@@ -4,6 +4,7 @@ line."""
 from __future__ import annotations
 
 import math
+import os
 import reprlib
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -15,6 +16,7 @@ import numpy as np
 from udd.data import Dataset
 from udd.data.sources import OFFICIAL
 from udd.errors import UserError
+from udd.files import check_writable
 from udd.synthetic.sets import SyntheticSet
 
 
@@ -76,10 +78,31 @@ def check_made(made: Any) -> None:
     raise UserError(f"made: found {kind(made)}, expected a synthetic set; give {what}")
 
 
+def check_path(key: str, path: str | Path | None) -> None:
+    """Raise UserError for what is no path; None is none that was given."""
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise UserError(f"{key}: found {kind(path)}, expected a path as text")
+
+
 def check_file(key: str, path: str | Path | None) -> None:
-    """Raise UserError where a folder is given in place of a file."""
+    """Raise UserError where a folder, or no path at all, is given in place of a file."""
+    check_path(key, path)
     if path and Path(path).is_dir():
         raise UserError(f"{key}: {path} is a folder, expected a file; name a file in it")
+
+
+def check_places(
+    checkpoint: str | Path | None, cache: str | Path | None, curve: str | Path | None, out: str | Path | None
+) -> None:
+    """Raise UserError, before any work, for what is no path, for a folder in place of a file, and for where nothing can
+    be written."""
+    check_path("cache", cache)
+    for key, path in {"checkpoint": checkpoint, "curve": curve, "out": out}.items():
+        check_file(key, path)
+        if path:
+            check_writable(Path(path).parent)
+    if out and Path(out).suffix != ".safetensors":
+        raise UserError(f"out: found {out}, expected a name that ends in .safetensors")
 
 
 def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
@@ -91,21 +114,45 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
         what = "they are two data sets"
     elif found := unlike(made.metadata["classes"], data.classes):
         what = f"its {found}"
-    elif made.images.shape[1:] != data.train_images.shape[1:]:
-        what = f"its images are {list(made.images.shape[1:])}, expected {list(data.train_images.shape[1:])}"
     else:
-        return
+        return check_shape(where, made, data)
     raise UserError(
         f"{where}: a set of {made.metadata['dataset']}, not of {data.name}: {what}; name its data set, classes in "
         "their order"
     )
 
 
+def check_shape(where: str, made: SyntheticSet, data: Dataset) -> None:
+    """Raise UserError unless a set's images have the shape [K, H, W] of those of the data set."""
+    found, expected = list(made.images.shape[1:]), list(data.train_images.shape[1:])
+    if found == expected:
+        return
+    advice = f"read it at that size: --size {found[1]}" if found[0] == expected[0] else "name its data set"
+    raise UserError(f"{where}: its images are {found} [K, H, W], those of {data.name} {expected}; {advice}")
+
+
+def numbered(classes: Sequence[str]) -> bool:
+    """Whether classes are called by their numbers alone."""
+    return list(classes) == [str(label) for label in range(len(classes))]
+
+
+def taken_by_number(made: SyntheticSet, data: Dataset, inputs: str) -> bool:
+    """Whether nothing but the numbers of classes says that a set is of this data set, whose fingerprint is `inputs`: no
+    name, no data set that both are part of, no origin."""
+    about = made.metadata
+    tied = (
+        about["dataset"] == data.name
+        or (about.get("like") or about["dataset"]) == (data.like or data.name)
+        or about.get("provenance", {}).get("inputs") == inputs
+    )
+    return not tied and (numbered(about["classes"]) or numbered(data.classes))
+
+
 def unlike(found: Sequence[str], expected: Sequence[str]) -> str:
     """The first difference of two lists of classes, in words; empty if there is none."""
     if len(found) != len(expected):
         return f"{len(found)} classes are not the {len(expected)} expected"
-    if [str(label) for label in range(len(found))] in (list(found), list(expected)):
+    if numbered(found) or numbered(expected):
         return ""
     pairs = enumerate(zip(found, expected, strict=True))
     return next((f"class {at} is '{one}', expected '{other}'" for at, (one, other) in pairs if one != other), "")

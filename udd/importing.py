@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from udd.command import Parser, check_out
-from udd.errors import UserError
+from udd.errors import UsageError, UserError
 from udd.files import with_name
 from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
@@ -36,6 +36,10 @@ def run(argv: list[str] | None = None) -> None:
     """Import one set."""
     args = parser().parse_args(argv)
     named = with_name(args.file)
+    if named.suffix == ".safetensors":
+        raise UsageError(
+            f"{args.file}: a set of ours by its name, which needs no import; name another's file or folder"
+        )
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if not args.out:

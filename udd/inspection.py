@@ -19,7 +19,7 @@ AS_THEY_ARE = {"L", "RGB", "I;16"}  # modes whose channels are those that are di
 
 class Seen(NamedTuple):
     """One image: its part (train, test), class, name, (width, height), mode, each channel's least and greatest pixel,
-    and the digest of its pixels; or why it cannot be read."""
+    and the digest of its pixels; or why it cannot be read; how many further frames it has, which are not read."""
 
     part: str
     label: str
@@ -29,6 +29,7 @@ class Seen(NamedTuple):
     levels: tuple[Any, ...]
     digest: str
     fault: str = ""
+    frames: int = 0
 
 
 def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> Seen:
@@ -37,11 +38,12 @@ def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> S
     from PIL import Image
 
     from udd.data.depth import check_values
-    from udd.data.images import check, unreadable
+    from udd.data.images import check, further_frames, unreadable
 
     try:
         with Image.open(source) as image:
             check(Path(name), image, deep)
+            frames = further_frames(image)
             image.load()
             if deep and image.mode == "I":  # of 32 bits, and read if 16 are enough for its values
                 check_values(Path(name), *image.getextrema())  # type: ignore[arg-type]
@@ -54,6 +56,7 @@ def look(part: str, label: str, name: str, source: Any, deep: bool = False) -> S
                 image.mode,
                 levels,
                 hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest(),
+                frames=frames,
             )
     except Exception as error:  # decoders raise many kinds, and all mean the same here
         said = error if isinstance(error, UserError) else unreadable(Path(name), error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from udd.evaluation.accuracy import evaluate as accuracy
 from udd.evaluation.by_class import by_class, watched
 from udd.evaluation.rates import rated
 from udd.evaluation.views import changes, every
-from udd.given import amount, check_belongs, check_data, check_file, check_made, plain, whole
+from udd.files import check_set, check_writable
+from udd.given import amount, check_belongs, check_data, check_file, check_made, check_places, plain, whole
 from udd.methods import coresets, modules
 from udd.networks.architectures import Network
 from udd.networks.precision import PRECISIONS
@@ -47,10 +49,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     check_data(data)
     ipc, seed, keys = whole("ipc", ipc, 1), whole("seed", seed, 0), {key: plain(keys[key]) for key in keys}
     params = parameters.load([parameters.DEFAULTS])
-    if method not in params["variants"] or method == "full":
-        raise UserError(
-            f"method {method}: {suggestion(method, [name for name in params['variants'] if name != 'full'])}"
-        )
+    check_method(params, method)
     declare(params, data)
     variant = params["variants"][method]
     cell = plan.Cell(data.name, ipc, method)
@@ -61,17 +60,25 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
     return params, plan.set_config(params, cell, seed)
 
 
+def check_method(params: plan.Params, method: Any) -> None:
+    """Raise UserError unless a variant of params.yaml that makes sets is called so."""
+    known = [name for name in params["variants"] if name != "full"]
+    if method not in known:
+        raise UserError(f"method {method}: {suggestion(method, known)}")
+
+
 def load(path: str | Path) -> SyntheticSet:
     """Read a set. Raises UserError if the file is missing, a folder, truncated, not a set, or of another format."""
     check_file("set", path)
+    check_set(path)
     return load_set(path)
 
 
 def known_keys(method: str) -> set[str]:
-    """The keys that a variant of params.yaml may be given; none of an unknown one, which `configuration` refuses."""
+    """The keys that a variant of params.yaml may be given. Raises UserError for an unknown one."""
     params = parameters.load([parameters.DEFAULTS])
-    sections = METHODS[plan.method(params, method)] if method in params["variants"] else ()
-    return {key for section in sections for key in defaults(section)}
+    check_method(params, method)
+    return {key for section in METHODS[plan.method(params, method)] for key in defaults(section)}
 
 
 def declare(params: plan.Params, data: Dataset) -> None:
@@ -143,10 +150,10 @@ def distill(
     images keeps as many as it has (without it such a class is refused): all are distilled alike, the images of such a
     class starting from its own again, and of the finished set the first so many stay; provenance["smaller_classes"]
     says which. keys: any key of params.yaml's sections that the method reads (`outer=50, policy="vote"`, ...). On a
-    terminal a bar shows how far it is.
+    terminal a bar shows how far it is. Raises UserError, before any step, for what cannot be made so, or written; if it
+    cannot be written at the end, the checkpoint stays.
     """
-    for key, path in {"checkpoint": checkpoint, "curve": curve, "out": out}.items():
-        check_file(key, path)
+    check_places(checkpoint, cache, curve, out)
     minutes = minutes if minutes == float("inf") else amount("minutes", minutes)
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
@@ -159,15 +166,27 @@ def distill(
         coreset = trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer)
         return written(coreset, data, asked, out)
     path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
+    check_writable(path.parent)
     check(path, mark(asked))  # before networks are made that this run would not meet
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
     run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
     complete(run, until=until)
-    if curve:
-        write_curve(Path(curve), run.columns, run.curve)
-    made = written(trimmed(run.finished(), fewer), data, asked, out)
+    with kept_if_unwritten(run):
+        if curve:
+            write_curve(Path(curve), run.columns, run.curve)
+        made = written(trimmed(run.finished(), fewer), data, asked, out)
     path.unlink(missing_ok=True)
     return made
+
+
+@contextmanager
+def kept_if_unwritten(run: Distillation) -> Iterator[None]:
+    """Keep the checkpoint of a run that is done where what it made cannot be written, and name it."""
+    try:
+        yield
+    except UserError as error:
+        run.keep()
+        raise UserError(f"{error}; the run is kept in {run.path}, and the same call goes on from there") from error
 
 
 def written(made: SyntheticSet, data: Dataset, asked: str, out: str | Path | None) -> SyntheticSet:

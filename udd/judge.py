@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from udd.command import Parser, check_out, names_cell, whole
 from udd.command import count as number
+from udd.device import setup
 from udd.errors import UserError
 from udd.files import with_name, write_json
 from udd.foreign import add_format, as_ours, said
+from udd.given import taken_by_number
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, interval, paired
 
@@ -160,14 +163,16 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
 
 def run(argv: list[str]) -> None:
     """Judge the set that the command line names, or evaluate a cell of params.yaml."""
-    if names_cell(argv, CELL):
+    if argv and names_cell(argv, CELL):
         from udd.evaluation.records import run as cell
 
         return cell(argv)
     args = parser().parse_args(argv)
     if args.out:
         check_out("--out", args.out, args.file)
+    setup(args.device, args.threads)  # what can be refused is, before images are read
     data, (made,) = as_ours(said(vars(args)), [args.file])
+    note_numbers(made, data)
     by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
     found = [of_set(by, with_name(args.file).name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
@@ -182,6 +187,15 @@ def run(argv: list[str]) -> None:
     print(json.dumps(result) if args.json else table(found, args.as_published), flush=True)
     if args.out:  # last: if it cannot be written, what was measured stands above
         write_json(args.out, result)
+
+
+def note_numbers(made: SyntheticSet, data: Dataset) -> None:
+    """Say where a set is evaluated on a data set that only its classes' numbers tie it to."""
+    from udd.interface import fingerprint
+
+    if taken_by_number(made, data, fingerprint(data)):
+        what = f"a set of {made.metadata['dataset']}, evaluated on {data.name}"
+        print(f"note: {what}; its classes are taken by number", file=sys.stderr)
 
 
 def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:

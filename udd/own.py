@@ -15,8 +15,9 @@ from udd.command import Parser, check_out, names_cell, pixels_asked
 from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.data import Dataset
+from udd.device import setup
 from udd.errors import UserError
-from udd.files import lock, read_json, write_atomic, write_json
+from udd.files import check_writable, lock, read_json, write_atomic, write_json
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
@@ -30,7 +31,7 @@ ANOTHER_NAME = "give this one another name: --out FILE.safetensors"
 
 def run(argv: list[str]) -> None:
     """Distil what the command line names: a source, or a cell of params.yaml."""
-    if names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
+    if argv and names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
         from udd.runs.distilling import run as cell
 
         return cell(argv)
@@ -39,6 +40,8 @@ def run(argv: list[str]) -> None:
     refuse_options(line, args.method, args.set)
     if args.out:
         check_out("--out", args.out, ending=".safetensors")
+    setup(args.device, args.threads)  # what can be refused is, before images are read
+    check_writable((args.out or Path("here")).parent)
     import udd
     from udd.interface import configuration, too_small
 
@@ -171,15 +174,16 @@ def refuse_request(out: Path, wanted: dict[str, Any], replaced: bool) -> None:
 
 
 def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:
-    """Bad usage where a key is given twice, or is an option of the command line and none of the method's."""
+    """Bad usage where a key is given twice, or is an option of the command line and none of the method's. Raises
+    UserError for an unknown method."""
     from udd.interface import known_keys
 
-    keys = dict(given)
+    keys, known = dict(given), known_keys(method)
     if len(keys) < len(given):
         twice = next(key for number, (key, _) in enumerate(given) if key in dict(given[:number]))
         made.error(f"--set {twice}: given twice; leave one out")
     options = {action.dest: action for action in made._actions if action.option_strings}
-    for key in keys.keys() & options.keys() - known_keys(method):
+    for key in keys.keys() & options.keys() - known:
         option = options[key].option_strings[-1]
         made.error(
             f"--set {key}: {key} is an option of its own; write "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,15 @@ def found_at(
             f"{source}: no such folder or .npz file, and no data set's name; expected one of {known}, or a path"
         )
     check(raw)
+    say_left_out(config["name"], raw.notes or {})
     return of_raw(raw, config["name"]), noted(config["kind"], raw.notes or {})
+
+
+def say_left_out(name: str, notes: dict[str, Any]) -> None:
+    """Say what lies beside a folder's images and is not read, if anything does."""
+    if left_out := notes.get("left_out"):
+        told = ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))
+        print(f"{name}: left out: {told}", file=sys.stderr)
 
 
 def refuse_idle(what: str, keys: Set[str]) -> None:
@@ -119,7 +128,7 @@ def of_raw(raw: Raw, name: str) -> Dataset:
 
 
 def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Dataset:
-    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, their
+    """A data set of four arrays or tensors. Raises UserError where they are not four, not uint8, not square, their
     shapes do not fit, or labels are not 0 to C-1."""
     if not isinstance(arrays, Sequence) or len(arrays) != 4:
         found = f"{len(arrays)} arrays" if isinstance(arrays, Sequence) else kind(arrays)
@@ -127,32 +136,44 @@ def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Datas
             f"dataset: found {found}, expected a path, a name, or four arrays: training images, labels, test images, "
             "labels"
         )
-    train, train_labels, test, test_labels = (np.asarray(each) for each in arrays)
+    train, train_labels, test, test_labels = map(on_cpu, arrays)
     for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
-        if found.dtype != np.uint8 or found.ndim not in (3, 4) or found.shape[:1] != labels.shape[:1]:
-            shape = f"{found.dtype} {list(found.shape)} with labels {list(labels.shape)}"
-            raise UserError(
-                f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n "
-                "labels"
-            )
-        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
-            raise UserError(
-                f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1"
-            )
+        check_arrays(part, found, labels)
         check_range(part, labels, len(train_labels))
-    count = int(train_labels.max()) + 1
+    train, test = channels_first("training", train), channels_first("test", test)
+    check_square(train, test)
+    count = int(max(train_labels.max(), test_labels.max())) + 1
     called = list(classes or map(str, range(count)))
-    raw = Raw(
-        Path("dataset"),
-        called,
-        [],
-        channels_first(train),
-        train_labels.astype(np.int64),
-        channels_first(test),
-        test_labels.astype(np.int64),
-    )
+    raw = Raw(Path("dataset"), called, [], train, train_labels.astype(np.int64), test, test_labels.astype(np.int64))
     check(raw)
     return of_raw(raw, name)
+
+
+def on_cpu(given: Any) -> np.ndarray:
+    """An array of what was given: an array, a list, or a tensor of any device."""
+    return np.asarray(given.detach().cpu() if isinstance(given, torch.Tensor) else given)
+
+
+def check_arrays(part: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise UserError unless these are images of bytes and whole numbers, one an image."""
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[:1] != labels.shape[:1]:
+        shape = f"{images.dtype} {list(images.shape)} with labels {list(labels.shape)}"
+        raise UserError(
+            f"dataset: {part} images are {shape}; expected uint8 [n, H, W], [n, H, W, K] or [n, K, H, W] and n labels"
+        )
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
+        raise UserError(
+            f"dataset: {part} labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [n], 0 to C-1"
+        )
+
+
+def check_square(train: np.ndarray, test: np.ndarray) -> None:
+    """Raise UserError unless all images [n, K, H, W] are squares of one size."""
+    if len({side for images in (train, test) for side in images.shape[2:]}) > 1:
+        raise UserError(
+            f"dataset: training images are {list(train.shape[2:])} and test images {list(test.shape[2:])} [H, W], "
+            "expected squares of one size; resize or crop the arrays to squares first"
+        )
 
 
 def check_range(part: str, labels: np.ndarray, images: int) -> None:
@@ -166,8 +187,15 @@ def check_range(part: str, labels: np.ndarray, images: int) -> None:
         )
 
 
-def channels_first(images: np.ndarray) -> np.ndarray:
-    """Images as [n, K, H, W]."""
+def channels_first(part: str, images: np.ndarray) -> np.ndarray:
+    """Images as [n, K, H, W]. Raises UserError unless K is 1 or 3."""
     if images.ndim == 3:
         return images[:, None]
-    return images.transpose(0, 3, 1, 2) if images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3) else images
+    if images.shape[1] in (1, 3):
+        return images
+    if images.shape[3] in (1, 3):
+        return images.transpose(0, 3, 1, 2)
+    raise UserError(
+        f"dataset: {part} images are {list(images.shape)}, expected 1 or 3 channels, first or last; leave others out, "
+        "as images[..., :3] of RGBA"
+    )

@@ -36,7 +36,8 @@ def explain(error: Any) -> str:
         return f"unknown key '{unknown}' in {key}; {advice}"
     if error.validator == "enum":
         return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
-    if error.validator == "type" and isinstance(found, str) and looks_like_number(found):
+    wants_number = error.validator == "type" and error.validator_value in ("number", "integer")
+    if wants_number and isinstance(found, str) and looks_like_number(found):
         if not math.isfinite(float(found)):
             return f"{key}: found the text '{found}', expected a finite number"
         if error.validator_value == "integer":
@@ -54,6 +55,12 @@ def explain(error: Any) -> str:
 
 def expectation(error: Any) -> str:
     """What a value should have been, in words, from the failing line of the schema."""
+    if error.validator == "type" and error.validator_value == "array":
+        return "a list" if isinstance(error.instance, dict) else f"a list, as [{error.instance}]"
+    if error.validator == "type" and error.validator_value == "object":
+        return "keys and their values"
+    if error.validator == "uniqueItems":
+        return "each value once"
     words = {
         "minimum": "at least",
         "maximum": "at most",
@@ -64,7 +71,7 @@ def expectation(error: Any) -> str:
         "type": "a value of type",
         "pattern": "text that matches",
         "minItems": "a list no shorter than",
-        "uniqueItems": "no repetition:",
+        "minLength": "characters at least:",
         "maxLength": "characters at most:",
     }
     return f"{words.get(error.validator, error.validator)} {error.validator_value}"

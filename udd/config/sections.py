@@ -52,6 +52,11 @@ def distils(method: str) -> bool:
     return "distill" in METHODS[method]
 
 
+def takes_all(own: dict[str, Any]) -> bool:
+    """Whether every window is trained on by a section `udd`, so that there is nothing to search: policy `all`."""
+    return own["policy"] == "all"
+
+
 def names() -> list[str]:
     """The sections in the order of params.yaml."""
     found = [section for sections in METHODS.values() for section in sections]

@@ -81,7 +81,7 @@ class Bench(NamedTuple):
 
 def new_network(model: Model, device: torch.device) -> Network:
     """A network with some weights or other, on the device."""
-    with torch.device(device):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.device(device):
         return Network(
             *BUILDERS[model.architecture](model.channels, model.side, model.width), model.shape, model.classes
         )
@@ -94,7 +94,7 @@ def bench(step: Step, device: torch.device) -> Bench:
         partial(compiled(each) if step.compiled else each, precision=PRECISIONS[step.precision])
         for each in (batch_loss, image_gradient)
     )
-    with torch.device(device):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.device(device):
         images, labels = torch.rand(step.images, *model.shape), torch.zeros(step.images, dtype=torch.int64)
         mean, std = torch.full((model.channels,), 0.5), torch.full((model.channels,), 0.5)
     draws = draw(OPERATIONS, 1, model.side, torch.Generator(device))

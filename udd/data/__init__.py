@@ -18,8 +18,7 @@ Add an entry under `datasets` in params.yaml; from then on its name is used like
       pets:                  # <root>/pets/train/<class>/ and <root>/pets/test/<class>/, images at any depth
         kind: folder
         size: 64             # shorter side to 64, then the centre square; images may have any size
-      blood:                 # <root>/bloodmnist.npz with train_images, train_labels, test_images,
-      test_labels (MedMNIST's layout)
+      blood:                 # <root>/bloodmnist.npz: train_images, train_labels, test_images, test_labels (as MedMNIST)
         kind: npz
         path: bloodmnist.npz # relative to the root; by default the name (npz: name.npz)
         classes: [basophil, eosinophil, erythroblast, granulocytes, lymphocyte, monocyte, neutrophil, platelet]
@@ -71,6 +70,10 @@ class Dataset(NamedTuple):
     test_labels: torch.Tensor
     flip: bool = True
     like: str = ""
+
+    def __repr__(self) -> str:  # a line, where a tuple would print its tensors
+        counts = f"{len(self.train_images)} training and {len(self.test_images)} test images"
+        return f"Dataset({self.name}: {len(self.classes)} classes, {counts} of {list(self.train_images.shape[1:])})"
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its tensors on `device`."""

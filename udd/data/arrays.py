@@ -44,9 +44,9 @@ def read_npz(config: dict[str, Any], root: Path, _threads: int) -> Raw:
     return Raw(path, list(classes), files, train_images, train_labels, test_images, test_labels, notes)
 
 
-def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[str], dict[str, Any]]:
-    """The four arrays of an npz file, its classes' names and its notes, if it has any. Pickled objects are refused: a
-    data file must not run code."""
+def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[str] | None, dict[str, Any]]:
+    """The four arrays of an npz file, its classes' names (`names_in`) and its notes, if it has any. Pickled
+    objects are refused: a data file must not run code."""
     keys = [f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels")]
     if not zipfile.is_zipfile(io.BytesIO(data)):  # NumPy would take it for a pickle, and advise to load that
         raise UserError(f"{path}: corrupt, truncated or not an npz file (not a zip archive of arrays); get it again")
@@ -65,9 +65,10 @@ def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[st
     return found, names, notes
 
 
-def names_in(file: Any) -> list[str]:
-    """The classes' names in an npz file: none where its `classes` is no list of words, which is somebody else's."""
-    return beside(file, "classes", "U", 1) or []
+def names_in(file: Any) -> list[str] | None:
+    """The classes' names in an npz file: an empty list where its `classes` is no list of words, which is somebody
+    else's; None where it holds objects."""
+    return None if holds_objects(file, "classes") else beside(file, "classes", "U", 1) or []
 
 
 def notes_in(file: Any) -> dict[str, Any]:
@@ -79,18 +80,31 @@ def notes_in(file: Any) -> dict[str, Any]:
 
 def beside(file: Any, key: str, letter: str, dimensions: int) -> Any:
     """An array of an npz file as plain values, where it is of this kind (NumPy's letter) and of so many dimensions."""
+    found = None if holds_objects(file, key) else file.get(key)
+    if not isinstance(found, np.ndarray) or found.dtype.kind != letter or found.ndim != dimensions:
+        return None
+    return found.tolist()
+
+
+def holds_objects(file: Any, key: str) -> bool:
+    """Whether an array of an npz file holds Python objects, which are never read."""
     try:
-        found = file.get(key)
+        file.get(key)
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        return None  # objects, which are never read
-    fits = isinstance(found, np.ndarray) and found.dtype.kind == letter and found.ndim == dimensions
-    return found.tolist() if fits else None
+        return True
+    return False
 
 
-def called(path: Path, names: list[str], count: int) -> list[str]:
-    """The names of `count` classes: those of the file, else their numbers. Raises UserError if it has more or fewer."""
+def called(path: Path, names: list[str] | None, count: int) -> list[str]:
+    """The names of `count` classes: those of the file, else their numbers. Raises UserError if it has more or fewer, or
+    if they cannot be read (None)."""
+    if names is None:
+        raise UserError(
+            f"{path}: classes holds Python objects, which are never read (they may run code); save classes as text: "
+            "np.array(names, dtype=str)"
+        )
     if names and len(names) != count:
         raise UserError(
             f"{path}: classes has {len(names)} names, the labels {count} classes; name each label once, or leave "
@@ -132,7 +146,9 @@ def images_of(path: Path, part: str, arrays: dict[str, np.ndarray], dtype: type)
     if images.dtype != dtype:
         expected = "uint8, 0 to 255" if dtype is np.uint8 else "uint16, as `depth: 16` says"
         advice = (
-            "; set the data set's `depth: 16` to have them scaled by their range" if images.dtype == np.uint16 else ""
+            "; set the data set's `depth: 16` (--depth 16) to have them scaled by their range"
+            if images.dtype == np.uint16
+            else ""
         )
         raise UserError(f"{path}: {part}_images is {images.dtype}; expected {expected}{advice}")
     if images.ndim == 3:

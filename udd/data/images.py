@@ -61,7 +61,7 @@ def check(path: Path, image: Image.Image, deep: bool) -> None:
         raise UserError(f"{path}: {width} x {height} pixels, expected at most {most:,} in all; make it smaller")
     if is_deep(image) and not deep:
         what = f"{path}: more than 8 bits a channel (mode {image.mode}); convert it to 8 bits"
-        also = ", or set the data set's `depth: 16` to have all scaled by their range"
+        also = ", or set the data set's `depth: 16` (--depth 16) to have all scaled by their range"
         raise UserError(what + (also if is_read(image) else ""))
     if deep and not is_deep(image):
         raise UserError(

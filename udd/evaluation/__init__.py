@@ -5,13 +5,16 @@ from typing import Any
 from udd.provenance import code_digest
 
 TRAINING = "udd.evaluation.accuracy"
+CHOSEN = "udd.evaluation.chosen"
 
 
 def modules(config: dict[str, Any]) -> tuple[str, ...]:
-    """The modules whose code counts for an evaluation of this configuration: of the training, and of the rate where it
-    asks for the one that was learned with the set."""
-    own = config["evaluate"].get("rate", "recipe") == "own"
-    return (TRAINING, "udd.evaluation.rates") if own else (TRAINING,)
+    """The modules whose code counts for an evaluation of this configuration: of the training, of windows that change
+    from epoch to epoch, and of the rate where it asks for the one that was learned with the set."""
+    recipe = config["evaluate"]
+    chosen = (CHOSEN,) if recipe["views"] in ("searched", "random") else ()
+    rates = ("udd.evaluation.rates",) if recipe.get("rate", "recipe") == "own" else ()
+    return (TRAINING, *chosen, *rates)
 
 
 def code(config: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from udd.config import plan
 from udd.config.compare import difference
 from udd.data import Dataset
 from udd.errors import UserError
-from udd.evaluation import views
+from udd.evaluation import CHOSEN, views
 from udd.networks.architectures import Network, build
 from udd.networks.compilation import compiled, pays, training_flop
 from udd.networks.precision import PRECISIONS, Precision, rounded
@@ -62,9 +63,10 @@ def begin(config: Config, dataset: Dataset, device: torch.device) -> tuple[Round
     return Rounding(network, PRECISIONS[recipe["precision"]]), generator
 
 
-def worth_compiling(recipe: Config, network: nn.Module, images: Tensor) -> bool:
-    """Whether to compile the training of such a network on images [n, K, H, W] each epoch."""
-    return pays(recipe["compile"], training_flop(network, images[:1], recipe["epochs"] * len(images)), images.device)
+def worth_compiling(recipe: Config, network: nn.Module, examples: TrainingSet) -> bool:
+    """Whether to compile the training of such a network."""
+    flop = training_flop(network, examples.images[:1], recipe["epochs"] * examples.decoded)
+    return pays(recipe["compile"], flop, examples.images.device)
 
 
 def checked(config: Config, epoch: int, epochs: int, value: float) -> tuple[int, float]:
@@ -92,7 +94,7 @@ def evaluate(config: Config, dataset: Dataset, examples: TrainingSet, device: to
     """Train a new network on `device`; return accuracy, accuracy_best and check-ups in %, and the seconds it took."""
     recipe, begun = recipe_for(config, examples.decoded, len(dataset.classes)), time.perf_counter()
     network, generator = begin(config, dataset, device)
-    trained: Any = compiled(network) if worth_compiling(recipe, network, examples.images) else network
+    trained: Any = compiled(network) if worth_compiling(recipe, network, examples) else network
     found: list[tuple[int, float]] = []
 
     def check_up(epoch: int) -> None:
@@ -174,7 +176,8 @@ def training_set(config: Config, dataset: Dataset, path: Path | None) -> tuple[T
     if not views.changes(found, reading):
         return TrainingSet(images, labels, None, len(images)), account
     count = len(found.images) * (views.own_section(found)["selected"] + found.metadata["whole"])
-    return TrainingSet(images, labels, partial(views.anew, found, reading), count), account | {"decoded_images": count}
+    chosen = partial(import_module(CHOSEN).anew, found, reading)
+    return TrainingSet(images, labels, chosen, count), account | {"decoded_images": count}
 
 
 def trained(config: Config, examples: TrainingSet, classes: int) -> dict[str, int]:

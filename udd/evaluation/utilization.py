@@ -1,9 +1,9 @@
 """mUE, the mean utilisation by activation entropy (Eqs. 11, 12), of a synthetic set or of real images; and
 the experiment of Fig. 8.
 
-    udd utilization --config JSON --proxies P --set SET.safetensors --out X.json              # a set udd utilization
-    --config JSON --proxies P --manifest M --root DIR --out X.json            # the real images (method `full`) udd
-    utilization --params params.yaml --dataset mnist --ipc 1 --variant udd                # by hand
+    udd utilization --config JSON --proxies P --set SET.safetensors --out X.json         # a set
+    udd utilization --config JSON --proxies P --manifest M --root DIR --out X.json       # the real images
+    udd utilization --params params.yaml --dataset mnist --ipc 1 --variant udd           # by hand
 
 The activation map of an image (whole, as stored) is histogrammed in d equal intervals of the fixed range [0, top],
 where top is the q-th percentile of real images' activations under the same network (udd.evaluation.reference); values

@@ -3,10 +3,10 @@ here, and a line and a file of its keys in udd.config.sections.
 
 A method's module has, with plain tensors (udd.methods.udd is the model):
 
-    MEETS = PROXIES                                  or OWN, or EXPERTS: the networks that its steps meet begin(config,
-    data, generator) -> State          a NamedTuple of tensors (or tuples of tensors), `images` [C, B, K, H, W] among
-    them step(state, meeting, config) -> (State, Scalars) one step; Scalars: name -> [C] or [], the columns of the curve
-    and what the log says end_network(state, meeting, config) -> State     after the last step on a network
+    MEETS = PROXIES                                    # or OWN, or EXPERTS: the networks that its steps meet
+    begin(config, data, generator) -> State            # a NamedTuple of tensors, with `images` [C, B, K, H, W]
+    step(state, meeting, config) -> (State, Scalars)   # Scalars: name -> [C] or [], the columns of the curve
+    end_network(state, meeting, config) -> State       # after the last step on a network
     finish(state, data, config, provenance) -> SyntheticSet
 
 `config` is the resolved configuration of a set: `distill` holds what methods share, the section of the method's name

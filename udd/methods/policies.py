@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from udd.config.sections import takes_all
 from udd.errors import UserError
 from udd.networks.architectures import Network, images_at_once
 from udd.networks.augment import normalise
@@ -162,11 +163,6 @@ def search_layer(network: Network, own: dict) -> int:
     if layer > blocks:
         raise UserError(f"udd.search_layer: block {layer} of a network with {blocks}; give 1 to {blocks}, or last")
     return layer - 1
-
-
-def takes_all(own: dict) -> bool:
-    """Whether every window is trained on, so that there is nothing to search: policy `all`."""
-    return own["policy"] == "all"
 
 
 def scores(

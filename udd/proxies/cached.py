@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +117,17 @@ def expert(folder: Path, distill: dict[str, Any], network: Network, generator: t
 def opened(path: Path, device: torch.device) -> Iterator[tuple[Iterable[str], Callable[..., Tensor]]]:
     """A file's names, and what gives a part of the tensor of a name, on the device: read from the mapped file, or
     from a copy on the device."""
-    if device.type == "cuda" and (copy := on_device(path, device)):
+    if device.type == "cuda" and (copy := on_device(path, path.stat().st_mtime_ns, device)):
         yield copy, lambda name, *place: copy[name][place]
         return
     with safe_open(str(path), framework="pt") as file:
         yield file.keys(), lambda name, *place: file.get_slice(name)[place].to(device)
 
 
-@cache
-def on_device(path: Path, device: torch.device) -> dict[str, Tensor]:
-    """All of a file's tensors on a GPU; none if they take more than an eighth of its free memory."""
+@lru_cache(maxsize=64)  # files: networks that a run meets again
+def on_device(path: Path, _written: int, device: torch.device) -> dict[str, Tensor]:
+    """All tensors of a file, as it was `written` (ns), on a GPU; none if they take more than an eighth of its free
+    memory."""
     if path.stat().st_size > torch.cuda.mem_get_info(device)[0] / 8:
         return {}
     return load_file(path, str(device))

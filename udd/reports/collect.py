@@ -1,8 +1,7 @@
 """Records -> accuracy.csv, utilization.csv and metrics.json: everything that params.yaml plans and
 that has been run, nothing else.
 
-    udd collect --params params.yaml                     # by hand, also halfway: what is missing is
-    counted, and `--` in the tables
+    udd collect --params params.yaml                     # by hand, also halfway: what is missing is `--` in the tables
     udd collect --config PARAMS_JSON --results results   # as the workflow does
 
 A record is taken only if the configuration that it carries is the planned one; else the run ends with one line that
@@ -17,6 +16,7 @@ import io
 import json
 import math
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements, shown_file
 from udd.config.files import results_folder
-from udd.config.params import check
+from udd.config.params import DEFAULTS, check
 from udd.config.params import load as load_params
 from udd.config.sections import OWN_NETWORKS, TRAJECTORIES
 from udd.errors import UserError
@@ -36,21 +36,6 @@ from udd.reports.statistics import summary
 
 FORMAT = 1  # of a measurement of mUE
 ACCURACY_FORMAT = 2  # of a record of accuracies
-WHOLE = {"imagenet10": 500 * 100}  # steps of the whole schedule (Algorithm 1; for ImageNet IDC's), by kind of data set
-WHOLE_SCHEDULE = 2000 * 100
-# Steps on the images of a whole schedule, by method (dsa: on each of so many networks; cafe: at least; kip: of
-# the authors' notebook).
-PUBLISHED = {
-    "dm": 20_000,
-    "dd": 24_000,
-    "cafe": 20_000,
-    "kip": 1000,
-    "mtt": 5000,
-    "dance": 10_000,
-    "ncfm": 20_000,
-    "udd_features": 10_000,
-}
-DSA_NETWORKS = 1000  # at any IPC, whose loops on a network differ
 KEYS = ["dataset", "ipc", "variant", "seed", "protocol", "architecture", "network"]
 ACCOUNT = ["stored_bytes", "stored_images", "decoded_images", "epochs", "steps"]
 FOUND = ["accuracy", "accuracy_best", *ACCOUNT, "seconds"]
@@ -82,15 +67,32 @@ def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> d
 
 
 def schedule_percent(set_config: dict[str, Any]) -> float | None:
-    """The share of the whole schedule over which a set was distilled, in percent; None
-    for coresets and the full data set."""
+    """The share of its method's whole schedule over which a set was distilled, in percent; None for coresets, the full
+    data set, and a method that the package's params.yaml does not have."""
     if "distill" not in set_config:
         return None
-    distill, method = set_config["distill"], set_config["method"]
-    if method == "dsa":
-        return round(100 * distill["outer"] / DSA_NETWORKS, 6)
-    whole = PUBLISHED.get(method) or WHOLE.get(set_config["dataset"]["kind"], WHOLE_SCHEDULE)
-    return round(100 * distill["outer"] * distill["inner"] / whole, 6)
+    whole = whole_schedule(set_config["method"], set_config["dataset"]["kind"], set_config["ipc"])
+    return round(100 * steps(set_config) / whole, 6) if whole else None
+
+
+def steps(set_config: dict[str, Any]) -> int:
+    """The steps on the images of a set."""
+    return set_config["distill"]["outer"] * set_config["distill"]["inner"]
+
+
+@cache
+def packaged() -> plan.Params:
+    """The package's own params.yaml, whose schedules are the published ones."""
+    return load_params([DEFAULTS])
+
+
+@cache
+def whole_schedule(method: str, kind: str, ipc: int) -> int | None:
+    """The steps of a method's whole schedule at an IPC, on the package's data set of this kind (Algorithm 1's 2000 x
+    100; for ImageNet IDC's 500 x 100), else on its first; None for a method that it does not have."""
+    datasets, made = packaged()["datasets"], plan.variants(packaged(), method)
+    dataset = next((name for name, about in datasets.items() if about["kind"] == kind), next(iter(datasets)))
+    return steps(plan.set_config(packaged(), plan.Cell(dataset, ipc, made[0]), 0)) if made else None
 
 
 def network_steps(set_config: dict[str, Any]) -> int | None:
@@ -242,7 +244,8 @@ def collect(params: plan.Params, results: Path, out: Path) -> str:
     write_atomic(out / "utilization.csv", as_csv(UTILIZATION, utilizations))
     write_atomic(out / "metrics.json", json.dumps(metrics(accuracies, utilizations), indent=1) + "\n")
     lost = orphans(params, results) if out == results else []  # what one table does not ask for, another may
-    return report(params, accuracies, utilizations, lost)
+    fewer = f"\n{table}: {rows - len(accuracies)} rows fewer than before" if len(accuracies) < rows else ""
+    return report(params, accuracies, utilizations, lost) + fewer
 
 
 def parser() -> Parser:

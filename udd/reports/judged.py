@@ -66,7 +66,7 @@ def of_judge(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Jud
 
 def judged(path: Path, metadata: dict[str, Any]) -> Judged:
     """The accuracy of a set with such metadata, from a file. Raises UserError if it says none, or another set's."""
-    found = read_json(path)
+    found = read_json(path, "give a record of results/accuracy, or what udd evaluate FILE --out wrote")
     for key, read in (("networks", of_record), ("rows", of_judge)):
         if isinstance(found, dict) and found.get(key):
             try:

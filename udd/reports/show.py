@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser, check_out, count
-from udd.files import write_atomic
+from udd.files import check_set, write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
 from udd.reports.page import hard, write
@@ -84,9 +84,10 @@ def run(argv: list[str] | None = None) -> None:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
     out, labels = args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
     read = [path for path in (args.set, args.record, args.curve) if path]
-    check_out("--out", out, *read)
+    check_out("--out", out, *read, ending=".png")
     if args.html:
         check_out("--html", args.html, *read, out)
+    check_set(args.set)
     made = load(args.set)
     if args.html:
         write_page(

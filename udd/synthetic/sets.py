@@ -17,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from udd.errors import UserError
-from udd.files import write_atomic
+from udd.files import as_path, write_atomic
 
 FORMAT = 2
 NAMES = ("images", "labels", "windows")
@@ -36,7 +36,9 @@ class SyntheticSet(NamedTuple):
     metadata: dict[str, Any]
 
     def save(self, path: Path | str) -> None:
-        """Write the set atomically."""
+        """Write the set atomically. Raises UserError for a name that does not end in .safetensors."""
+        if as_path(path).suffix != ".safetensors":
+            raise UserError(f"{path}: expected a name that ends in .safetensors")
         save(path, self)
 
     def show(self, most: int = 10) -> Any:

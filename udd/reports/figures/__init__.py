@@ -1,8 +1,7 @@
 """The paper's figures, one a module: each has `draw(config, sources)`, which returns a matplotlib figure and reads
 nothing but finished files.
 
-    udd figures                     # by hand: all that params.yaml asks for and whose files exist,
-        into its results/figures
+    udd figures                     # by hand: all that params.yaml asks for and whose files are there
     udd figures gallery spread      # some
     udd figures --config FIGURE_JSON --results results --root DIR --out X.png X.pdf   # as the workflow does
 

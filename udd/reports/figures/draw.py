@@ -71,17 +71,11 @@ def parser() -> Parser:
 def run(argv: list[str] | None = None) -> None:
     """Draw figures."""
     args = parser().parse_args(argv)
-    config = read_config(args.config, "figure")
-    if config is None:
-        params = load_params(args.params)
-        by_hand(
-            params,
-            args.names,
-            args.results or results_folder(params),
-            args.collected,
-            args.root or plan.data_root(params),
-        )
-    elif not (args.results and args.out) or any(path.suffix not in (".png", ".pdf") for path in args.out):
+    if args.config and not (args.results and args.out and all(path.suffix in (".png", ".pdf") for path in args.out)):
         raise UsageError("--config asks for --results and for --out with files that end in .png or .pdf; give them")
-    else:
-        make(config, args.results, args.collected, args.root or Path(), args.out)
+    config = read_config(args.config, "figure")
+    if config is not None:
+        return make(config, args.results, args.collected, args.root or Path(), args.out)
+    params = load_params(args.params)
+    results, root = args.results or results_folder(params), args.root or plan.data_root(params)
+    by_hand(params, args.names, results, args.collected, root)

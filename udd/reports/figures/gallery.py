@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from udd.errors import UserError
 from udd.reports.figures.lettering import lend_fonts, plain
 from udd.reports.figures.real import by_class, dataset_of, real_by_class
 from udd.reports.figures.style import Sources, mosaic, place_name, read_set, start, themed, variant_name
@@ -39,7 +41,9 @@ def draw(config: dict[str, Any], sources: Sources) -> Figure:
 @themed()
 def of_set(made: SyntheticSet, most: int, labels: Labels = OWN) -> Figure:
     """A set alone, its data set and method by their `labels`: a row a class with its name, at one image a
-    class ten classes a row."""
+    class ten classes a row. Raises UserError unless `most` is 1 or more."""
+    if not isinstance(most, Integral) or most < 1:
+        raise UserError(f"most: found {most!r}, expected a whole number, 1 or more")
     of = hard(made.labels)
     rows = by_class(made.images, of, most, len(made.metadata["classes"]))
     # A class may have no image

@@ -12,10 +12,11 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from udd.config.drawings import reference_path
+from udd.config.sections import takes_all
+from udd.evaluation.chosen import searched
 from udd.evaluation.reference import ReferenceNetworks, activation_maps
 from udd.evaluation.reference import load as load_reference
-from udd.evaluation.views import own_section, searched
-from udd.methods.policies import takes_all
+from udd.evaluation.views import own_section
 from udd.networks.streams import stream
 from udd.reports.figures.lettering import plain
 from udd.reports.figures.real import dataset_of, real_by_class

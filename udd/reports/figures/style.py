@@ -26,7 +26,7 @@ from udd.reports.pictures import hard
 from udd.synthetic.sets import SyntheticSet, load
 
 COLOURS = seaborn.color_palette("colorblind").as_hex()
-THEME = seaborn.axes_style("ticks") | seaborn.plotting_context("paper")
+THEME: dict[str, Any] = seaborn.axes_style("ticks") | seaborn.plotting_context("paper")
 THEME |= {"font.family": "sans-serif", "axes.prop_cycle": cycler(color=COLOURS), "pdf.fonttype": 42}
 THEME |= {"axes.titlesize": 9, "savefig.dpi": 200}
 # Within it figures look alike, and the caller's own settings of matplotlib stay what they are
@@ -79,7 +79,7 @@ def place_name(config: dict[str, Any]) -> str:
     )
 
 
-class Drawing(Figure):
+class Shown(Figure):
     """A figure that no other part of a program hears of, as one of pyplot would be; a notebook shows it."""
 
     def savefig(self, *arguments: Any, **options: Any) -> None:
@@ -95,7 +95,7 @@ class Drawing(Figure):
 
 def start(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of `width` x `height` inches and its axes, as an array [rows, columns]."""
-    figure = Drawing(figsize=(width, height), layout="constrained")
+    figure = Shown(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

@@ -3,7 +3,7 @@ source of what is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,8 +54,18 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     path = with_name(path)
     found = FORMATS[name].read(path, wanted)
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
+    say_absent(path, found.labels, wanted.classes)
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
     return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
+
+
+def say_absent(path: Path, labels: torch.Tensor, classes: Sequence[str], shown: int = 5) -> None:
+    """Say of which classes a file with hard labels has no image."""
+    here = set(labels.tolist()) if labels.ndim == 1 else range(len(classes))
+    absent = [name for label, name in enumerate(classes) if label not in here]
+    if absent:
+        more = f" and {len(absent) - shown} more" if len(absent) > shown else ""
+        say(f"{path}: no image of class {', '.join(absent[:shown])}{more}")
 
 
 def check_normalisation(path: Path, name: str, wanted: Wanted) -> None:

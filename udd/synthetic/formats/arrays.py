@@ -116,11 +116,13 @@ def targets(path: Path, labels: Tensor, count: int, wanted: Wanted) -> Tensor:
 
 
 def write(path: Path, found: Found, wanted: Wanted, keys: tuple[str, str] = KEYS[0]) -> None:
-    """Write floats, normalised if it was said how, under FRePo's names."""
+    """Write floats, normalised if it was said how, under FRePo's names; no such file says how they are."""
     images = normalised(found.images, wanted.normalised) if wanted.normalised else found.images
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         held: dict[str, Any] = {keys[0]: images.movedim(1, -1).numpy(), keys[1]: found.labels.numpy()}
         np.savez(file, **held)
+    if wanted.normalised is None:
+        say(f"{path}: pixels are not normalised, and nothing in such a file says so; read them with --normalised none")
 
 
 def write_kip(path: Path, found: Found, wanted: Wanted) -> None:

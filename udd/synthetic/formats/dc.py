@@ -13,7 +13,7 @@ from pathlib import Path
 from udd.errors import UserError
 from udd.synthetic.formats import pickles
 from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, hard, normalised, unnormalised
-from udd.synthetic.formats.statistics import statistics
+from udd.synthetic.formats.statistics import by
 
 
 def one_file(path: Path) -> Path:
@@ -37,10 +37,10 @@ def read(path: Path, wanted: Wanted) -> Found:
         raise UserError(f"{path}: found no list of [images, labels] under `data`; is it of another format?")
     images = as_images(path, data[-1][0], wanted)
     labels = as_labels(path, data[-1][1], len(images), wanted)
-    return Found(unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)), labels)
+    return Found(unnormalised(images, by("dc", wanted)), labels)
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write one experiment."""
-    images = normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset))
+    images = normalised(found.images, by("dc", wanted))
     pickles.write(path, {"data": [[images, hard(path, found)]], "accs_all_exps": {}})

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from udd.synthetic.formats import folder, mtt
+from udd.synthetic.formats import folder, mtt, statistics
 from udd.synthetic.formats.content import Found, Wanted
-from udd.synthetic.formats.statistics import statistics
 
 
 def by(wanted: Wanted) -> Wanted:
     """What is wanted, with DD-Ranking's normalisation."""
-    return wanted._replace(normalised=wanted.normalised or statistics("ddranking", wanted.dataset))
+    return wanted._replace(normalised=statistics.by("ddranking", wanted))
 
 
 def read(path: Path, wanted: Wanted) -> Found:

@@ -32,10 +32,8 @@ def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
     ]
     found = next((each for each in named if each.is_dir()), None)
     if found is None:
-        raise UserError(
-            f"{path}: no folder {folder_name(wanted.classes[label])} or {label}; expected one for each of the "
-            f"{len(wanted.classes)} classes"
-        )
+        names = " or ".join(dict.fromkeys((folder_name(wanted.classes[label]), str(label))))
+        raise UserError(f"{path}: no folder {names}; expected one for each of the {len(wanted.classes)} classes")
     return found
 
 

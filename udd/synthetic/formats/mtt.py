@@ -15,7 +15,7 @@ from torch import Tensor
 from udd.errors import UserError
 from udd.synthetic.formats import pickles
 from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, unnormalised
-from udd.synthetic.formats.statistics import statistics
+from udd.synthetic.formats.statistics import by
 
 
 def beside(path: Path, what: str) -> Path:
@@ -38,7 +38,7 @@ def read(path: Path, wanted: Wanted) -> Found:
     if learned is not None and not (isinstance(learned, float) and learned > 0):
         raise UserError(f"{rate}: expected one number above 0, the learned rate")
     return Found(
-        unnormalised(images, wanted.normalised or statistics("dc", wanted.dataset)),
+        unnormalised(images, by("dc", wanted)),
         labels,
         learned,
     )
@@ -47,7 +47,7 @@ def read(path: Path, wanted: Wanted) -> Found:
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write the two or three files; `path` is that of the images, which are written last: where they are of this set,
     so is the rest."""
-    images = normalised(found.images, wanted.normalised or statistics("dc", wanted.dataset))  # may be refused: first
+    images = normalised(found.images, by("dc", wanted))  # may be refused: first
     labels, rate = beside(path, "labels"), beside(path, "lr")
     pickles.write(labels, found.labels)
     if found.rate is None:

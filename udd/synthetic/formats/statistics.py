@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from udd.errors import UserError
+from udd.synthetic.formats.content import Normalisation, Wanted
 
 Statistics = tuple[list[float], list[float]]
 
@@ -22,15 +23,20 @@ DD_RANKING = DC | {"cifar100": CIFAR}  # NUS-HPC-AI-Lab/DD-Ranking
 CONVENTIONS = {"dc": DC, "ddranking": DD_RANKING}
 
 
-def statistics(convention: str, dataset: str, table: dict[str, dict[str, Statistics]] = CONVENTIONS) -> Statistics:
+def by(convention: str, wanted: Wanted) -> Normalisation:
+    """How a file's images are normalised: as was said, else by a convention. Raises UserError if it knows none for the
+    data set, whose own mean and deviation are then advised."""
+    own = " ".join(",".join(f"{value:.4g}" for value in each) for each in (wanted.mean, wanted.std))
+    return wanted.normalised or statistics(convention, wanted.dataset, own)
+
+
+def statistics(convention: str, dataset: str, own: str = "MEAN,.. STD,..") -> Statistics:
     """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises
-    UserError if none is known."""
-    known = table[convention]
+    UserError if none is known. own: the data set's, as --normalised takes them."""
+    known = CONVENTIONS[convention]
     # Hyphens between two digits stay: cifar10-0 is no CIFAR-100
     plain = re.sub(r"(?<![\d-])-+|-+(?![\d-])", "", dataset.lower())
     kind = max((name for name in known if plain.startswith(name)), key=len, default=None)
     if kind is None:
-        raise UserError(
-            f"{convention}: no mean and deviation known for {dataset}; give them: --normalised MEAN,.. STD,.."
-        )
+        raise UserError(f"{convention}: no mean and deviation known for {dataset}; give them: --normalised {own}")
     return known[kind]

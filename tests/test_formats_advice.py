@@ -1,0 +1,50 @@
+"""What is said of sets in other people's files: how they are read back, what they lack, by which numbers they are
+normalised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from foreign import RGB, a_set
+
+from udd.errors import UserError
+from udd.synthetic.formats import exported, imported
+from udd.synthetic.formats.content import Wanted
+
+WHOLE = torch.zeros(0, 4, dtype=torch.int64)
+OWN = RGB._replace(dataset="odd", mean=[0.5, 0.25, 0.125], std=[0.25, 0.5, 0.0625])
+
+
+@pytest.mark.parametrize("name", ["frepo", "kip"])
+def test_an_archive_is_read_back_by_what_was_said(name: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    made, path = a_set(RGB, torch.arange(3), WHOLE, True, 0), tmp_path / "set.npz"
+    exported(made, path, name, RGB)
+    assert "set.npz: pixels are not normalised" in (said := capsys.readouterr().err) and "--normalised none" in said
+    with pytest.raises(UserError, match="give --normalised none"):
+        imported(path, name, RGB)
+    none = RGB._replace(normalised=([0.0] * 3, [1.0] * 3))
+    assert torch.equal(imported(path, name, none, anyway=True).images, made.images)
+
+
+@pytest.mark.parametrize(("name", "file"), [("dc", "res.pt"), ("mtt", "images_best.pt"), ("ddranking", "images.pt")])
+def test_of_ones_own_data_the_option_is_said_whole(name: str, file: str, tmp_path: Path):
+    made = a_set(RGB, torch.arange(3), WHOLE, True, 0)
+    with pytest.raises(UserError, match="for odd; give them: --normalised 0.5,0.25,0.125 0.25,0.5,0.0625$"):
+        exported(made, tmp_path / file, name, OWN)
+
+
+def test_classes_without_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture):
+    want: Wanted = RGB._replace(classes=[f"kind {label}" for label in range(9)])
+    images = np.random.default_rng(0).integers(0, 256, (2, *RGB.shape)).astype(np.uint8)
+    np.savez(tmp_path / "set.npz", train_images=np.moveaxis(images, 1, -1), train_labels=np.array([1, 3]))
+    imported(tmp_path / "set.npz", "npz", want, anyway=True)
+    said = "no image of class kind 0, kind 2, kind 4, kind 5, kind 6 and 2 more"
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_of_a_class_that_is_a_number_is_asked_for_once(tmp_path: Path):
+    with pytest.raises(UserError, match="no folder 0; expected one for each of the 2 classes"):
+        imported(tmp_path, "folder", RGB._replace(classes=["0", "1"]))

@@ -1,0 +1,43 @@
+"""The recipe of an evaluation: `evaluate` <- data set <- protocol <- variant; of epochs and a rule, the last."""
+
+from typing import Any
+
+import pytest
+from tiny import ROOT
+
+from udd.config.params import load, overlay
+from udd.config.plan import Cell, Record, evaluation_config
+
+RULE = [[1, 3000], [10, 2000], [50, 1500], [200, 1000], [500, 500]]  # of imagenet10
+
+
+def recipe(change: dict[str, Any], variant: str = "udd", protocol: str = "idc") -> dict[str, Any]:
+    params = overlay(load([ROOT / "params.yaml"]), change)
+    return evaluation_config(params, Record(Cell("imagenet10", 10, variant), 0, protocol, "resnetap10"))["evaluate"]
+
+
+SHORT = {"variants": {"udd-short": {"sets": "udd", "evaluate": {"epochs": 50}}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "variant", "protocol", "epochs"),
+    [
+        (SHORT, "udd-short", "idc", 50),
+        ({"protocols": {"quick": {"epochs": 7}}}, "udd", "quick", 7),
+        ({"protocols": {"quick": {"epochs": 7}}} | SHORT, "udd-short", "quick", 50),
+        ({"datasets": {"imagenet10": {"ipc10": {"evaluate": {"epochs": 9}}}}}, "udd", "idc", 9),
+    ],
+    ids=["variant", "protocol", "both", "IPC"],
+)
+def test_epochs_asked_for_are_taken_where_the_data_set_has_a_rule(change, variant, protocol, epochs):
+    found = recipe(change, variant, protocol)
+    assert found["epochs"] == epochs and "epochs_by_images" not in found
+
+
+def test_the_rule_of_a_data_set_holds_where_nobody_asks_for_epochs():
+    assert recipe({})["epochs_by_images"] == RULE
+
+
+def test_a_protocol_is_before_its_data_set():
+    found = recipe({"protocols": {"own": {"cutmix_p": 0.25, "augment": ["color"]}}}, protocol="own")
+    assert (found["cutmix_p"], found["augment"]) == (0.25, ["color"])

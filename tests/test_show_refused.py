@@ -1,0 +1,56 @@
+"""`udd show` of what is no set of ours, and of a user's own files: nothing is to be deleted, nothing to be made by a
+rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import dataset
+
+import udd
+from udd import exporting
+from udd.errors import UserError
+from udd.reports import show
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    """A set of ours."""
+    udd.distill(dataset(), "random", 1, device="cpu").save(tmp_path / "set.safetensors")
+    return tmp_path / "set.safetensors"
+
+
+def test_anothers_set_is_to_be_imported(tmp_path: Path):
+    torch.save({"data": []}, path := tmp_path / "res_x.pt")
+    for act in (
+        lambda: show.run([str(path)]),
+        lambda: udd.load(path),
+        lambda: exporting.run([str(path), "--as", "idc", "--out", str(tmp_path / "out.pt")]),
+    ):
+        with pytest.raises(UserError, match="not a .safetensors of ours; read it by udd import .*res_x.pt --as FORMAT"):
+            act()
+    with pytest.raises(UserError, match="absent.safetensors: no such file$"):
+        show.run([str(tmp_path / "absent.safetensors")])
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_users_own_record_is_not_to_be_deleted(content: str | None, ours: Path):
+    record = ours.with_name("mine.json")
+    if content:
+        record.write_text(content)
+    with pytest.raises(UserError, match="mine.json: .*; give a record of results/accuracy, or what udd evaluate FILE"):
+        show.run([str(ours), "--html", str(ours.with_suffix(".html")), "--record", str(record)])
+
+
+def test_a_gallery_is_a_png(ours: Path):
+    with pytest.raises(UserError, match="--out: found .*u.jpg, expected a name that ends in .png"):
+        show.run([str(ours), "--out", str(ours.with_name("u.jpg"))])
+
+
+def test_a_set_is_saved_under_its_ending_alone(ours: Path, tmp_path: Path):
+    for name in ("foo.pt", "foo"):
+        with pytest.raises(UserError, match=f"{name}: expected a name that ends in .safetensors"):
+            udd.load(ours).save(tmp_path / name)
+    assert not list(tmp_path.glob("foo*"))
