@@ -10,8 +10,8 @@ from fakes import labels, noise
 
 import udd
 from udd import compare, device, exporting, importing, judge
+from udd.accuracy import Accuracy
 from udd.errors import UsageError, UserError
-from udd.interface import Accuracy
 
 QUICK = ["--networks", "2", "--epochs", "2", "--width", "4", "--device", "cpu"]
 
@@ -61,7 +61,7 @@ def test_a_set_stands_beside_random_images(place, capsys, tmp_path):
 
 def test_random_images_are_drawn_on_the_device_that_is_asked_for(place, capsys, monkeypatch):
     real, devices = device.setup, []
-    for module in ("udd.interface", "udd.foreign"):
+    for module in ("udd.interface", "udd.accuracy", "udd.foreign"):
         monkeypatch.setattr(f"{module}.setup", lambda *given: devices.append(given[0]) or real(*given), raising=False)
     judge.run(asked(place, str(place / "ours.safetensors")))
     assert set(devices) == {"cpu"} and len(devices) >= 3

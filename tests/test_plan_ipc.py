@@ -7,7 +7,7 @@ import pytest
 from tiny import dataset, params
 
 import udd
-from udd import interface, own, schedules
+from udd import accuracy, own, schedules
 from udd.command import pixels_asked
 from udd.config import params as parameters
 from udd.config import plan
@@ -229,19 +229,13 @@ def test_ones_own_images_are_mirrored_unless_they_may_not_be(tmp_path):
     }
     numpy.savez(tmp_path / "letters.npz", **arrays)
     seen: list[dict] = []
+    result = {"accuracy": 1.0, "accuracy_best": 1.0, "by_class": []}
     for flip, words in ((True, []), (False, ["--no-flip"])):
         data = udd.dataset(tmp_path / "letters.npz", flip=flip)
         _, found = configuration(data, "dsa", 1, 0, {})
         assert ("flip" in found["distill"]["matching_augment"][0].split("|")) == flip == data.to("cpu").flip
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                interface,
-                "accuracy",
-                lambda config, *_: seen.append(config["evaluate"]) or {"accuracy": 1.0, "accuracy_best": 1.0},
-            )
-            patch.setattr(interface, "by_class", lambda *_: [])
-            patch.setattr(interface, "Rounding", lambda *_: None)
-            patch.setattr(interface, "watched", lambda examples, trained: trained.append(None) or examples)
+            patch.setattr(accuracy, "result", lambda config, *_: seen.append(config["evaluate"]) or result)
             udd.evaluate(udd.distill(data, "random", 1), data, 1)
         assert ("flip" in seen.pop()["augment"]) == flip
         asked = vars(own.parser().parse_args([str(tmp_path / "letters.npz"), *words]))

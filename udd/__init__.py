@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.2.0"
 INTERFACE = (
     {"dataset": "sources"}
-    | dict.fromkeys(("distill", "evaluate", "load"), "interface")
+    | dict.fromkeys(("distill", "load"), "interface")
+    | {"evaluate": "accuracy"}
     | dict.fromkeys(("budget", "short"), "schedules")
 )
 __all__ = ["budget", "dataset", "distill", "evaluate", "load", "short"]

@@ -1,14 +1,13 @@
-"""The Python interface: any method on a data set (udd.sources), the accuracy of what it made."""
+"""The Python interface: any method on a data set (udd.sources). How good what it made is: udd.accuracy."""
 
 from __future__ import annotations
 
 import hashlib
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from udd.config import params as parameters
 from udd.config import plan
@@ -18,20 +17,10 @@ from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
-from udd.evaluation.accuracy import Config, Rounding, TrainingSet
-from udd.evaluation.accuracy import evaluate as accuracy
-from udd.evaluation.by_class import by_class, watched
-from udd.evaluation.rates import rated
-from udd.evaluation.views import changes, every
 from udd.files import check_set, check_writable
-from udd.given import amount, check_belongs, check_data, check_file, check_made, check_places, plain, whole
+from udd.given import amount, check_data, check_file, check_places, plain, whole
 from udd.methods import coresets, modules
-from udd.networks.architectures import Network
-from udd.networks.precision import PRECISIONS
-from udd.networks.training import epochs, steps_an_epoch
 from udd.provenance import code_digest, provenance
-from udd.reports.names import ARCHITECTURES
-from udd.reports.statistics import as_text
 from udd.runs.cache import needed
 from udd.runs.checkpoint import check
 from udd.runs.loop import Distillation, complete, mark
@@ -40,7 +29,9 @@ from udd.runs.smaller import chosen, smaller, trimmed
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import load as load_set
 
-__all__ = ["distill", "evaluate", "load"]
+__all__ = ["distill", "load"]
+
+Config = dict[str, Any]
 
 
 def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[str, Any]) -> tuple[plan.Params, Config]:
@@ -214,73 +205,3 @@ def too_small(data: Dataset, config: Config, smaller_classes: bool) -> dict[int,
             f"{asked}: the smallest class of {data.name} has {min(fewer.values())} training images; {advice}"
         )
     return fewer
-
-
-class Accuracy(NamedTuple):
-    """Test accuracies in %, one a network, after the last epoch; the architecture, the SGD steps of each network; and
-    the best accuracies of the check-ups on the way, which is what many papers report: chosen on test images, so only
-    for a comparison with theirs. by_class: each network's accuracy on the test images of each class,
-    `[networks][C]`."""
-
-    values: list[float]
-    architecture: str
-    steps: int
-    best: list[float]
-    by_class: list[list[float]] = []
-
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return statistics.fmean(self.values)
-
-    @property
-    def std(self) -> float | None:
-        """Their sample standard deviation; None of one network, which says nothing of it."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    def __str__(self) -> str:
-        return f"{as_text(self.values)} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
-
-
-def evaluate(
-    made: SyntheticSet,
-    data: Dataset,
-    networks: int = 5,
-    architecture: str = "convnet3",
-    device: str = "auto",
-    threads: int = 0,
-    **keys: Any,
-) -> Accuracy:
-    """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
-    `evaluate` (`epochs=200`, ...). The data set may be called otherwise than the set's, but has its classes, in their
-    order, and its images' shape; else UserError."""
-    check_made(made)
-    check_data(data)
-    check_belongs("made", made, data)
-    networks = whole("networks", networks, 1)
-    place, keys = setup(device, threads), {key: plain(keys[key]) for key in keys}
-    own = made.metadata["config"]
-    params = parameters.load([parameters.DEFAULTS])
-    declare(params, data)
-    params["evaluate"] |= keys
-    parameters.check(params, "evaluate")
-    params["variants"]["udd"] = {"evaluate": keys}  # before what the data set says
-    recipe = plan.merged(params, "evaluate", plan.Cell(data.name, own["ipc"], "udd"))
-    recipe = rated(recipe | ({"epochs_by_images": []} if "epochs" in keys else {}), made.metadata, "the set")
-    if changes(made, recipe["views"]):
-        raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
-    images, labels = every(made) if recipe["views"] != "none" else (made.images, made.labels)
-    trained: list[Network] = []
-    examples, data = (
-        watched(TrainingSet(images.to(place), labels.to(place), None, len(images)), trained),
-        data.to(place),
-    )
-    config = {"set": own, "protocol": "python", "architecture": architecture, "evaluate": recipe}
-    found, classes = [], []
-    for network in range(networks):
-        found.append(accuracy(config | {"network": network}, data, examples, place))
-        classes.append(by_class(Rounding(trained[0], PRECISIONS[recipe["precision"]]), data))
-    steps = epochs(recipe, len(images), len(data.classes)) * steps_an_epoch(len(images), recipe["batch"])
-    return Accuracy(
-        [each["accuracy"] for each in found], architecture, steps, [each["accuracy_best"] for each in found], classes
-    )

@@ -19,8 +19,8 @@ from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, interval, paired
 
 if TYPE_CHECKING:
+    from udd.accuracy import Accuracy
     from udd.data import Dataset
-    from udd.interface import Accuracy
     from udd.synthetic.sets import SyntheticSet
 
 

@@ -30,7 +30,7 @@ THEME: dict[str, Any] = seaborn.axes_style("ticks") | seaborn.plotting_context("
 THEME |= {"font.family": "sans-serif", "axes.prop_cycle": cycler(color=COLOURS), "pdf.fonttype": 42}
 THEME |= {"axes.titlesize": 9, "savefig.dpi": 200}
 # Within it figures look alike, and the caller's own settings of matplotlib stay what they are
-themed = partial(rc_context, THEME)
+themed = partial(rc_context, THEME)  # type: ignore[arg-type]  # its keys are texts
 NO_DATES: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
