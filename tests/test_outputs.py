@@ -86,7 +86,7 @@ def test_options_may_stand_before_the_set(place: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("run", "cell"), [(own.run, "udd.runs.distilling.run"), (judge.run, "udd.evaluation.records.run")]
 )
-@pytest.mark.parametrize("words", [[], ["--params", "params.yaml"], ["--config={}", "--json"]])
+@pytest.mark.parametrize("words", [["--params", "params.yaml"], ["--config={}", "--json"]])
 def test_a_cell_is_still_a_cell(run: Callable, cell: str, words: list[str], monkeypatch: pytest.MonkeyPatch):
     asked: list[list[str]] = []
     monkeypatch.setattr(cell, asked.append)

@@ -48,13 +48,14 @@ def test_a_measurement_by_hand_needs_a_cell_alone():
     assert files["out"] == Path("results/utilization/svhn/ipc10/idc/seed2.json")
 
 
-FULL, SET = {"set": {"method": "full"}}, {"set": {"method": "udd"}}
+MEASURED = {"dataset": {}, "utilization": {}}
+FULL, SET = MEASURED | {"set": {"method": "full"}}, MEASURED | {"set": {"method": "udd"}}
 
 
 @pytest.mark.parametrize(
     ("module", "config", "given", "missing"),
     [
-        (reference, {}, ["manifest", "root"], "out"),
+        (reference, MEASURED, ["manifest", "root"], "out"),
         (utilization, SET, ["proxies", "out"], "set"),
         (utilization, FULL, ["proxies", "out"], "manifest"),
     ],

@@ -1,4 +1,5 @@
-"""The recipe of an evaluation: `evaluate` <- data set <- protocol <- variant; of epochs and a rule, the last."""
+"""The recipe of an evaluation: `evaluate` <- protocol <- data set <- variant; of epochs and a data set's rule for them,
+epochs where a protocol, an IPC or a variant asks for some."""
 
 from typing import Any
 
@@ -38,6 +39,7 @@ def test_the_rule_of_a_data_set_holds_where_nobody_asks_for_epochs():
     assert recipe({})["epochs_by_images"] == RULE
 
 
-def test_a_protocol_is_before_its_data_set():
-    found = recipe({"protocols": {"own": {"cutmix_p": 0.25, "augment": ["color"]}}}, protocol="own")
-    assert (found["cutmix_p"], found["augment"]) == (0.25, ["color"])
+def test_a_variants_rule_is_before_its_data_sets_and_before_epochs():
+    rule = [[1, 5]]
+    found = recipe({"variants": {"own": {"evaluate": {"epochs_by_images": rule}}}}, "own")
+    assert found["epochs_by_images"] == rule

@@ -143,12 +143,12 @@ def all_records(params: Params) -> list[Record]:
     return unique([*(record for request in asking for record in records(params, request)), *pages(params)])
 
 
-def merged(params: Params, section: str, cell: Cell, protocol: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A section's values for a cell: the defaults <- its data set's <- a protocol's (an evaluation has one) <- its
-    variant's, as `changes` has them; without flips where the data set's images are not to be mirrored."""
-    dataset, variant = params["datasets"][cell.dataset], params["variants"][cell.variant]
-    found = laid(params[section], changes(dataset, section, cell.ipc, cell.dataset))
-    found = laid(laid(found, protocol or {}), changes(variant, section, cell.ipc, cell.dataset))
+def merged(params: Params, section: str, cell: Cell) -> dict[str, Any]:
+    """A section's values for a cell: the defaults <- its data set's <- its variant's, as `changes` has them; without
+    flips where the data set's images are not to be mirrored."""
+    dataset, found = params["datasets"][cell.dataset], dict(params[section])
+    for part in (dataset, params["variants"][cell.variant]):
+        found = laid(found, changes(part, section, cell.ipc, cell.dataset))
     if dataset.get("flip", True):
         return found
     return {key: unmirrored(value) if key.endswith("augment") else value for key, value in found.items()}
@@ -223,14 +223,16 @@ def read_keys(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of a record: `evaluate` <- data set <- protocol <- variant, as `merged` has them; a
-    rule of epochs where there is one."""
-    recipe = without_usual_rate(merged(params, "evaluate", record.cell, params["protocols"][record.protocol]))
+    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- variant, as `merged` has them; a
+    rule of epochs where there is one, and no protocol asks for epochs."""
+    protocol = params["protocols"][record.protocol]
+    recipe = merged(params | {"evaluate": laid(params["evaluate"], protocol)}, "evaluate", record.cell)
+    unruled = () if recipe["epochs_by_images"] and "epochs" not in protocol else ("epochs_by_images",)
     return {
         "set": set_config(params, record.cell, record.seed),
         "protocol": record.protocol,
         "architecture": record.architecture,
-        "evaluate": {key: value for key, value in recipe.items() if key != "epochs_by_images" or value},
+        "evaluate": {key: value for key, value in without_usual_rate(recipe).items() if key not in unruled},
     }
 
 
