@@ -19,7 +19,7 @@ from tiny import ROOT, config, dataset, of_method
 
 import udd
 from udd.command import main
-from udd.config.caches import cache_name
+from udd.config.caches import cache_config, cache_name
 from udd.errors import Stopped, UserError
 from udd.files import lock
 from udd.proxies import cached
@@ -222,6 +222,10 @@ def test_the_workflows_cache_of_other_data_is_made_anew(bench, copied, tmp_path,
     assert "network0.safetensors: made of other data, and made anew" in capsys.readouterr().err
     made = [cached.metadata(place / f"network{member}.safetensors")["inputs"] for member in (0, 1)]
     assert made == ["of other images"] * 2
+    monkeypatch.setattr("udd.runs.cache.inputs_digest", lambda _: "of third images")
+    cache.run([*bench.options(cache_config(CONFIG)), "--manifest", str(own), "--out", str(place), "--member", "1"])
+    made = [cached.metadata(place / f"network{member}.safetensors")["inputs"] for member in (0, 1)]
+    assert made == ["of other images", "of third images"]
 
 
 def test_a_folder_for_the_cache_is_asked_for_and_otherwise_does_nothing(bench, capsys):

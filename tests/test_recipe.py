@@ -35,6 +35,11 @@ def test_epochs_asked_for_are_taken_where_the_data_set_has_a_rule(change, varian
     assert found["epochs"] == epochs and "epochs_by_images" not in found
 
 
+def test_what_a_data_set_says_at_an_ipc_is_before_a_protocol():
+    change = {"protocols": {"equal": {"steps": 600}}, "datasets": {"imagenet10": {"ipc10": {"evaluate": {"steps": 9}}}}}
+    assert recipe(change, protocol="equal")["steps"] == 9
+
+
 def test_the_rule_of_a_data_set_holds_where_nobody_asks_for_epochs():
     assert recipe({})["epochs_by_images"] == RULE
 

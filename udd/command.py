@@ -117,10 +117,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def names_cell(argv: Sequence[str], options: Collection[str]) -> bool:
-    """Whether a command line names a cell of params.yaml: it begins with an option, or is empty, and has one of those
-    that only a cell takes."""
+    """Whether a command line names a cell of params.yaml: it begins with an option, and has one of those that only a
+    cell takes."""
     found = {word.split("=")[0] for word in argv if word.startswith("--")}
-    return not argv or argv[0].startswith("-") and not found.isdisjoint(options)
+    return bool(argv) and argv[0].startswith("-") and not found.isdisjoint(options)
 
 
 def check_out(option: str, out: Path, *read: Path, ending: str = "") -> None:

@@ -66,8 +66,19 @@ def check_set(path: Path | str) -> None:
     path = as_path(path)
     if not path.exists():
         raise UserError(f"{path}: no such file")
-    if path.is_dir() or path.suffix != ".safetensors" and not is_safetensors(path):
+    with told_unreadable(path):
+        ours = path.is_file() and (path.suffix == ".safetensors" or is_safetensors(path))
+    if not ours:
         raise UserError(f"{path}: not a .safetensors of ours; read it by udd import {path} --as FORMAT --dataset NAME")
+
+
+@contextmanager
+def told_unreadable(path: Path) -> Iterator[None]:
+    """Tell in one line what the system says against reading `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def is_safetensors(path: Path) -> bool:

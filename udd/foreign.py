@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from udd.command import Parser, add_pixels, count, pixels_asked
 from udd.data import Dataset
 from udd.errors import UsageError, UserError
+from udd.files import is_safetensors
 from udd.given import check_belongs
 from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
 from udd.synthetic.formats.content import Normalisation
@@ -143,7 +144,7 @@ def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet
     set."""
     import udd
 
-    ours = [path for path in paths if path.suffix == ".safetensors"]
+    ours = [path for path in paths if path.suffix == ".safetensors" or (path.is_file() and is_safetensors(path))]
     early = {path: udd.load(path) for path in ours}  # a wrong file is told before data are read
     for path in paths:
         if path not in early and not of.format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ def check_method(params: plan.Params, method: Any) -> None:
 
 def load(path: str | Path) -> SyntheticSet:
     """Read a set. Raises UserError if the file is missing, a folder, truncated, not a set, or of another format."""
+    if path is None:
+        raise UserError("set: found None, expected a path as text")
     check_file("set", path)
     check_set(path)
     return load_set(path)
@@ -162,10 +164,11 @@ def distill(
     until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
     run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
     complete(run, until=until)
+    finished = trimmed(run.finished(), fewer)
     with kept_if_unwritten(run):
         if curve:
             write_curve(Path(curve), run.columns, run.curve)
-        made = written(trimmed(run.finished(), fewer), data, asked, out)
+        made = written(finished, data, asked, out)
     path.unlink(missing_ok=True)
     return made
 
@@ -176,7 +179,8 @@ def kept_if_unwritten(run: Distillation) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        run.keep()
+        with suppress(UserError):  # on the same full disk, say: the last one is there still
+            run.keep()
         raise UserError(f"{error}; the run is kept in {run.path}, and the same call goes on from there") from error
 
 

@@ -163,7 +163,7 @@ def table(found: Sequence[dict[str, Any]], published: bool) -> str:
 
 def run(argv: list[str]) -> None:
     """Judge the set that the command line names, or evaluate a cell of params.yaml."""
-    if argv and names_cell(argv, CELL):
+    if names_cell(argv, CELL):
         from udd.evaluation.records import run as cell
 
         return cell(argv)

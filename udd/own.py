@@ -31,7 +31,7 @@ ANOTHER_NAME = "give this one another name: --out FILE.safetensors"
 
 def run(argv: list[str]) -> None:
     """Distil what the command line names: a source, or a cell of params.yaml."""
-    if argv and names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
+    if names_cell(argv, ("--config", "--params", "--dataset", "--variant")):
         from udd.runs.distilling import run as cell
 
         return cell(argv)
@@ -134,7 +134,7 @@ def found_or_made(
 
 
 def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int]) -> Any:
-    """A set's accuracy (udd.interface), by networks as wide as those it met."""
+    """A set's accuracy (udd.accuracy), by networks as wide as those it met."""
     import udd
 
     return udd.evaluate(

@@ -58,7 +58,7 @@ def read_config(given: str | None, *needed: str) -> dict[str, Any] | None:
         ) from None
     if lacking := [key for key in needed if not isinstance(found, dict) or key not in found]:
         raise UserError(
-            f"--config: found no {', '.join(lacking)}; expected a resolved configuration, a set's as udd plan prints it"
+            f"--config: found no {', '.join(lacking)}; expected a resolved configuration, as the workflow gives it"
         )
     return found
 

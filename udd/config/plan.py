@@ -223,8 +223,8 @@ def read_keys(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluation_config(params: Params, record: Record) -> dict[str, Any]:
-    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- variant, as `merged` has them; a
-    rule of epochs where there is one, and no protocol asks for epochs."""
+    """The resolved configuration of a record: `evaluate` <- protocol <- data set <- variant, as `merged` has them.
+    Epochs that a protocol asks for are before any rule for them."""
     protocol = params["protocols"][record.protocol]
     recipe = merged(params | {"evaluate": laid(params["evaluate"], protocol)}, "evaluate", record.cell)
     unruled = () if recipe["epochs_by_images"] and "epochs" not in protocol else ("epochs_by_images",)

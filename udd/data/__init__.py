@@ -114,7 +114,7 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
     """The manifest in `path`. Raises UserError if it is not one of this format."""
     from udd.data.raw import FORMAT
 
-    manifest = read_json(path)
+    manifest = read_json(path, "name a manifest that udd data or snakemake wrote")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "packed" not in manifest:
         raise UserError(f"{path}: not a data manifest of format {FORMAT}; make it again with udd data")
     return manifest

@@ -12,7 +12,7 @@ def modules(config: dict[str, Any]) -> tuple[str, ...]:
     """The modules whose code counts for an evaluation of this configuration: of the training, of windows that change
     from epoch to epoch, and of the rate where it asks for the one that was learned with the set."""
     recipe = config["evaluate"]
-    chosen = (CHOSEN,) if recipe["views"] in ("searched", "random") else ()
+    chosen = (CHOSEN,) if recipe.get("views", "all") in ("searched", "random") else ()
     rates = ("udd.evaluation.rates",) if recipe.get("rate", "recipe") == "own" else ()
     return (TRAINING, *chosen, *rates)
 

@@ -16,7 +16,6 @@ import io
 import json
 import math
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,12 @@ from udd.config.caches import meets_cache
 from udd.config.compare import difference
 from udd.config.drawings import measurement_path, measurements, shown_file
 from udd.config.files import results_folder
-from udd.config.params import DEFAULTS, check
+from udd.config.params import check
 from udd.config.params import load as load_params
 from udd.config.sections import OWN_NETWORKS, TRAJECTORIES
 from udd.errors import UserError
 from udd.files import read_json, write_atomic
+from udd.reports.published import steps, whole_schedule
 from udd.reports.statistics import summary
 
 FORMAT = 1  # of a measurement of mUE
@@ -67,32 +67,12 @@ def read_result(path: Path, planned: dict[str, Any], needed: Iterable[str]) -> d
 
 
 def schedule_percent(set_config: dict[str, Any]) -> float | None:
-    """The share of its method's whole schedule over which a set was distilled, in percent; None for coresets, the full
-    data set, and a method that the package's params.yaml does not have."""
+    """The share of its method's published schedule over which a set was distilled, in percent; None for coresets, the
+    full data set, and a method of which none is known."""
     if "distill" not in set_config:
         return None
-    whole = whole_schedule(set_config["method"], set_config["dataset"]["kind"], set_config["ipc"])
+    whole = whole_schedule(set_config)
     return round(100 * steps(set_config) / whole, 6) if whole else None
-
-
-def steps(set_config: dict[str, Any]) -> int:
-    """The steps on the images of a set."""
-    return set_config["distill"]["outer"] * set_config["distill"]["inner"]
-
-
-@cache
-def packaged() -> plan.Params:
-    """The package's own params.yaml, whose schedules are the published ones."""
-    return load_params([DEFAULTS])
-
-
-@cache
-def whole_schedule(method: str, kind: str, ipc: int) -> int | None:
-    """The steps of a method's whole schedule at an IPC, on the package's data set of this kind (Algorithm 1's 2000 x
-    100; for ImageNet IDC's 500 x 100), else on its first; None for a method that it does not have."""
-    datasets, made = packaged()["datasets"], plan.variants(packaged(), method)
-    dataset = next((name for name, about in datasets.items() if about["kind"] == kind), next(iter(datasets)))
-    return steps(plan.set_config(packaged(), plan.Cell(dataset, ipc, made[0]), 0)) if made else None
 
 
 def network_steps(set_config: dict[str, Any]) -> int | None:

@@ -177,7 +177,7 @@ def run(argv: list[str] | None = None) -> None:
         range(networks(config)) if args.member is None else [args.member],
         inputs_digest([files["manifest"]]),
     )
-    discard_others(files["out"], config, files["manifest"], inputs)
+    discard_others(files["out"], config, members, files["manifest"], inputs)
     fill(files["out"], config, data, members, inputs, begun + args.time_limit)
     if args.record:
         write_json(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -55,23 +56,38 @@ def absent(folder: Path, config: Config, members: Iterable[int], inputs: str) ->
     return missing
 
 
-def discard_others(folder: Path | None, config: Config, manifest: Path, inputs: str) -> None:
-    """Delete networks of other data at the workflow's own place, cache/DATASET/DIGEST beside data/DATASET.json, whose
-    name says nothing of the data's bytes: a data set that changed would else stop every set that meets them. With
-    another manifest than that one they stay, and are refused (`absent`)."""
-    if folder is None or not folder.is_dir() or "cache_networks" not in config["distill"]:
+def discard_others(
+    folder: Path | None, config: Config, members: Iterable[int], manifest: Path, inputs: str, wait: float = 1.0
+) -> None:
+    """Delete those of the numbered networks that are of other data at the workflow's own place, cache/DATASET/DIGEST
+    beside data/DATASET.json, whose name says nothing of the data's bytes: a data set that changed would else stop every
+    set that meets them. With another manifest than that one they stay, and are refused (`absent`)."""
+    if folder is None or "cache_ages" not in config["distill"]:  # none are met
         return
     results = Path(*folder.absolute().parts[:-3])
     own = (results / "cache" / cache_name(config), results / "data" / f"{config['dataset']['name']}.json")
     if (folder.absolute(), manifest.absolute()) != own:
         return
-    for path in sorted(folder.glob("network*.safetensors")):
-        if cached.metadata(path).get("inputs") == inputs:
-            continue
-        with try_lock(path) as free:  # where it is not, another job is at it
-            if free and path.exists() and cached.metadata(path).get("inputs") != inputs:
-                print(f"{path}: made of other data, and made anew", file=sys.stderr)
-                path.unlink()
+    for path in (cached.member_path(folder, member) for member in members):
+        while of_others(path, inputs):
+            with try_lock(path) as free:
+                if free and of_others(path, inputs):
+                    print(f"{path}: made of other data, and made anew", file=sys.stderr)
+                    path.unlink()
+            if not free:  # another job is at it
+                time.sleep(wait)
+
+
+def of_others(path: Path, inputs: str) -> bool:
+    """Whether a network's file is there, and of other data. Raises UserError if it is none of a cache's."""
+    if not path.exists():
+        return False
+    try:
+        return cached.metadata(path).get("inputs") != inputs
+    except UserError:
+        if path.exists():
+            raise
+        return False  # another job deleted it meanwhile
 
 
 def check_disk(folder: Path, each: int, missing: int) -> None:

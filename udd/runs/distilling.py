@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import torch
 
+from udd.config.caches import meets_cache, networks
 from udd.data import load, read_manifest
 from udd.device import setup
 from udd.files import inputs_digest, lock, sha256
@@ -30,7 +31,8 @@ def make(
         for written in (path, task.out):
             locks.enter_context(lock(written))
         data, inputs = load(task.manifest, task.root).to(device), inputs_digest([task.manifest])
-        discard_others(task.cache, task.config, task.manifest, inputs)
+        if meets_cache(task.config):
+            discard_others(task.cache, task.config, range(networks(task.config)), task.manifest, inputs)
         run = Distillation(task.config, data, path, needed(task.cache, task.config, data, inputs, until), inputs)
         complete(run, task.out, until, log_every, checkpoint_seconds, snapshots)
         progress.write_curve(task.curve, run.columns, run.curve)
