@@ -9,7 +9,7 @@ from tiny import ROOT
 from udd.config.params import load, overlay
 from udd.config.plan import Cell, Record, evaluation_config
 
-RULE = [[1, 3000], [10, 2000], [50, 1500], [200, 1000], [500, 500]]  # of imagenet10
+RULE = [[1, 3000], [10, 2000], [50, 1500], [200, 1000], [500, 500], [1300, 300]]  # of imagenet10
 
 
 def recipe(change: dict[str, Any], variant: str = "udd", protocol: str = "idc") -> dict[str, Any]:

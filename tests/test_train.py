@@ -282,6 +282,6 @@ def test_a_gpu_passes_fewer_large_images_at_once_and_a_cpu_always_as_many():
 @pytest.mark.parametrize(("each", "lasting"), [(1, 3000), (2, 2000), (10, 2000), (11, 1500), (90, 1000), (501, 300)])
 def test_epochs_may_follow_from_the_images_a_class(each, lasting):
     """IDC's rule for ImageNet, as params.yaml has it."""
-    recipe = params()["datasets"]["imagenet10"]["evaluate"] | {"batch": 64}
+    recipe = params()["evaluate"] | params()["datasets"]["imagenet10"]["evaluate"]
     assert module.epochs(recipe, 10 * each, 10) == lasting
     assert module.epochs(recipe | {"steps": 40}, 10 * each, 10) != lasting
