@@ -48,3 +48,20 @@ def test_classes_without_images_are_told(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_folder_of_a_class_that_is_a_number_is_asked_for_once(tmp_path: Path):
     with pytest.raises(UserError, match="no folder 0; expected one for each of the 2 classes"):
         imported(tmp_path, "folder", RGB._replace(classes=["0", "1"]))
+
+
+@pytest.mark.parametrize("rate", [torch.tensor(2), torch.tensor([0.5]), torch.tensor(0.25), 0.125])
+def test_a_learned_rate_is_one_number_of_any_type(rate: torch.Tensor | float, tmp_path: Path):
+    path = tmp_path / "images_best.pt"
+    exported(a_set(RGB, torch.arange(3), WHOLE, True, rate=0.5), path, "mtt", RGB)
+    torch.save(rate, tmp_path / "lr_best.pt")
+    assert imported(path, "mtt", RGB).metadata["rate"] == float(rate)
+
+
+@pytest.mark.parametrize("rate", [torch.tensor([1.0, 2.0]), torch.tensor(0.0), torch.tensor(torch.nan), -1.0, [0.5]])
+def test_what_is_no_rate_is_one_line(rate: object, tmp_path: Path):
+    path = tmp_path / "images_best.pt"
+    exported(a_set(RGB, torch.arange(3), WHOLE, True, rate=0.5), path, "mtt", RGB)
+    torch.save(rate, tmp_path / "lr_best.pt")
+    with pytest.raises(UserError, match="lr_best.pt: expected one number above 0, the learned rate"):
+        imported(path, "mtt", RGB)

@@ -34,7 +34,7 @@ def read(path: Path, wanted: Wanted) -> Found:
     rate = beside(path, "lr")
     learned = pickles.read(rate) if rate.exists() else None
     if isinstance(learned, Tensor) and learned.numel() == 1:
-        learned = learned.item()
+        learned = float(learned)
     if learned is not None and not (isinstance(learned, float) and learned > 0):
         raise UserError(f"{rate}: expected one number above 0, the learned rate")
     return Found(
