@@ -98,9 +98,11 @@ EXPERIMENTS = {
     "cpu-grid": ["cpu", "cpu-methods", "cpu-grid"],
     "cpu-cached": ["cpu", "cpu-cached"],
     "cpu-cached-ipc10": ["cpu", "cpu-cached", "cpu-cached-ipc10"],
+    "cpu-cached-mnist": ["cpu", "cpu-cached", "cpu-cached-mnist"],
     "cpu-rates": ["cpu", "cpu-rates"],
     "cpu-cells": ["cpu", "cpu-cells"],
     "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
+    "cpu-architectures": ["cpu", "cpu-cells-ipc10", "cpu-architectures"],
     "cpu-cells-more": ["cpu", "cpu-cells", "cpu-cells-mnist", "cpu-cells-more"],
 }
 

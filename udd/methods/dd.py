@@ -2,9 +2,9 @@
 images well; each step's rate is learned with the images.
 
 One image a class trains in a step, each in its turn, `epochs` times over (Algorithm 1 with several steps and epochs,
-Sec. 3.4). Pixels and rates follow Adam, as in the authors' code, which starts from noise and leaves pixels unbounded;
-rates are the softplus of what is learned. Real batches are not augmented (the authors crop and flip CIFAR's), and
-networks start as everywhere here (theirs by Xavier's law).
+Sec. 3.4). Pixels and rates follow Adam, as in the authors' code, from noise; theirs stay unbounded, here pixels are
+clamped. Rates are the softplus of what is learned. Real batches are not augmented (the authors crop and flip CIFAR's),
+and networks start as everywhere here (theirs by Xavier's law).
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ images, at random frequencies (Sec. 3.2), by networks and with a calibration as 
 normal and new at every step, as where the authors' sampling network is off (their CIFAR-10 settings). Pixels follow
 Adam, once a step for all classes and without weight decay. The authors' code takes a step of Adam a class and pass over
 the whole set, so that at ten classes a pixel moves about 4.5 times as far a step as their rate of 0.001 would say:
-`image_lr` of the variant is 0.0045. They halve it when the loss stays; here it decays with the schedule.
+`image_lr` of the variant is 0.0045. They halve it when the loss stays; here it decays with the schedule. Their networks
+train in batches of 128, here in those of DANCE's, 64, whose cache they share; for CIFAR-100 at IPC 10 they move pixels
+by SGD, here always by Adam.
 """
 
 from __future__ import annotations
