@@ -119,7 +119,8 @@ def test_the_short_schedule_of_methods_of_gradients_goes_by_the_data(
     )
     keys = udd.short(dataset(side=16), method, 1, device="cpu", **asked)
     trainings = asked.get("cache_ages", 40) - 1
-    younger = {"cache_ages": trainings + 1, "cache_spacing": 1, "net_images": 100 // trainings * 64}
+    batch = 128 if method == "dream" else 64
+    younger = {"cache_ages": trainings + 1, "cache_spacing": 1, "net_images": 100 // trainings * batch}
     assert keys == schedules.planned(method, 1, asked) | (younger if trial else {})
     said = capsys.readouterr().err
     assert (

@@ -44,6 +44,16 @@ def test_a_set_is_evaluated_on_its_own_classes_alone(data: Any, said: str):
     )
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_numbers_that_name_the_same_classes_in_another_order_are_refused(turned: bool):
+    """Folders sort as text: 0, 1, 10, 2."""
+    number, text = [str(label) for label in range(11)], sorted(str(label) for label in range(11))
+    orders = [text, number] if turned else [number, text]
+    made = udd.distill(dataset(classes=11)._replace(classes=orders[0]), "random", 1, device="cpu")
+    said = f"its class 2 is '{orders[0][2]}', expected '{orders[1][2]}'; name its data set"
+    refused(lambda: udd.evaluate(made, dataset(classes=11)._replace(classes=orders[1]), 1, **QUICK), said)
+
+
 @pytest.mark.parametrize(
     ("changes", "shape", "advice"),
     [
