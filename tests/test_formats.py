@@ -182,6 +182,25 @@ def test_a_folder_may_be_named_by_numbers_and_misses_no_class(tmp_path: Path) ->
         exported(made, path, "folder", RGB)
 
 
+def test_folders_are_all_taken_by_names_or_all_by_numbers(tmp_path: Path) -> None:
+    """Classes 1, 2, 3 in folders 0, 1, 2: what is called 1 is class 2 there."""
+    made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
+    exported(made, path := tmp_path / "images", "folder", RGB._replace(classes=["0", "1", "2"]))
+    shifted = imported(path, "folder", RGB._replace(classes=["1", "2", "3"]))
+    assert torch.equal(shifted.images, imported(path, "folder", RGB._replace(classes=["0", "1", "2"])).images)
+    (path / "2").rename(path / "dog")
+    with pytest.raises(UserError, match="some folders have the names of classes and some their numbers"):
+        imported(path, "folder", RGB._replace(classes=["cat", "bee", "dog"]))
+
+
+@pytest.mark.parametrize("classes", [["..", "b", "c"], ["", "b", "c"], ["a/b", "a_b", "c"]])
+def test_a_class_whose_name_is_no_folder_of_its_own_is_refused(tmp_path: Path, classes: list[str]) -> None:
+    made = a_set(RGB, LABELS, torch.zeros(0, 4, dtype=torch.int64), True)
+    with pytest.raises(UserError, match="for one class alone; --as ddranking numbers them"):
+        exported(made, tmp_path / "images", "folder", RGB._replace(classes=classes))
+    assert not (tmp_path / "images").exists()
+
+
 def test_folders_keep_the_order_of_classes_and_names_with_a_stroke(tmp_path: Path, capsys) -> None:
     """DD-Ranking reads folders by the alphabet."""
     want = RGB._replace(classes=["T-shirt/top", "Ankle boot", "dog"])

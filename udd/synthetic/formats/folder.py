@@ -23,18 +23,20 @@ def folder_name(name: str) -> str:
     return name.replace("/", "_")
 
 
-def class_folder(path: Path, label: int, wanted: Wanted) -> Path:
-    """The folder of a class: its name, or its number. Raises UserError if there is neither."""
-    number = sorted(path.glob("[0-9]*"))
-    named = [
-        path / folder_name(wanted.classes[label]),
-        *(each for each in number if each.name.isdecimal() and int(each.name) == label),
-    ]
-    found = next((each for each in named if each.is_dir()), None)
-    if found is None:
-        names = " or ".join(dict.fromkeys((folder_name(wanted.classes[label]), str(label))))
-        raise UserError(f"{path}: no folder {names}; expected one for each of the {len(wanted.classes)} classes")
-    return found
+def folders_of_classes(path: Path, wanted: Wanted) -> list[Path]:
+    """The folders of all classes: all by their names, or else all by their numbers, since a class may be called by
+    another's number. Raises UserError if neither names every class."""
+    numbers = [each for each in sorted(path.glob("[0-9]*"), reverse=True) if each.name.isdecimal() and each.is_dir()]
+    numbered = {int(each.name): each for each in numbers}
+    named = {label: path / folder_name(name) for label, name in enumerate(wanted.classes)}
+    for found in ({label: each for label, each in named.items() if each.is_dir()}, numbered):
+        if found.keys() >= named.keys():
+            return [found[label] for label in named]
+    label = next((at for at, each in named.items() if not each.is_dir() and at not in numbered), None)
+    if label is None:
+        raise UserError(f"{path}: some folders have the names of classes and some their numbers; name all in one way")
+    names = " or ".join(dict.fromkeys((named[label].name, str(label))))
+    raise UserError(f"{path}: no folder {names}; expected one for each of the {len(named)} classes")
 
 
 def pixels(file: Path, channels: int, stream: BytesIO | None = None) -> torch.Tensor:
@@ -61,8 +63,7 @@ def read(path: Path, wanted: Wanted) -> Found:
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; expected one with a folder a class")
     images, labels = [], []
-    for label in range(len(wanted.classes)):
-        folder = class_folder(path, label, wanted)
+    for label, folder in enumerate(folders_of_classes(path, wanted)):
         files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
         found = [pixels(file, wanted.shape[0]) for file in files]
         strange = [
@@ -82,11 +83,14 @@ def read(path: Path, wanted: Wanted) -> Found:
 
 def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> None:
     """Write PNGs, rounded to 8 bits, into a new folder, by the classes' names or numbers. Raises UserError if there is
-    something at `path`, or labels are soft."""
+    something at `path`, labels are soft, or a class's name is no folder's own."""
     if path.exists():
         raise UserError(f"{path}: there already; name a new folder")
     labels = hard(path, found).tolist()
     names = [f"{label:04d}" if numbered else folder_name(name) for label, name in enumerate(wanted.classes)]
+    unfit = next((name for name in names if name in ("", ".", "..") or names.count(name) > 1), None)
+    if unfit is not None:
+        raise UserError(f"{path}: no folder can be called {unfit!r} for one class alone; --as ddranking numbers them")
     if names != sorted(names):
         say(
             f"{path}: torchvision's ImageFolder numbers folders by the alphabet, not as {wanted.dataset} its classes; "
