@@ -17,7 +17,7 @@ from udd.config.short import budgeted
 from udd.errors import UserError
 from udd.runs import ages as runs_ages
 from udd.runs import budget
-from udd.runs.budget import SHARE, SLACK, Trial, affordable, fitted, network_seconds
+from udd.runs.budget import SHARE, SLACK, TRIAL, Trial, affordable, enough, fitted, network_seconds, shortest
 
 ALONE = ("dsa", "dc", "dd", "cafe", "kip")  # methods that meet no cache, whatever is asked
 SMALL = {"width": 4, "net_images": 6, "net_batch": 4, "batch_real": 5, "device": "cpu"}
@@ -40,7 +40,9 @@ def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: boo
     except UserError as error:
         cache = affordable(distill, found, SHARE * SLACK * whole) if caches else {}
         cached = network_seconds(distill | cache, found) * cache["cache_networks"] if caches else 0.0
-        assert cached + found.step * inner > SLACK * whole * (1 - 1e-9) and "give more" in str(error)
+        assert cached + found.step * inner > SLACK * whole * (1 - 1e-9) and "or more" in str(error)
+        assert whole < (least := shortest(distill, found, caches)) * (1 + 1e-9)
+        assert fitted(distill, found, least * (1 + 1e-9), caches, most)["outer"] >= 1  # and these seconds hold some
         return
     cached = keys.get("cache_networks", 0) * network_seconds(distill | keys, found) if caches else 0.0
     assert 1 <= keys["outer"] <= 100 and cached + keys["outer"] * inner * found.step <= SLACK * whole * (1 + 1e-9)
@@ -136,10 +138,19 @@ def test_what_makes_no_sense_is_refused_before_a_trial(
 
 
 def test_minutes_that_hold_no_step_are_refused():
-    with pytest.raises(
-        UserError, match=r"minutes: 0 are left after the trial, and the shortest schedule takes .*; give more"
-    ):
+    said = r"minutes: 0 are left after the trial, which took .*, and the shortest schedule takes .*; give .* or more"
+    with pytest.raises(UserError, match=said):
         udd.budget(dataset(side=16), "dm", 1, 1e-6, **SMALL)
+
+
+@given(st.floats(0.01, 1e4), st.floats(0.01, 1e4), st.floats(0, 1))
+def test_the_minutes_that_are_advised_are_enough(fixed: float, needed: float, part: float):
+    """A trial takes a time of its own, and of more minutes more: a part of them, once for steps and once for ages."""
+    asked = 60 * 0.001
+    spent = fixed + 2 * TRIAL * asked * part
+    minutes = float(enough(spent, needed))
+    assert 60 * minutes - (fixed + 2 * TRIAL * 60 * minutes) >= needed * (1 - 1e-9)
+    assert minutes < 1.3 * (spent + needed) / 60
 
 
 @pytest.mark.parametrize("word", ["0", "-1", "inf", "nan", "five"])

@@ -246,6 +246,17 @@ def test_a_side_that_most_images_have() -> None:
     ]
 
 
+@pytest.mark.parametrize(("side", "size"), [(64, []), (65, ["--size", "64"]), (160, ["--size", "64"])])
+def test_large_images_are_begun_with_smaller(tmp_path: Path, side: int, size: list[str], capsys) -> None:
+    """At all their pixels the trial alone may take an hour."""
+    images, labels = noise(4, side, side, 1), np.arange(4) % 2
+    np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    assert told(tmp_path / "a.npz", capsys)["suggested"]["options"] == ["--ipc", "2", *size]
+    run([str(tmp_path / "a.npz")])
+    longer = f"at 64 pixels to begin with; a step at all {side} takes some {(side / 64) ** 2:.0f} times as long"
+    assert (longer in capsys.readouterr().out) == bool(size)
+
+
 @pytest.mark.parametrize("ipc", ["0", "-4", "ten"])
 def test_images_a_class_that_are_none_are_bad_usage(pets: Path, ipc: str, capsys) -> None:
     with pytest.raises(SystemExit, match="2"):

@@ -13,8 +13,8 @@ from udd.__main__ import VERBS
 
 PACKAGE = ROOT / "udd"
 ORDER = [
-    *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "pull", "config", "data",
-    "networks", "synthetic"),
+    *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "surroundings", "pull",
+    "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "given", "sources", "interface",
     "accuracy", "schedules", "source_request", "own", "splitting", "inspection"),
     *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",

@@ -51,6 +51,18 @@ def test_an_output_is_no_folder_and_not_what_is_read(verb: str, place: Path, mon
     assert before == {path: path.read_bytes() for path in place.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_where_nothing_can_be_written_is_told_before_any_work(
+    verb: str, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, words = COMMANDS[verb]
+    monkeypatch.setattr(udd, "dataset", None, raising=False)
+    monkeypatch.setattr("udd.synthetic.sets.load", None)
+    ending = {"import": "safetensors", "show": "png"}.get(verb, "any")
+    with pytest.raises(UserError, match="a.pt: could not be written .Not a directory."):
+        run([*[word.format(place) for word in words], str(place / "a.pt" / f"o.{ending}")])
+
+
 def test_an_import_is_a_safetensors(place: Path):
     run, words = COMMANDS["import"]
     with pytest.raises(UserError, match="--out: found o.txt, expected a name that ends in .safetensors"):

@@ -84,6 +84,22 @@ def test_a_finished_set_is_replaced_by_no_other_request_unless_its_name_is_given
     assert udd.load("tiny-idc-ipc1.safetensors").metadata["config"]["idc"]["distance"] == "l1"
 
 
+@pytest.mark.parametrize("name", ["flowers.csv", "flowers.png", "flowers.html", "flowers.safetensors"])
+def test_a_file_of_something_else_is_not_replaced(name: str, place: Path):
+    """A table flowers.csv beside the folder flowers, say."""
+    Path(name).write_text("mine")
+    with pytest.raises(UserError, match=f"{name}: stands there already, beside no set of ours.*give another --out"):
+        own.run([*WORDS, "--out", "flowers.safetensors"])
+    assert content(place) == {name: b"mine"}
+
+
+def test_what_stands_beside_a_set_of_ours_is_drawn_anew(place: Path):
+    own.run([*WORDS, "--out", "flowers.safetensors"])
+    Path("flowers.png").write_text("older")
+    own.run([*WORDS, "--out", "flowers.safetensors"])
+    assert Path("flowers.png").read_bytes() != b"older"
+
+
 def test_a_signal_during_the_last_step_ends_the_run_which_then_only_finishes(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):

@@ -18,6 +18,7 @@ from udd.given import check_belongs, check_data, check_made, plain, whole
 from udd.interface import declare
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text
+from udd.surroundings import set_aside
 from udd.synthetic.sets import SyntheticSet
 
 __all__ = ["evaluate"]
@@ -60,6 +61,12 @@ class Accuracy(NamedTuple):
         return f"{as_text(self.values)} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
 
 
+def as_distilled(data: Dataset, made: SyntheticSet) -> Dataset:
+    """A data set whose images augmentation mirrors no more than those of the set were."""
+    return data._replace(flip=data.flip and made.metadata.get("flip", True))
+
+
+@set_aside()
 def evaluate(
     made: SyntheticSet,
     data: Dataset,
@@ -71,12 +78,12 @@ def evaluate(
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
     `evaluate` (`epochs=200`, ...). The data set may be called otherwise than the set's, but has its classes, in their
-    order, and its images' shape; else UserError."""
+    order, and its images' shape; else UserError. A set that was distilled without mirroring is evaluated so."""
     check_made(made)
     check_data(data)
     check_belongs("made", made, data)
     networks, place = whole("networks", networks, 1), setup(device, threads)
-    recipe = recipe_of(made, data, {key: plain(keys[key]) for key in keys})
+    recipe = recipe_of(made, as_distilled(data, made), {key: plain(keys[key]) for key in keys})
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = (each.to(place) for each in fixed(made, recipe["views"]))

@@ -15,6 +15,7 @@ from udd.errors import UserError
 from udd.inspection import Seen, reader
 
 SIDES = (16, 28, 32, 48, 64, 96, 128, 224)  # usual ones
+BEGIN = 64  # pixels on a side to begin with: a step at 224 takes twelve times as long
 IMBALANCE = 10.0  # the largest class, over the smallest, from which it is told
 SHOWN = 5  # names in a line
 
@@ -78,14 +79,22 @@ def sizes(seen: Sequence[Seen]) -> dict[str, Any]:
 
 
 def suggested(seen: Sequence[Seen], train: dict[str, int], ipc: int, deep: bool) -> dict[str, Any]:
-    """A size, images a class and the options to begin with; the steps that these make `udd distill` take."""
+    """A size of BEGIN at most, images a class and the options to begin with; the steps that these make `udd distill`
+    take."""
     if not seen or not train:
         return {}
     (wide, high), alike = seen[0].size, len({each.size for each in seen}) == 1
-    size, most = wide if alike and wide == high else side(seen), min(ipc, min(train.values()))
-    sized = [] if alike and wide == high else ["--size", str(size)]
+    own, most = wide if alike and wide == high else side(seen), min(ipc, min(train.values()))
+    size = min(own, BEGIN)
+    sized = [] if alike and wide == high == size else ["--size", str(size)]
     options = ["--ipc", str(most), *sized, *(["--depth", "16"] if deep else [])]
-    return {"size": size, "ipc": most, "options": options, "steps": GRADIENTS["outer"] * GRADIENTS["inner"]}
+    return {
+        "side": own,
+        "size": size,
+        "ipc": most,
+        "options": options,
+        "steps": GRADIENTS["outer"] * GRADIENTS["inner"],
+    }
 
 
 def verdict(found: dict[str, Any], counts: dict[str, dict[str, int]], ipc: int) -> dict[str, list[str]]:
@@ -167,6 +176,9 @@ def text(source: Path, found: dict[str, Any]) -> str:
         named = f"./{source}" if str(source).startswith("-") else str(source)  # a path, and no option
         lines.append(f"to begin with: udd distill {shlex.quote(named)} {' '.join(begin['options'])}")
         lines.append(f"which takes {begin['steps']:,} steps; --minutes 30 as many as half an hour holds")
+        if begin["size"] < begin["side"]:
+            longer = f"{(begin['side'] / begin['size']) ** 2:.0f} times as long"
+            lines.append(f"at {begin['size']} pixels to begin with; a step at all {begin['side']} takes some {longer}")
     return "\n".join(lines)
 
 

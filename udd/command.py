@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from udd.errors import Busy, Stopped, UsageError, UserError
+from udd.files import check_writable
 from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
@@ -125,13 +126,14 @@ def names_cell(argv: Sequence[str], options: Collection[str]) -> bool:
 
 def check_out(option: str, out: Path, *read: Path, ending: str = "") -> None:
     """Raise UserError before any work where an output is a folder, is one of the files that are read and would be
-    lost, or has another ending."""
+    lost, has another ending, or cannot be written there."""
     if out.is_dir():
         raise UserError(f"{option}: {out} is a folder; name a file in it")
     if any(out.resolve() == each.resolve() for each in read):
         raise UserError(f"{option}: {out} is read here, and would be lost; give another name")
     if not out.name.endswith(ending):
         raise UserError(f"{option}: found {out}, expected a name that ends in {ending}")
+    check_writable(out.parent)
 
 
 def add_pixels(made: Parser) -> None:

@@ -156,3 +156,13 @@ def lock(path: Path | str) -> Iterator[None]:
         if not free:
             raise Busy(f"{path}: another run is writing this output; wait for it or stop it first")
         yield
+
+
+@contextmanager
+def passing_lock(path: Path | str) -> Iterator[None]:
+    """`lock`, whose file goes with it: for a place that nobody asked for."""
+    with lock(path):
+        try:
+            yield
+        finally:
+            Path(f"{path}.lock").unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
-from udd.files import check_set, check_writable
+from udd.files import check_set, check_writable, passing_lock
 from udd.given import amount, check_data, check_file, check_places, plain, whole
 from udd.methods import coresets, modules
 from udd.provenance import code_digest, provenance
@@ -26,6 +26,7 @@ from udd.runs.checkpoint import check
 from udd.runs.loop import Distillation, complete, mark
 from udd.runs.progress import write_curve
 from udd.runs.smaller import chosen, smaller, trimmed
+from udd.surroundings import set_aside
 from udd.synthetic.sets import SyntheticSet
 from udd.synthetic.sets import load as load_set
 
@@ -118,6 +119,7 @@ def kept_networks(name: str, inputs: str) -> str:
     return f".{name}-{inputs[:8]}-cache"
 
 
+@set_aside()
 def distill(
     data: Dataset,
     method: str = "udd",
@@ -136,7 +138,8 @@ def distill(
     """A synthetic set (or coreset) of `ipc` images a class, made by a variant of params.yaml: udd,
     idc, random, herding, ...
 
-    checkpoint: the file from which a run that was cut goes on; kept every three minutes. cache: where the caches of
+    checkpoint: the file from which a run that was cut goes on, kept every three minutes; by default .NAME-METHOD-ipcN-
+    seedS-DIGEST.checkpoint here, by a digest of all that the set is made of. cache: where the caches of
     `networks="cached"` lie, by default .NAME-DIGEST-cache here; what is missing is made first. minutes: after so long
     the run ends at its checkpoint with udd.errors.Stopped. curve: where the loss curve goes (CSV), if anywhere. out:
     where the set is saved, before its checkpoint is deleted. smaller_classes: a class of fewer than `ipc` training
@@ -158,19 +161,22 @@ def distill(
         origin = provenance(modules(config)[0], place) | {"inputs": inputs}
         coreset = trimmed(coresets.as_set(chosen(config, data, place), data, config, origin), fewer)
         return written(coreset, data, asked, out)
-    path = Path(checkpoint) if checkpoint else Path(f".{data.name}-{method}-ipc{ipc}-seed{seed}.checkpoint")
+    # By what is asked for: a sweep over keys neither meets nor replaces another call's
+    path = Path(checkpoint or f".{data.name}-{method}-ipc{ipc}-seed{seed}-{asked[:8]}.checkpoint")
     check_writable(path.parent)
-    check(path, mark(asked))  # before networks are made that this run would not meet
-    until, folder = time.monotonic() + 60 * minutes, Path(cache or kept_networks(data.name, inputs), cache_name(config))
-    run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
-    complete(run, until=until)
-    finished = trimmed(run.finished(), fewer)
-    with kept_if_unwritten(run):
-        if curve:
-            write_curve(Path(curve), run.columns, run.curve)
-        made = written(finished, data, asked, out)
-    path.unlink(missing_ok=True)
-    return made
+    with passing_lock(path):
+        check(path, mark(asked))  # before networks are made that this run would not meet
+        until = time.monotonic() + 60 * minutes
+        folder = Path(cache or kept_networks(data.name, inputs), cache_name(config))
+        run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
+        complete(run, until=until)
+        finished = trimmed(run.finished(), fewer)
+        with kept_if_unwritten(run):
+            if curve:
+                write_curve(Path(curve), run.columns, run.curve)
+            made = written(finished, data, asked, out)
+        path.unlink(missing_ok=True)
+        return made
 
 
 @contextmanager
@@ -181,14 +187,15 @@ def kept_if_unwritten(run: Distillation) -> Iterator[None]:
     except UserError as error:
         with suppress(UserError):  # on the same full disk, say: the last one is there still
             run.keep()
-        raise UserError(f"{error}; the run is kept in {run.path}, and the same call goes on from there") from error
+        where = f"is kept in {run.path}, and the same call goes on from there" if run.path.exists() else "is lost"
+        raise UserError(f"{error}; the run {where}") from error
 
 
 def written(made: SyntheticSet, data: Dataset, asked: str, out: str | Path | None) -> SyntheticSet:
-    """A set that says what it is made of (`made_of`) and of which data set its images are a part (`like`), on disk
-    where that is asked for."""
+    """A set that says what it is made of (`made_of`), of which data set its images are a part (`like`), and that no
+    augmentation mirrored them (`flip`), on disk where that is asked for."""
     origin = made.metadata["provenance"] | {"made_of": asked}
-    part = {"like": data.like} if data.like else {}
+    part = ({"like": data.like} if data.like else {}) | ({} if data.flip else {"flip": False})
     made = made._replace(metadata=made.metadata | part | {"provenance": origin})
     if out:
         made.save(out)

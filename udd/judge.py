@@ -167,12 +167,15 @@ def run(argv: list[str]) -> None:
         from udd.evaluation.records import run as cell
 
         return cell(argv)
+    from udd.accuracy import as_distilled
+
     args = parser().parse_args(argv)
     if args.out:
         check_out("--out", args.out, args.file)
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, (made,) = as_ours(said(vars(args)), [args.file])
     note_numbers(made, data)
+    data = as_distilled(data, made)  # random images as well
     by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
     found = [of_set(by, with_name(args.file).name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see

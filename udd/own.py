@@ -47,9 +47,7 @@ def run(argv: list[str]) -> None:
 
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
-    for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
-        if (beside := out.with_suffix(ending)).is_dir():
-            raise UserError(f"{beside}: a folder stands where a file of the set would go; give another --out")
+    refuse_places(out)
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",
@@ -148,6 +146,31 @@ def origin(out: Path) -> dict[str, Any]:
         return load(out).metadata.get("provenance", {})
     except UserError:
         return {}
+
+
+def is_set(out: Path) -> bool:
+    """Whether a whole set of ours is there."""
+    try:
+        load(out)
+    except UserError:
+        return False
+    return True
+
+
+def refuse_places(out: Path) -> None:
+    """Raise UserError if a folder, or a file of something else, stands where a file of the set would go: what no set of
+    ours and no run of ours stands beside."""
+    for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
+        if (beside := out.with_suffix(ending)).is_dir():
+            raise UserError(f"{beside}: a folder stands where a file of the set would go; give another --out")
+    if is_set(out) or out.with_suffix(".schedule.json").exists() or out.with_suffix(".checkpoint").exists():
+        return
+    for ending in (out.suffix, ".csv", ".png", ".html"):
+        if (beside := out.with_suffix(ending)).exists():
+            raise UserError(
+                f"{beside}: stands there already, beside no set of ours, and would be replaced; move it, or give "
+                "another --out"
+            )
 
 
 def refuse_other(out: Path, inputs: str) -> None:

@@ -21,8 +21,10 @@ from udd.runs.ages import KNOWN, LOOKED, first_known, left_open, oldest, younger
 from udd.runs.budget import Trial, network_seconds
 from udd.runs.budget import budget as afforded
 from udd.runs.progress import duration
+from udd.surroundings import set_aside
 
 
+@set_aside()
 def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: int = 0, **keys: Any) -> dict[str, Any]:
     """The keys with which `udd.distill(data, method, ipc, **keys)` takes the schedule of `udd distill SOURCE`, a
     hundredth of the published steps or so (udd.config.short), `keys` among them: any key of params.yaml that the method
@@ -46,6 +48,9 @@ def aged(config: dict[str, Any], data: Dataset, given: dict[str, Any]) -> dict[s
     """The keys by which cached networks get no older than the data allow, where the keys that are given leave it
     open; a line says how old."""
     distill, asked = config["distill"], left_open(config, given)
+    if asked:
+        most = f"at most {LOOKED * oldest(distill):,.0f} SGD steps"
+        print(f"one network is trained on trial for {most}, to see how old cached ones may be", file=sys.stderr)
     known = first_known(distill, data) if asked else 0
     ages = younger(distill, known)
     when = (
@@ -82,6 +87,7 @@ def settled(method: str, keys: dict[str, Any], asked: dict[str, Any], distance: 
     return moving(uncached(keys, asked), asked, distance) if method in MATCHING else keys
 
 
+@set_aside()
 def budget(
     data: Dataset, method: str, ipc: int, minutes: float, device: str = "auto", threads: int = 0, **keys: Any
 ) -> dict[str, Any]:

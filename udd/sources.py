@@ -22,10 +22,12 @@ from udd.data.sources import KNOWN
 from udd.errors import UserError
 from udd.files import with_name
 from udd.given import is_whole, kind, names, plain
+from udd.surroundings import set_aside
 
 Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, labels [n], test images, labels
 
 
+@set_aside()
 def dataset(
     source: str | Path | Arrays, root: str | Path | None = None, name: str | None = None, **keys: Any
 ) -> Dataset:
@@ -136,7 +138,8 @@ def of_arrays(arrays: Arrays, name: str, classes: Sequence[str] | None) -> Datas
             f"dataset: found {found}, expected a path, a name, or four arrays: training images, labels, test images, "
             "labels"
         )
-    train, train_labels, test, test_labels = map(on_cpu, arrays)
+    # Copies: a caller who changes an array later does not change the data set
+    train, train_labels, test, test_labels = (on_cpu(each).copy() for each in arrays)
     for found, labels, part in ((train, train_labels, "training"), (test, test_labels, "test")):
         check_arrays(part, found, labels)
         check_range(part, labels, len(train_labels))

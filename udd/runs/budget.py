@@ -66,19 +66,33 @@ def affordable(distill: Config, found: Trial, seconds: float) -> Config:
     return {"cache_networks": 1, "cache_spacing": max(1, int(training))}
 
 
-def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int) -> Config:
-    """The keys of a schedule that takes so many seconds, of `most` steps at most. Raises UserError if they
-    do not hold a single step."""
+def shortest(distill: Config, found: Trial, caches: bool) -> float:
+    """The seconds that hold `inner` steps and, where the method meets these, what `affordable` makes of networks."""
+    steps = distill["inner"] * found.step
+    least = network_seconds(distill | {"cache_spacing": 1}, found) if caches else 0.0
+    return max(steps + least, steps / (1 - SHARE) if caches else 0.0) / SLACK
+
+
+def enough(spent: float, needed: float) -> str:
+    """The minutes, as text, that hold a schedule of `needed` seconds after a trial that took `spent`: of fewer minutes,
+    so it would take a part of those that are added as well."""
+    minutes = (spent + needed) / (1 - 2 * TRIAL) / 60
+    return f"{float(f'{1.06 * minutes:.2g}'):g}"  # two digits that are not rounded below
+
+
+def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: int, spent: float = 0.0) -> Config:
+    """The keys of a schedule that takes so many seconds, of `most` steps at most. spent: the seconds of the trial.
+    Raises UserError if they do not hold a single step, and says how many minutes do."""
     planned = SLACK * seconds
     cache = affordable(distill, found, SHARE * planned) if caches else {}
     left = planned - (cache.get("cache_networks", 0) * network_seconds(distill | cache, found) if caches else 0.0)
     inner = distill["inner"]
     outer = min(int(left / (found.step * inner)), most // inner)
     if outer < 1:
-        needed = (seconds - left / SLACK + found.step * inner / SLACK) / 60
+        needed = shortest(distill, found, caches)
         raise UserError(
-            f"minutes: {seconds / 60:.2g} are left after the trial, and the shortest schedule takes {needed:.2g}; give "
-            "more"
+            f"minutes: {seconds / 60:.2g} are left after the trial, which took {spent / 60:.2g}, and the shortest "
+            f"schedule takes {needed / 60:.2g}; give {enough(spent, needed)} or more"
         )
     return cache | {"outer": outer}
 
@@ -146,5 +160,6 @@ def budget(
         found._replace(train=found.train * training_steps(distill | ages) / training_steps(distill)) if ages else found
     )
     looks = rate.LOOKS * found.step if "image_move" in distill else 0.0
-    left = max(0.0, 60 * minutes - (time.monotonic() - begun) - looks)
-    return ages | fitted(distill | ages, found, left, meets_cache(config), most), found
+    spent = time.monotonic() - begun + looks
+    left = max(0.0, 60 * minutes - spent)
+    return ages | fitted(distill | ages, found, left, meets_cache(config), most, spent), found

@@ -1,8 +1,9 @@
 """A synthetic set as a file: images in [0, 1], labels, the candidate windows, and what is needed to use them alone.
 
 The file is safetensors; its metadata, JSON under the key `udd`, holds: format, dataset, classes, mean, std, whole,
-config, provenance, and `like`, the known data set that its own is a part of, where there is one. The set is its pixels:
-which windows join an image in training is a matter of how it is used (udd.evaluation.views).
+config, provenance, `like`, the known data set that its own is a part of, where there is one, and `flip`: false where no
+augmentation mirrored its images. The set is its pixels: which windows join an image in training is a matter of how it
+is used (udd.evaluation.views).
 """
 
 from __future__ import annotations
