@@ -100,7 +100,7 @@ def write_npz(path: Path, classes: int = 3, shape: tuple[int, ...] = (8, 8, 3), 
 def write_tree(
     base: Path,
     classes: tuple[str, ...] = ("cat", "dog"),
-    splits: tuple[str, str] = ("train", "test"),
+    splits: tuple[str, ...] = ("train", "test"),
     n: int = 3,
     mode: str = "RGB",
     size: tuple[int, int] = (10, 8),

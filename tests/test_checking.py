@@ -231,6 +231,9 @@ def test_one_class_is_none(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder or file"):
         run([str(tmp_path / "absent")])
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(UserError, match="labels.csv: a file, expected a folder or an .npz"):
+        run([str(tmp_path / "labels.csv")])
 
 
 def test_a_side_that_most_images_have() -> None:

@@ -11,9 +11,9 @@ import fakes
 import pytest
 from prepared import loaded, manifest_of
 
-from udd.data.listing import class_folders, images_below, suffixes
+from udd.data.listing import class_folders, images_below, suffixes, undivided
 from udd.data.packing import prepare
-from udd.data.sources import fingerprint
+from udd.data.sources import fingerprint, sources
 from udd.errors import UserError
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
@@ -151,3 +151,32 @@ def test_images_below_sorts_a_flat_folder_by_name(tmp_path: Path):
     base = fakes.write_tree(tmp_path / "pets", n=12)
     images, _ = images_below(base / "train/cat")
     assert [path.name for path in images] == sorted(f"{i}.png" for i in range(12))
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "valid"])
+def test_images_to_validate_on_are_tested_on_where_there_are_no_others(tmp_path: Path, name: str):
+    base = fakes.write_tree(tmp_path / "pets", splits=("train", name))
+    found = manifest(tmp_path, PETS)
+    assert {file["name"].split("/")[0] for file in found["files"]} == {"train", name}
+    assert found["counts"] == {"train": [3, 3], "test": [3, 3]} and "left_out" not in found
+    assert sources(PETS, tmp_path).keys() == {file["name"] for file in found["files"]}
+    fakes.write_tree(tmp_path / "pets", splits=("test",))
+    beside = manifest(tmp_path, PETS)
+    assert {file["name"].split("/")[0] for file in beside["files"]} == {"train", "test"}
+    assert beside["left_out"] == {f"{name}/": 6} and base.exists()
+
+
+@pytest.mark.parametrize("place", [".", "train"])
+def test_a_tree_without_test_images_is_told_how_to_be_split(tmp_path: Path, place: str):
+    base = fakes.write_tree(tmp_path / "pets", splits=(place,))
+    assert undivided(base) == base / place
+    with pytest.raises(UserError, match=f"udd split {base} --test N --seed 0 --out NAME.npz makes both parts of it"):
+        manifest(tmp_path, PETS)
+    shutil.rmtree(base / place / "dog")  # one class is none
+    assert undivided(base) is None
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "val"), ("train", "valid")])
+def test_a_tree_with_test_images_needs_no_split(tmp_path: Path, splits: tuple[str, ...]):
+    assert undivided(fakes.write_tree(tmp_path / "pets", splits=splits)) is None
+    assert undivided(tmp_path / "absent") is None

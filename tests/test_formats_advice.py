@@ -10,6 +10,8 @@ import pytest
 import torch
 from foreign import RGB, a_set
 
+import udd
+from udd import exporting, importing
 from udd.errors import UserError
 from udd.synthetic.formats import exported, imported
 from udd.synthetic.formats.content import Wanted
@@ -65,3 +67,33 @@ def test_what_is_no_rate_is_one_line(rate: object, tmp_path: Path):
     torch.save(rate, tmp_path / "lr_best.pt")
     with pytest.raises(UserError, match="lr_best.pt: expected one number above 0, the learned rate"):
         imported(path, "mtt", RGB)
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["0", "1", "10", "2"], "its label 2 is taken for class '10', as classes are in the order of text"),
+        (["1", "10", "2", "9"], "its label 1 is taken for class '10'"),
+        (["0", "1", "2", "3"], ""),
+        (["1", "2", "3", "10"], ""),
+        (["0", "1", "10", "x"], ""),
+    ],
+)
+def test_numbers_in_the_order_of_text_are_told(classes: list[str], said: str, tmp_path: Path, capsys):
+    """A file that holds numbers alone may mean the classes by their numbers."""
+    want: Wanted = RGB._replace(classes=classes)
+    images = np.random.default_rng(0).integers(0, 256, (4, *RGB.shape)).astype(np.uint8)
+    np.savez(tmp_path / "set.npz", train_images=np.moveaxis(images, 1, -1), train_labels=np.arange(4))
+    imported(tmp_path / "set.npz", "npz", want, anyway=True)
+    err = capsys.readouterr().err
+    assert said in err if said else "is taken for class" not in err
+
+
+@pytest.mark.parametrize(("words", "told"), [([], True), (["--factor", "2"], False), (["--factor", "1"], False)])
+def test_the_grid_that_a_format_has_by_default_is_told(words: list[str], told: bool, tmp_path: Path, capsys):
+    udd.distill(udd.dataset("digits"), "random", 1).save(tmp_path / "a.safetensors")
+    exporting.run([str(tmp_path / "a.safetensors"), "--as", "idc", "--out", str(tmp_path / "a.pt")])
+    capsys.readouterr()
+    out = str(tmp_path / "b.safetensors")
+    importing.run([str(tmp_path / "a.pt"), "--as", "idc", "--dataset", "digits", "--out", out, *words])
+    assert ("images are taken for 2 x 2 grids, as published; --factor 1 if" in capsys.readouterr().err) is told

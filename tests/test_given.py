@@ -236,3 +236,20 @@ def test_no_networks_and_minutes_as_text_are_refused():
     made = udd.distill(dataset(), "random", 1, device="cpu")
     refused(lambda: udd.evaluate(made, dataset(), networks=0), "networks: found 0, expected a whole number, 1 or more")
     refused(lambda: udd.distill(dataset(), "udd", minutes="2"), "minutes: found '2', expected a number above 0")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda images: images.half(), "pixels are torch.float16, expected float32"),
+        (lambda images: images.double(), "pixels are torch.float64, expected float32"),
+        (lambda images: images * 255, "pixels run from .*, expected 0 to 1; divide bytes by 255"),
+        (lambda images: images / 0, "pixels are not finite, expected numbers; make it again"),
+    ],
+)
+def test_a_set_whose_pixels_are_none_is_not_read(change: Callable, said: str, tmp_path: Path):
+    made = udd.distill(dataset(), "random", 1, device="cpu")
+    made._replace(images=change(made.images)).save(tmp_path / "a.safetensors")
+    refused(lambda: udd.load(tmp_path / "a.safetensors"), f"a.safetensors: .*{said}")
+    made._replace(images=3 * made.images - 1).save(tmp_path / "a.safetensors")  # as an import may be
+    assert udd.load(tmp_path / "a.safetensors").images.min() < 0

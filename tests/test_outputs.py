@@ -52,9 +52,7 @@ def test_an_output_is_no_folder_and_not_what_is_read(verb: str, place: Path, mon
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_where_nothing_can_be_written_is_told_before_any_work(
-    verb: str, place: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_where_nothing_can_be_written_is_told_before_any_work(verb: str, place: Path, monkeypatch: pytest.MonkeyPatch):
     run, words = COMMANDS[verb]
     monkeypatch.setattr(udd, "dataset", None, raising=False)
     monkeypatch.setattr("udd.synthetic.sets.load", None)

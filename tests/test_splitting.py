@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fakes
 import numpy as np
 import pytest
 import yaml
@@ -170,3 +171,33 @@ def test_a_split_of_ones_own_images_keeps_their_names_and_says_how_to_draw(tmp_p
         run([str(source), "--test", "6", "--out", str(tmp_path / "b.npz")])
     run([str(source), "--test", "9", "--seed", "0", "--out", str(tmp_path / "b.npz")])
     assert udd.dataset(tmp_path / "b.npz").classes == ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("place", [".", "train"])
+def test_a_folder_without_test_images_is_split(place: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    base = fakes.write_tree(tmp_path / "My Pets", splits=(place,), n=6)
+    (base / place / "cat" / "notes.txt").touch()
+    out = tmp_path / "pets.npz"
+    words = [str(base), "--test", "4", "--seed", "0", "--out", str(out)]
+    with pytest.raises(UserError, match=r"images from \(10, 8\) to \(10, 8\) pixels .*; set the data set's size"):
+        run(words)
+    run([*words, "--size", "8", "--no-flip"])
+    assert "my-pets: left out: 1 .txt" in capsys.readouterr().err
+    made = udd.dataset(out)
+    assert made.classes == ["cat", "dog"] and not made.flip and made.train_images.shape == (8, 3, 8, 8)
+    both = [*made.train_images, *made.test_images]
+    assert sorted(each.sum().item() for each in both) == sorted(
+        each.sum().item() for each in udd.sources.undivided(base, size=8).train_images
+    )
+
+
+def test_a_folder_with_test_images_is_split_without_them(tmp_path: Path):
+    base = fakes.write_tree(tmp_path / "pets", splits=("train", "val"), n=6)
+    run([str(base), "--test", "4", "--seed", "0", "--size", "8", "--out", str(tmp_path / "pets.npz")])
+    assert len(udd.dataset(tmp_path / "pets.npz").train_images) == 8
+
+
+def test_a_draw_that_leaves_a_class_out_says_how_to_draw_others(tmp_path: Path):
+    base = fakes.write_tree(tmp_path / "pets", splits=(".",), n=6)
+    with pytest.raises(UserError, match="needs training and test images; draw others, or more of them: --seed 1"):
+        run([str(base), "--test", "1", "--seed", "0", "--size", "8", "--out", str(tmp_path / "pets.npz")])

@@ -201,6 +201,8 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     if not args.source.exists():
         raise UserError(f"{args.source}: no such folder or file")
+    if not args.source.is_dir() and args.source.suffix != ".npz":
+        raise UserError(f"{args.source}: a file, expected a folder or an .npz; name the folder that holds the images")
     deep = args.depth == 16
     found = report(*reader(args.source)(args.source, deep), args.ipc, deep)
     print(json.dumps(found) if args.json else text(args.source, found))

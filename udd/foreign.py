@@ -14,7 +14,7 @@ from udd.errors import UsageError, UserError
 from udd.files import is_safetensors
 from udd.given import check_belongs
 from udd.synthetic.formats import FACTOR, FORMATS, Wanted, imported, whitening
-from udd.synthetic.formats.content import Normalisation
+from udd.synthetic.formats.content import Normalisation, say
 from udd.synthetic.formats.statistics import CONVENTIONS, statistics
 from udd.synthetic.sets import SyntheticSet
 
@@ -136,7 +136,17 @@ def wanted(of: Said, data: Dataset) -> Wanted:
             f"the grid has at least {LEAST}"
         )
     by = normalisation(of.normalised, of.zca, data.name, shape)
+    if of.format and of.factor is None and factor > 1:
+        say(f"images are taken for {factor} x {factor} grids, as published; --factor 1 if they are none")
     return Wanted(data.name, list(data.classes), shape, list(data.mean), list(data.std), factor, by)
+
+
+def of_others(of: Said, data: Dataset, paths: Sequence[Path]) -> dict[Path, SyntheticSet]:
+    """Files of another format as sets, by their paths."""
+    if not paths:
+        return {}
+    by = wanted(of, data)
+    return {path: imported(path, str(of.format), by, of.anyway) for path in paths}
 
 
 def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
@@ -152,9 +162,8 @@ def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
     data = udd.dataset(of.dataset, root=of.root, **of.pixels)
-    sets = [
-        early[path] if path in early else imported(path, str(of.format), wanted(of, data), of.anyway) for path in paths
-    ]
+    known = early | of_others(of, data, [path for path in paths if path not in early])
+    sets = [known[path] for path in paths]
     for path, made in zip(paths, sets, strict=True):
         check_belongs(str(path), made, data)
     return data, sets

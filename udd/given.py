@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from udd.data import Dataset
 from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.files import check_writable
+from udd.synthetic.formats.content import OUTSIDE
 from udd.synthetic.sets import SyntheticSet
 
 
@@ -120,6 +123,20 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
         f"{where}: a set of {made.metadata['dataset']}, not of {data.name}: {what}; name its data set, classes in "
         "their order"
     )
+
+
+def check_pixels(where: str, images: Tensor) -> None:
+    """Raise UserError unless these are pixels as sets have them: float32, finite, near [0, 1] (an imported set's may
+    lie outside)."""
+    if images.dtype != torch.float32:
+        found, advice = f"pixels are {images.dtype}", "float32"
+    elif not images.isfinite().all():
+        found, advice = f"{int((~images.isfinite()).sum())} pixels are not finite", "numbers; make it again"
+    elif images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE:
+        found, advice = f"pixels run from {images.min():.3g} to {images.max():.3g}", "0 to 1; divide bytes by 255"
+    else:
+        return
+    raise UserError(f"{where}: {found}, expected {advice}")
 
 
 def check_shape(where: str, made: SyntheticSet, data: Dataset) -> None:

@@ -18,7 +18,7 @@ from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.files import check_set, check_writable, passing_lock
-from udd.given import amount, check_data, check_file, check_places, plain, whole
+from udd.given import amount, check_data, check_file, check_pixels, check_places, plain, whole
 from udd.methods import coresets, modules
 from udd.provenance import code_digest, provenance
 from udd.runs.cache import needed
@@ -60,12 +60,15 @@ def check_method(params: plan.Params, method: Any) -> None:
 
 
 def load(path: str | Path) -> SyntheticSet:
-    """Read a set. Raises UserError if the file is missing, a folder, truncated, not a set, or of another format."""
+    """Read a set. Raises UserError if the file is missing, a folder, truncated, not a set, of another format, or holds
+    no pixels that networks could be trained on."""
     if path is None:
         raise UserError("set: found None, expected a path as text")
     check_file("set", path)
     check_set(path)
-    return load_set(path)
+    made = load_set(path)
+    check_pixels(str(path), made.images)
+    return made
 
 
 def known_keys(method: str) -> set[str]:

@@ -15,9 +15,10 @@ from udd.config import params, plan
 from udd.config.schema_errors import suggestion
 from udd.data import TENSORS, Dataset, read_manifest
 from udd.data import load as load_pinned
+from udd.data.folders import read_undivided
 from udd.data.listing import has_parquet
 from udd.data.packing import READERS, check_own, varied
-from udd.data.raw import Raw, check
+from udd.data.raw import Raw, check, check_labels
 from udd.data.sources import KNOWN
 from udd.errors import UserError
 from udd.files import with_name
@@ -58,6 +59,19 @@ def dataset(
     return found._replace(
         like="" if like == found.name else like, flip=bool(mirrored["flip"] if flip is None else flip)
     )
+
+
+@set_aside()
+def undivided(source: Path, **keys: Any) -> Dataset:
+    """A folder without test images (udd.data.listing.undivided), all of whose images are training images, to be split.
+    keys: as of `dataset`. Raises UserError as that."""
+    at = with_name(source).absolute()
+    flip, config = keys.pop("flip", True), {"name": legal(at.name), "kind": "folder", "path": at.name} | keys
+    check_own(config)
+    raw = read_undivided(config, at.parent, 0)
+    check_labels(f"{raw.source}: train", raw.classes, len(raw.train_images), raw.train_labels)
+    say_left_out(config["name"], raw.notes or {})
+    return of_raw(raw, config["name"])._replace(flip=flip)
 
 
 def root_of(root: str | Path | None) -> Path:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from udd.command import Parser, add_pixels, check_out, count, pixels_asked, whole
+from udd.command import Parser, add_pixels, check_out, count, pixels_asked
+from udd.command import whole as whole_number
 from udd.config import params, plan
-from udd.data import TENSORS
+from udd.data import TENSORS, Dataset
+from udd.data.listing import undivided as lacks_tests
 from udd.data.raw import Raw, check
 from udd.errors import UserError
 from udd.files import atomic_path
@@ -41,8 +43,8 @@ def split(raw: Raw, test: int, seed: int | None) -> Raw:
     try:
         check(made)
     except UserError as error:
-        hint = "" if seed is not None else "; where images are sorted by class, draw them: --seed 0"
-        raise UserError(f"{error}{hint}") from None
+        hint = "draw others, or more of them" if seed is not None else "where images are sorted by class, draw them"
+        raise UserError(f"{error}; {hint}: --seed {0 if seed is None else seed + 1}") from None
     return made
 
 
@@ -58,6 +60,14 @@ def as_npz(raw: Raw) -> dict[str, np.ndarray]:
         )
         found[f"{part}_labels"] = getattr(raw, f"{part}_labels").astype(narrow)
     return found
+
+
+def whole(source: str, root: str | None, keys: dict[str, Any]) -> Dataset:
+    """The data set of a source; of a folder without test images, all of which are training images, as well."""
+    import udd
+    from udd.sources import undivided
+
+    return undivided(Path(source), **keys) if lacks_tests(Path(source)) else udd.dataset(source, root=root, **keys)
 
 
 def said_of(name: str) -> dict[str, Any]:
@@ -88,13 +98,13 @@ def parser() -> Parser:
     made = Parser(
         prog="udd split",
         description="Write an npz of a data set's training images alone, some of which stand for its test images: to "
-        "choose anything on.",
+        "choose anything on, or because it has none (a folder of class folders).",
     )
     made.add_argument("source", help="a data set's name (cifar10, mnist, ...), a folder or an .npz")
     made.add_argument(
         "--test", type=count, required=True, help="how many training images are to be test images: the last ones"
     )
-    made.add_argument("--seed", type=whole, help="draw them in place of the last ones")
+    made.add_argument("--seed", type=whole_number, help="draw them in place of the last ones")
     made.add_argument(
         "--root", help="where named data sets lie, or are downloaded to; by default the variable UDD_DATA, else data"
     )
@@ -108,9 +118,7 @@ def run(argv: list[str] | None = None) -> None:
     """Write one split."""
     args = parser().parse_args(argv)
     check_out("--out", args.out, Path(args.source), ending=".npz")
-    import udd
-
-    data = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args)))
+    data = whole(args.source, args.root, pixels_asked(vars(args)))
     made = split(
         Raw(Path(args.source), data.classes, [], *(getattr(data, part).numpy() for part in TENSORS)),
         args.test,

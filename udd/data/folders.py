@@ -11,21 +11,33 @@ from typing import Any
 import numpy as np
 
 from udd.data.images import Look, decode, deep_values, probe, unreadable
-from udd.data.listing import ANNOTATIONS, Part, find_tree
+from udd.data.listing import ANNOTATIONS, Part, find_tree, find_undivided
 from udd.data.raw import Raw, entry
 from udd.errors import UserError
 
 
 def read_folder(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """Read the images below `train/<class>/` and `test/<class>/`, at any depth. They are grey if
-    all of them are, else RGB.
+    """Read the images below `train/<class>/` and `test/<class>/` (where there is none, `val/`, `validation/` or
+    `valid/`), at any depth. They are grey if all of them are, else RGB.
 
     Classes are the folders, sorted by name, or those that `classes` lists. With `size`, images of any size are
     fitted to it; without, all must be squares of one size. Raises UserError for a class without images and for a
     file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
-    classes, parts, left_out = find_tree(base, "folder", config.get("classes"))
+    return read_found(base, *find_tree(base, "folder", config.get("classes")), config, threads)
+
+
+def read_undivided(config: dict[str, Any], root: Path, threads: int) -> Raw:
+    """The same of a folder without test images (udd.data.listing.undivided): all are training images."""
+    base = root / config["path"]
+    return read_found(base, *find_undivided(base), config, threads)
+
+
+def read_found(
+    base: Path, classes: list[str], parts: list[Part], left_out: Counter[str], config: dict[str, Any], threads: int
+) -> Raw:
+    """Read what was found of one's own folder."""
     with ThreadPoolExecutor(workers(threads)) as pool:
         headers = list(pool.map(lambda path: probe(path, "depth" in config), parts[0].paths + parts[1].paths))
     size = config.get("size") or common_side(base, {side for _, side in headers})

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from udd.errors import UserError
 
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
+TESTS = ("test", "val", "validation", "valid")  # folders of test images, the first that is there
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
 PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
 SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")  # one of the Hub's numbered files
@@ -74,13 +75,47 @@ def images_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     return sorted(images), left_out
 
 
+def splits_of(base: Path, kind: str) -> tuple[str, str]:
+    """The names of a tree's training and test folder."""
+    train, test = SPLITS[kind]
+    there = (name for name in TESTS if kind == "folder" and (base / name).is_dir())
+    return train, next(there, test)
+
+
 def class_folders(base: Path, splits: tuple[str, ...]) -> list[str]:
     """The names of the class folders in any split, sorted; a class that only one split has is found missing later."""
     for split in splits:
         if not (base / split).is_dir():
-            raise UserError(f"{base / split}: no such folder; expected train/<class>/ and test/<class>/ in {base}")
+            raise UserError(
+                f"{base / split}: no such folder; expected train/<class>/ and test/<class>/ in {base}"
+                f"{advice_undivided(base)}"
+            )
     folders = (folder for split in splits for folder in (base / split).iterdir() if folder.is_dir())
     return sorted({folder.name for folder in folders if not folder.name.startswith(".") and folder.name not in LITTER})
+
+
+def undivided(base: Path) -> Path | None:
+    """What holds the class folders of a tree without test images: its `train/` or, without that, the folder itself;
+    None for any other tree."""
+    if has_parquet(base) or any((base / name).is_dir() for name in TESTS):
+        return None
+    place = base / "train" if (base / "train").is_dir() else base
+    return place if place.is_dir() and len(class_folders(place, (".",))) > 1 else None
+
+
+def advice_undivided(base: Path) -> str:
+    """What can be done with a tree without test images; nothing for another."""
+    return f"; udd split {base} --test N --seed 0 --out NAME.npz makes both parts of it" if undivided(base) else ""
+
+
+def find_undivided(base: Path) -> tuple[list[str], list[Part], Counter[str]]:
+    """`find_tree` of a tree without test images: all are training images. Raises UserError as that."""
+    place = undivided(base)
+    assert place is not None
+    classes, left_out = class_folders(place, (".",)), Counter[str]()
+    parts = [find(place, ".", classes, left_out), Part([], [])]
+    left_out["./"] += sum(is_image(path) for path in place.iterdir() if path.is_file())
+    return classes, parts, +left_out
 
 
 def find_tree(base: Path, kind: str, wanted: list[str] | None) -> tuple[list[str], list[Part], Counter[str]]:
@@ -88,7 +123,7 @@ def find_tree(base: Path, kind: str, wanted: list[str] | None) -> tuple[list[str
 
     Raises UserError for a class whose folder is missing or has no image.
     """
-    train, test = SPLITS[kind]
+    train, test = splits_of(base, kind)
     annotated = (base / ANNOTATIONS).is_file()
     classes = wanted or class_folders(base, (train,) if annotated else (train, test))
     left_out: Counter[str] = Counter()
@@ -201,5 +236,5 @@ def image_files(base: Path, kind: str, wanted: list[str] | None) -> list[Path]:
     try:
         _, parts, _ = find_tree(base, kind, wanted)
     except UserError:
-        return [path for split in SPLITS[kind] for path in images_below(base / split)[0]]
+        return [path for split in splits_of(base, kind) for path in images_below(base / split)[0]]
     return [path for part in parts for path in part.paths]

@@ -42,6 +42,7 @@ FORMATS = {
     "npz": Format(arrays.read_bytes, arrays.write_bytes, "MedMNIST's layout: train_images, train_labels, bytes"),
 }
 BYTES = ("folder", "parquet", "npz")  # formats of bytes, which nothing normalises
+NAMED = ("folder", "parquet")  # formats that name classes, and do not only number them
 FACTOR = {"idc": 2}  # as published; others store what networks see
 
 
@@ -55,6 +56,8 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     found = FORMATS[name].read(path, wanted)
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
     say_absent(path, found.labels, wanted.classes)
+    if name not in NAMED:
+        say_order(path, wanted.classes)
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
     return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
 
@@ -66,6 +69,16 @@ def say_absent(path: Path, labels: torch.Tensor, classes: Sequence[str], shown: 
     if absent:
         more = f" and {len(absent) - shown} more" if len(absent) > shown else ""
         say(f"{path}: no image of class {', '.join(absent[:shown])}{more}")
+
+
+def say_order(path: Path, classes: Sequence[str]) -> None:
+    """Say which class a label is where classes are called by numbers that are not in their order: folders sort as
+    text."""
+    if not all(name.isdecimal() for name in classes):
+        return
+    pairs = enumerate(zip(classes, sorted(classes, key=int), strict=True))
+    if moved := next(((label, here) for label, (here, ordered) in pairs if here != ordered), None):
+        say(f"{path}: its label {moved[0]} is taken for class '{moved[1]}', as classes are in the order of text")
 
 
 def check_normalisation(path: Path, name: str, wanted: Wanted) -> None:
