@@ -157,12 +157,14 @@ def test_an_npz_may_name_its_classes(tmp_path):
     config = {"name": "mine", "kind": "npz"}
     assert prepare(config, tmp_path)["classes"] == loaded(tmp_path, config).classes == ["ant", "bee", "ćma"]
     assert prepare(config | {"classes": ["a", "b", "c"]}, tmp_path)["classes"] == ["a", "b", "c"]
+    np.savez(path, **arrays, classes=np.array([name.encode() for name in ["ant", "bee", "ćma"]]))
+    assert prepare(config, tmp_path)["classes"] == ["ant", "bee", "ćma"]
     np.savez(path, **arrays, classes=np.array(["ant", "bee"]))
     with pytest.raises(UserError, match="mine.npz: classes has 2 names, the labels 3 classes; name each label once"):
         prepare(config, tmp_path)
 
 
-@pytest.mark.parametrize("theirs", [np.arange(3), np.array([["a", "b", "c"]]), np.array("a")])
+@pytest.mark.parametrize("theirs", [np.arange(3), np.array([["a", "b", "c"]]), np.array("a"), np.array([b"\xff"] * 3)])
 def test_classes_of_an_npz_that_are_no_words_are_nobodys_names(tmp_path, theirs):
     path = fakes.write_npz(tmp_path / "mine.npz", classes=3)
     np.savez(path, **dict(np.load(path)), classes=theirs)
@@ -182,3 +184,10 @@ def test_of_many_missing_classes_their_number_is_told():
         check_labels("x", [str(label) for label in range(10)], 1, np.zeros(1, np.int64))
     with pytest.raises(UserError, match="has no image of class 1, 2, 3, 4, 5; every class"):
         check_labels("x", [str(label) for label in range(6)], 1, np.zeros(1, np.int64))
+
+
+def test_labels_that_begin_at_1_are_told():
+    with pytest.raises(UserError, match="class 0; every class needs training and test images; labels begin at 1: take"):
+        check_labels("x", ["0", "1", "2"], 2, np.array([1, 2]))
+    with pytest.raises(UserError, match="class 1; every class needs training and test images$"):
+        check_labels("x", ["0", "1", "2"], 2, np.array([0, 2]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,13 @@ def load_arrays(path: Path, data: bytes) -> tuple[dict[str, np.ndarray], list[st
 
 
 def names_in(file: Any) -> list[str] | None:
-    """The classes' names in an npz file: an empty list where its `classes` is no list of words, which is somebody
-    else's; None where it holds objects."""
-    return None if holds_objects(file, "classes") else beside(file, "classes", "U", 1) or []
+    """The classes' names in an npz file, text or UTF-8: an empty list where its `classes` is no list of words, which is
+    somebody else's; None where it holds objects."""
+    if holds_objects(file, "classes"):
+        return None
+    with suppress(UnicodeDecodeError):
+        return beside(file, "classes", "U", 1) or [each.decode() for each in beside(file, "classes", "S", 1) or []]
+    return []
 
 
 def notes_in(file: Any) -> dict[str, Any]:

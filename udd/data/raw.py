@@ -83,7 +83,8 @@ def check_labels(where: str, classes: list[str], images: int, labels: np.ndarray
     missing = [name for name, count in zip(classes, counts(labels, len(classes)), strict=True) if count == 0]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        from_one = "; labels begin at 1: take 1 from each" if missing == classes[:1] == ["0"] else ""
         raise UserError(
             f"{where} has no image of class {', '.join(missing[:SHOWN])}{more}; every class needs training and test "
-            "images"
+            f"images{from_one}"
         )
