@@ -34,7 +34,7 @@ seconds = st.floats(1e-3, 1e2)
 )
 def test_a_schedule_keeps_to_its_seconds(found: Trial, whole: float, caches: bool, inner: int, ages: int, spacing: int):
     distill = {"inner": inner, "cache_networks": 5, "cache_ages": ages, "cache_spacing": spacing}
-    most = 100 * inner
+    most = 100 * inner if inner != 7 else 1  # fewer than are taken between two networks: these are
     try:
         keys = fitted(distill, found, whole, caches, most)
     except UserError as error:

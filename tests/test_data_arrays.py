@@ -186,8 +186,13 @@ def test_of_many_missing_classes_their_number_is_told():
         check_labels("x", [str(label) for label in range(6)], 1, np.zeros(1, np.int64))
 
 
-def test_labels_that_begin_at_1_are_told():
-    with pytest.raises(UserError, match="class 0; every class needs training and test images; labels begin at 1: take"):
-        check_labels("x", ["0", "1", "2"], 2, np.array([1, 2]))
-    with pytest.raises(UserError, match="class 1; every class needs training and test images$"):
-        check_labels("x", ["0", "1", "2"], 2, np.array([0, 2]))
+def test_labels_that_begin_at_1_are_told(tmp_path):
+    path = fakes.write_npz(tmp_path / "mine.npz", classes=3)
+    arrays = dict(np.load(path))
+    ones = {key: value + 1 if key.endswith("labels") else value for key, value in arrays.items()}
+    np.savez(path, **ones)
+    with pytest.raises(UserError, match="mine.npz: labels begin at 1, expected 0 to C-1; take 1 from each, in both"):
+        prepare({"name": "mine", "kind": "npz"}, tmp_path)
+    np.savez(path, **arrays | {"test_labels": np.maximum(arrays["test_labels"], 1)})
+    with pytest.raises(UserError, match="test has no image of class 0; every class needs training and test images$"):
+        prepare({"name": "mine", "kind": "npz"}, tmp_path)

@@ -11,9 +11,10 @@ import fakes
 import pytest
 from prepared import loaded, manifest_of
 
-from udd.data.listing import class_folders, images_below, suffixes, undivided
+from udd.data.listing import class_folders, images_below, suffixes
 from udd.data.packing import prepare
 from udd.data.sources import fingerprint, sources
+from udd.data.undivided import undivided
 from udd.errors import UserError
 
 PETS = {"name": "pets", "kind": "folder", "size": 6}
@@ -167,16 +168,32 @@ def test_images_to_validate_on_are_tested_on_where_there_are_no_others(tmp_path:
 
 
 @pytest.mark.parametrize("place", [".", "train"])
-def test_a_tree_without_test_images_is_told_how_to_be_split(tmp_path: Path, place: str):
-    base = fakes.write_tree(tmp_path / "pets", splits=(place,))
-    assert undivided(base) == base / place
-    with pytest.raises(UserError, match=f"udd split {base} --test N --seed 0 --out NAME.npz makes both parts of it"):
-        manifest(tmp_path, PETS)
+@pytest.mark.parametrize("beside", [None, "test", "test/images"])
+def test_a_tree_without_test_images_is_told_how_to_be_split(tmp_path: Path, place: str, beside: str | None):
+    """Test images without labels, one folder of them or none, are none."""
+    base = fakes.write_tree(tmp_path / "my pets", splits=(place,))
+    if beside and place == "train":
+        (base / beside).mkdir(parents=True)
+        fakes.image(size=(8, 8)).save(base / beside / "0.png")
+    said = f"udd split '{base}' --test N --seed 0 --out NAME.npz sets some aside of {base / place}"
+    with pytest.raises(UserError, match=f"no test images with classes.*{said}"):
+        manifest(tmp_path, PETS | {"path": "my pets"})
     shutil.rmtree(base / place / "dog")  # one class is none
     assert undivided(base) is None
 
 
-@pytest.mark.parametrize("splits", [("train", "test"), ("train", "val"), ("train", "valid")])
-def test_a_tree_with_test_images_needs_no_split(tmp_path: Path, splits: tuple[str, ...]):
-    assert undivided(fakes.write_tree(tmp_path / "pets", splits=splits)) is None
-    assert undivided(tmp_path / "absent") is None
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "val"), ("Training", "Testing"), ("Train", "Test")])
+def test_parts_are_no_classes(tmp_path: Path, splits: tuple[str, ...]):
+    base = fakes.write_tree(tmp_path / "pets", splits=splits)
+    assert undivided(base) is None and undivided(tmp_path / "absent") is None
+    if splits[0] != "train":
+        with pytest.raises(UserError, match=f"train: no such folder; .*; rename {splits[0]}/ to train/"):
+            manifest(tmp_path, PETS)
+
+
+def test_the_first_folder_to_test_on_that_has_the_classes_is_read(tmp_path: Path):
+    """Tiny-ImageNet, sorted by class, still has a folder of test images without labels."""
+    base = fakes.write_tree(tmp_path / "pets", splits=("train", "val"))
+    fakes.write_tree(base, classes=("images",), splits=("test",))
+    found = manifest(tmp_path, PETS)
+    assert found["classes"] == ["cat", "dog"] and found["left_out"] == {"test/": 3}

@@ -1,15 +1,20 @@
 """Files that are whole or absent."""
 
+import errno
+import fcntl
 import hashlib
 import os
 import stat
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udd.command import main
-from udd.errors import UserError
+from udd.errors import Busy, UserError
 from udd.files import atomic_path, check_set, check_writable, lock, read_json, sha256, write_atomic, write_json
 
 
@@ -174,3 +179,32 @@ def test_a_written_file_can_be_read_by_others(tmp_path):
     write_atomic(tmp_path / "file", "text")
     (tmp_path / "plain").write_text("text")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_a_lock_file_that_its_holder_takes_away_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Between the look and the lock; else two runs could hold one each."""
+    path, real = tmp_path / "a.lock", fcntl.flock
+    gone = iter([True])
+
+    def flock(handle: Any, how: int) -> None:
+        if next(gone, False):
+            path.unlink()
+        real(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lock(tmp_path / "a"):
+        assert path.exists()
+        with pytest.raises(Busy), lock(tmp_path / "a"):
+            pass
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.ENOLCK, None), (errno.EIO, UserError)])
+def test_a_file_system_without_locks_stops_no_run(
+    number: int, error: type[Exception] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def flock(*_: Any) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(error, match="a.lock: could not be written") if error else nullcontext(), lock(tmp_path / "a"):
+        pass

@@ -97,3 +97,11 @@ def test_the_grid_that_a_format_has_by_default_is_told(words: list[str], told: b
     out = str(tmp_path / "b.safetensors")
     importing.run([str(tmp_path / "a.pt"), "--as", "idc", "--dataset", "digits", "--out", out, *words])
     assert ("images are taken for 2 x 2 grids, as published; --factor 1 if" in capsys.readouterr().err) is told
+
+
+def test_an_import_for_images_that_nothing_mirrors_says_so(tmp_path: Path):
+    out = str(tmp_path / "b.safetensors")
+    udd.distill(udd.dataset("digits"), "random", 1).save(tmp_path / "a.safetensors")
+    exporting.run([str(tmp_path / "a.safetensors"), "--as", "npz", "--out", str(tmp_path / "a.npz")])
+    importing.run([str(tmp_path / "a.npz"), "--as", "npz", "--dataset", "digits", "--out", out])
+    assert udd.load(out).metadata["flip"] is False

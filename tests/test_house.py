@@ -16,7 +16,7 @@ ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "surroundings", "pull",
     "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "given", "sources", "interface",
-    "accuracy", "schedules", "source_request", "own", "splitting", "inspection"),
+    "accuracy", "schedules", "source_request", "beside", "own", "splitting", "inspection"),
     *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
     "completion"),
 ]  # fmt: skip

@@ -88,9 +88,25 @@ def test_a_finished_set_is_replaced_by_no_other_request_unless_its_name_is_given
 def test_a_file_of_something_else_is_not_replaced(name: str, place: Path):
     """A table flowers.csv beside the folder flowers, say."""
     Path(name).write_text("mine")
-    with pytest.raises(UserError, match=f"{name}: stands there already, beside no set of ours.*give another --out"):
+    with pytest.raises(UserError, match=f"{name}: stands there already, of something else.*give another --out"):
         own.run([*WORDS, "--out", "flowers.safetensors"])
     assert content(place) == {name: b"mine"}
+
+
+@pytest.mark.parametrize("gone", [["safetensors"], ["safetensors", "schedule.json"]])
+def test_a_set_that_is_deleted_is_made_anew_beside_what_it_left(
+    gone: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the line says that finds it made before; with real pictures and pages."""
+    monkeypatch.chdir(tmp_path)
+    keys = "networks=fresh outer=1 inner=1 width=4 net_images=8 net_batch=4 batch_real=4 image_lr=0.01"
+    words = ["digits", "--method", "idc", "--networks", "0", "--device", "cpu", "--set", *keys.split()]
+    own.run([*words, "--out", "flowers.safetensors"])
+    assert {"flowers.csv", "flowers.png", "flowers.html"} <= content(tmp_path).keys()
+    for ending in gone:
+        Path(f"flowers.{ending}").unlink(missing_ok=True)
+    own.run([*words, "--out", "flowers.safetensors"])
+    assert udd.load("flowers.safetensors").metadata["config"]["method"] == "idc"
 
 
 def test_what_stands_beside_a_set_of_ours_is_drawn_anew(place: Path):

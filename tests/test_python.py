@@ -13,9 +13,11 @@ import torch
 from tiny import SMALL, dataset
 
 import udd
+from udd import accuracy, judge
 from udd.accuracy import as_distilled, recipe_of
 from udd.errors import Busy, Stopped
 from udd.files import lock, passing_lock
+from udd.interface import configuration, made_of
 from udd.runs import loop
 
 QUICK: dict[str, Any] = {"epochs": 1, "width": 4, "checkups": 1, "device": "cpu"}
@@ -63,8 +65,10 @@ def test_a_passing_lock_leaves_nothing_and_takes_no_other_runs_away(tmp_path: Pa
 def double() -> Any:
     """Tensors of 64 bits by default."""
     torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -99,6 +103,16 @@ def test_what_a_caller_told_torch_changes_no_bit(
     assert torch.equal(udd.distill(data, "udd", **keys, cache="here").images, plain)  # and outside, on these data
 
 
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_nor_a_schedule(name: str, monkeypatch: pytest.MonkeyPatch):
+    """For which a network is trained on trial; a trial's minutes differ, but its ways are those of a distillation."""
+    data, keys = dataset(side=16), {"cache_ages": 9, "width": 4, "device": "cpu"}
+    plain = udd.short(data, "idc", 1, **keys)
+    with SURROUNDINGS[name]():
+        assert udd.short(data, "idc", 1, **keys) == plain
+        assert udd.budget(data, "dm", 1, 0.05, width=4, device="cpu")["outer"] >= 1
+
+
 def test_a_set_made_without_mirroring_is_evaluated_so(tmp_path: Path):
     data = dataset()
     for flip in (True, False):
@@ -108,6 +122,42 @@ def test_a_set_made_without_mirroring_is_evaluated_so(tmp_path: Path):
         recipe = recipe_of(read, as_distilled(data, read), {})
         assert ("flip" in recipe["augment"]) is flip
         assert "flip" not in recipe_of(read, as_distilled(data._replace(flip=False), read), {})["augment"]
+
+
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The augmentations of the evaluations to come."""
+    found: list[list[str]] = []
+    real = accuracy.result
+
+    def told(config: dict[str, Any], *rest: Any) -> dict[str, Any]:
+        found.append(config["evaluate"]["augment"])
+        return real(config, *rest)
+
+    monkeypatch.setattr(accuracy, "result", told)
+    return found
+
+
+def test_two_sets_are_compared_by_one_augmentation(monkeypatch: pytest.MonkeyPatch):
+    data = dataset()
+    sets = [udd.distill(data._replace(flip=flip), "random", 1, device="cpu") for flip in (True, False)]
+    found, by = spied(monkeypatch), judge.Protocol(1, "convnet3", 1, 4, "cpu", 0)
+    judge.difference(by, data, sets)
+    assert len(found) == 2 and found[0] == found[1] and "flip" not in found[0]
+
+
+def test_an_augmentation_that_is_given_is_taken(monkeypatch: pytest.MonkeyPatch):
+    data, found = dataset(), spied(monkeypatch)
+    made = udd.distill(data._replace(flip=False), "random", 1, device="cpu")
+    udd.evaluate(made, data, 1, augment=["flip"], **QUICK)
+    assert found == [["flip"]]
+
+
+def test_a_set_made_with_mirroring_is_none_without(tmp_path: Path):
+    data = dataset()
+    digests = {
+        made_of(configuration(each, "random", 1, 0, {})[1], each, "") for each in (data, data._replace(flip=False))
+    }
+    assert len(digests) == 2
 
 
 def test_arrays_that_change_later_do_not_change_the_data_set():

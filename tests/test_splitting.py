@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import udd
 from udd import sources
@@ -173,6 +174,13 @@ def test_a_split_of_ones_own_images_keeps_their_names_and_says_how_to_draw(tmp_p
     assert udd.dataset(tmp_path / "b.npz").classes == ["ant", "bee", "cat"]
 
 
+def fitted(path: Path) -> bytes:
+    """A file's pixels, wider than high: the shorter side at 8, the middle of the other."""
+    with Image.open(path) as image:
+        left = (image.width - 8) // 2
+        return np.asarray(image)[:, left : left + 8].transpose(2, 0, 1).tobytes()
+
+
 @pytest.mark.parametrize("place", [".", "train"])
 def test_a_folder_without_test_images_is_split(place: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     base = fakes.write_tree(tmp_path / "My Pets", splits=(place,), n=6)
@@ -185,10 +193,11 @@ def test_a_folder_without_test_images_is_split(place: str, tmp_path: Path, capsy
     assert "my-pets: left out: 1 .txt" in capsys.readouterr().err
     made = udd.dataset(out)
     assert made.classes == ["cat", "dog"] and not made.flip and made.train_images.shape == (8, 3, 8, 8)
-    both = [*made.train_images, *made.test_images]
-    assert sorted(each.sum().item() for each in both) == sorted(
-        each.sum().item() for each in udd.sources.undivided(base, size=8).train_images
-    )
+    images, labels = [*made.train_images, *made.test_images], [*made.train_labels, *made.test_labels]
+    both = zip(images, labels, strict=True)
+    names = sorted(f"{made.classes[label]} {image.numpy().tobytes()}" for image, label in both)
+    expected = [f"{path.parent.name} {fitted(path)}" for path in (base / place).glob("*/*.png")]
+    assert names == sorted(expected)
 
 
 def test_a_folder_with_test_images_is_split_without_them(tmp_path: Path):

@@ -26,6 +26,8 @@ def test_a_variant_that_is_another_paper_s_own_says_so():
 def test_captions_state_n_and_the_kind_of_deviation():
     text = caption(config("main"), tables.table(config("main"), groups(idc=[60, 61, 62, 63], udd=[64, 65, 66, 67])))
     assert "n = 4 (2 sets, 2 networks on each)" in text and "sample standard deviation" in text
+    one = caption(config("main"), tables.table(config("main"), groups(idc=[60])))
+    assert "A cell has n = 1 (1 set, 1 network on each)." in one
     uneven = {key: [*runs, evaluation_of(2, 0, 62)] for key, runs in groups(udd=[64, 65, 66, 67]).items()}
     assert "A cell has n = 5 (3 sets, 1-2 networks on each)." in caption(
         config("main"), tables.table(config("main"), uneven)

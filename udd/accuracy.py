@@ -61,9 +61,9 @@ class Accuracy(NamedTuple):
         return f"{as_text(self.values)} % ({ARCHITECTURES[self.architecture]}, n = {len(self.values)})"
 
 
-def as_distilled(data: Dataset, made: SyntheticSet) -> Dataset:
-    """A data set whose images augmentation mirrors no more than those of the set were."""
-    return data._replace(flip=data.flip and made.metadata.get("flip", True))
+def as_distilled(data: Dataset, *sets: SyntheticSet) -> Dataset:
+    """A data set whose images augmentation mirrors no more than those of any of these sets were."""
+    return data._replace(flip=data.flip and all(made.metadata.get("flip", True) for made in sets))
 
 
 @set_aside()
@@ -78,12 +78,14 @@ def evaluate(
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
     `evaluate` (`epochs=200`, ...). The data set may be called otherwise than the set's, but has its classes, in their
-    order, and its images' shape; else UserError. A set that was distilled without mirroring is evaluated so."""
+    order, and its images' shape; else UserError. A set that was distilled without mirroring is evaluated so, unless
+    `augment` is given."""
     check_made(made)
     check_data(data)
     check_belongs("made", made, data)
     networks, place = whole("networks", networks, 1), setup(device, threads)
-    recipe = recipe_of(made, as_distilled(data, made), {key: plain(keys[key]) for key in keys})
+    mirrored = data if "augment" in keys else as_distilled(data, made)
+    recipe = recipe_of(made, mirrored, {key: plain(keys[key]) for key in keys})
     if changes(made, recipe["views"]):
         raise UserError(f"views {recipe['views']}: from Python only `all` and `none`; the others by udd evaluate")
     images, labels = (each.to(place) for each in fixed(made, recipe["views"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from udd.errors import Busy, UserError
 
@@ -131,21 +132,43 @@ def with_name(path: Path) -> Path:
     return path if path.name not in ("", "..") else path.resolve()
 
 
+UNLOCKABLE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}  # what a file system without locks says
+
+
 @contextmanager
 def try_lock(path: Path | str) -> Iterator[bool]:
-    """Try to hold `path`.lock for as long as the block runs; yields whether it was free. Raises UserError if it cannot
-    be written."""
+    """Try to hold `path`.lock for as long as the block runs; yields whether it was free, as it always is on a file
+    system without locks. Raises UserError if it cannot be written."""
     path = Path(f"{path}.lock")
     with ExitStack() as held:
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = held.enter_context(open(path, "w"))
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
+            free = taken(handle)
+            while free and not still(handle, path):  # its holder took it away in between
+                handle = held.enter_context(open(path, "w"))
+                free = taken(handle)
         yield free
+
+
+def taken(handle: TextIO) -> bool:
+    """Whether a file could be locked, if it can be locked at all."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in UNLOCKABLE:
+            raise
+    return True
+
+
+def still(handle: TextIO, path: Path) -> bool:
+    """Whether an open file is the one that stands at `path`."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

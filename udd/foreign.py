@@ -145,8 +145,9 @@ def of_others(of: Said, data: Dataset, paths: Sequence[Path]) -> dict[Path, Synt
     """Files of another format as sets, by their paths."""
     if not paths:
         return {}
-    by = wanted(of, data)
-    return {path: imported(path, str(of.format), by, of.anyway) for path in paths}
+    by, flip = wanted(of, data), {} if data.flip else {"flip": False}
+    found = {path: imported(path, str(of.format), by, of.anyway) for path in paths}
+    return {path: made._replace(metadata=made.metadata | flip) for path, made in found.items()}
 
 
 def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from udd.data import Dataset
 from udd.data.sources import OFFICIAL
@@ -125,14 +124,15 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
     )
 
 
-def check_pixels(where: str, images: Tensor) -> None:
-    """Raise UserError unless these are pixels as sets have them: float32, finite, near [0, 1] (an imported set's may
-    lie outside)."""
+def check_pixels(where: str, made: SyntheticSet) -> None:
+    """Raise UserError unless a set's pixels are float32, finite and, but for imports, which were looked at, near
+    [0, 1]."""
+    images, imported = made.images, "imported" in made.metadata.get("provenance", {})
     if images.dtype != torch.float32:
         found, advice = f"pixels are {images.dtype}", "float32"
     elif not images.isfinite().all():
         found, advice = f"{int((~images.isfinite()).sum())} pixels are not finite", "numbers; make it again"
-    elif images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE:
+    elif not imported and (images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE):
         found, advice = f"pixels run from {images.min():.3g} to {images.max():.3g}", "0 to 1; divide bytes by 255"
     else:
         return

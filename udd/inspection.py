@@ -73,9 +73,11 @@ def levels_of(image: Any, deep: bool) -> tuple[Any, ...]:
 
 def of_folder(base: Path, deep: bool = False) -> tuple[list[Seen], dict[str, int]]:
     """All images of a folder, and what else lies there, counted. Raises UserError if it is not
-    train/CLASS and test/CLASS."""
+    train/CLASS and test/CLASS (or val/CLASS)."""
     from udd.data.listing import find_tree
+    from udd.data.undivided import refuse_undivided
 
+    refuse_undivided(base)
     classes, parts, left_out = find_tree(base, "folder", None)
     asked = [
         (part, classes[label], path.relative_to(base).as_posix(), path)

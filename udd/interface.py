@@ -67,7 +67,7 @@ def load(path: str | Path) -> SyntheticSet:
     check_file("set", path)
     check_set(path)
     made = load_set(path)
-    check_pixels(str(path), made.images)
+    check_pixels(str(path), made)
     return made
 
 
@@ -111,10 +111,11 @@ def fingerprint(data: Dataset) -> str:
 
 
 def made_of(config: Config, data: Dataset, inputs: str) -> str:
-    """The digest of what a set is made of: configuration, images (`inputs`: their fingerprint), classes,
-    and all code that takes part."""
+    """The digest of what a set is made of: configuration, images (`inputs`: their fingerprint), whether they may be
+    mirrored, classes, and all code that takes part."""
     code = [code_digest(module) for module in modules(config)]
-    return hashlib.sha256(plan.canonical([config, inputs, list(data.classes), code]).encode()).hexdigest()[:16]
+    of = [config, inputs, list(data.classes), code, *([] if data.flip else ["flip: false"])]
+    return hashlib.sha256(plan.canonical(of).encode()).hexdigest()[:16]
 
 
 def kept_networks(name: str, inputs: str) -> str:

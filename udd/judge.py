@@ -203,6 +203,9 @@ def note_numbers(made: SyntheticSet, data: Dataset) -> None:
 
 def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:
     """The paired difference of two sets over the same networks."""
+    from udd.accuracy import as_distilled
+
+    data = as_distilled(data, *sets)  # both alike
     ours, theirs = (measured(by, made, data) for made in sets)
     found = paired(
         {(0, i): value for i, value in enumerate(ours.values)}, {(0, i): value for i, value in enumerate(theirs.values)}

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from udd.beside import ANOTHER_NAME, origin, refuse_other, refuse_places, refuse_request
 from udd.command import Parser, check_out, names_cell, pixels_asked
 from udd.config.caches import meets_cache
-from udd.config.compare import difference
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
@@ -25,8 +25,6 @@ from udd.reports.show import png
 from udd.runs.progress import duration
 from udd.source_request import SourceRequest, asked, parser
 from udd.synthetic.sets import SyntheticSet, load
-
-ANOTHER_NAME = "give this one another name: --out FILE.safetensors"
 
 
 def run(argv: list[str]) -> None:
@@ -138,62 +136,6 @@ def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[st
     return udd.evaluate(
         made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width
     )
-
-
-def origin(out: Path) -> dict[str, Any]:
-    """What a set that is there already says of where it comes from; nothing if there is none."""
-    try:
-        return load(out).metadata.get("provenance", {})
-    except UserError:
-        return {}
-
-
-def is_set(out: Path) -> bool:
-    """Whether a whole set of ours is there."""
-    try:
-        load(out)
-    except UserError:
-        return False
-    return True
-
-
-def refuse_places(out: Path) -> None:
-    """Raise UserError if a folder, or a file of something else, stands where a file of the set would go: what no set of
-    ours and no run of ours stands beside."""
-    for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
-        if (beside := out.with_suffix(ending)).is_dir():
-            raise UserError(f"{beside}: a folder stands where a file of the set would go; give another --out")
-    if is_set(out) or out.with_suffix(".schedule.json").exists() or out.with_suffix(".checkpoint").exists():
-        return
-    for ending in (out.suffix, ".csv", ".png", ".html"):
-        if (beside := out.with_suffix(ending)).exists():
-            raise UserError(
-                f"{beside}: stands there already, beside no set of ours, and would be replaced; move it, or give "
-                "another --out"
-            )
-
-
-def refuse_other(out: Path, inputs: str) -> None:
-    """Raise UserError if a set of other images has the name that nobody gave: two folders may be called alike."""
-    if origin(out).get("inputs", inputs) != inputs:
-        raise UserError(f"{out}: a set of other images, which this one would replace; {ANOTHER_NAME}")
-
-
-def refuse_request(out: Path, wanted: dict[str, Any], replaced: bool) -> None:
-    """Raise UserError if what stands beside a set's schedule is of another request: a run that was cut and could not go
-    on by another schedule, or, unless it may be `replaced`, a finished set."""
-    kept, run = out.with_suffix(".schedule.json"), out.with_suffix(".checkpoint")
-    stands = read_json(kept) if kept.exists() else None
-    found = stands.get("asked") if isinstance(stands, dict) else None
-    if found in (None, wanted):
-        return
-    what = difference(found, wanted)
-    if run.exists():
-        raise UserError(
-            f"{run}: of a run that was cut, by another request ({what}); that one goes on; or delete it; {ANOTHER_NAME}"
-        )
-    if out.exists() and not replaced:
-        raise UserError(f"{out}: made by another request ({what}), and this one would replace it; {ANOTHER_NAME}")
 
 
 def refuse_options(made: Parser, method: str, given: Sequence[tuple[str, Any]]) -> None:

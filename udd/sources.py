@@ -32,9 +32,9 @@ Arrays = Sequence[Any]  # training images [n, H, W(, K)] or [n, K, H, W] uint8, 
 def dataset(
     source: str | Path | Arrays, root: str | Path | None = None, name: str | None = None, **keys: Any
 ) -> Dataset:
-    """A data set from a folder (train/<class>/*, test/<class>/*; or train-*.parquet, test-*.parquet, as on the Hugging
-    Face Hub), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where absent), a manifest of
-    `udd data` (.json), or four arrays: training images, labels, test images, labels.
+    """A data set from a folder (train/<class>/*, test/<class>/* or val/<class>/*; or train-*.parquet, test-*.parquet,
+    as on the Hugging Face Hub), an npz file, the name of a kind (`cifar10`: below `root`, downloaded where absent), a
+    manifest of `udd data` (.json), or four arrays: training images, labels, test images, labels.
 
     root: by default the environment variable UDD_DATA, else `data`. name: by default the file's or folder's, in small
     letters, digits, `_` and `-`. keys: `size`, `classes`, `flip` and what else params.yaml has for a data set; where
@@ -63,7 +63,7 @@ def dataset(
 
 @set_aside()
 def undivided(source: Path, **keys: Any) -> Dataset:
-    """A folder without test images (udd.data.listing.undivided), all of whose images are training images, to be split.
+    """A folder without test images (udd.data.undivided), all of whose images are training images, to be split.
     keys: as of `dataset`. Raises UserError as that."""
     at = with_name(source).absolute()
     flip, config = keys.pop("flip", True), {"name": legal(at.name), "kind": "folder", "path": at.name} | keys

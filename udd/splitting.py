@@ -14,8 +14,8 @@ from udd.command import Parser, add_pixels, check_out, count, pixels_asked
 from udd.command import whole as whole_number
 from udd.config import params, plan
 from udd.data import TENSORS, Dataset
-from udd.data.listing import undivided as lacks_tests
 from udd.data.raw import Raw, check
+from udd.data.undivided import undivided as lacks_tests
 from udd.errors import UserError
 from udd.files import atomic_path
 

@@ -22,6 +22,7 @@ def set_aside() -> Iterator[None]:
                 held.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             held.enter_context(torch.device("cpu"))
-        held.callback(torch.set_default_dtype, before)
-        torch.set_default_dtype(torch.float32)
+        if before != torch.float32:  # of the whole process, so not without need
+            held.callback(torch.set_default_dtype, before)
+            torch.set_default_dtype(torch.float32)
         yield

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from udd.data.images import Look, decode, deep_values, probe, unreadable
-from udd.data.listing import ANNOTATIONS, Part, find_tree, find_undivided
+from udd.data.listing import ANNOTATIONS, Part, find_tree
 from udd.data.raw import Raw, entry
+from udd.data.undivided import find_undivided, refuse_undivided
 from udd.errors import UserError
 
 
@@ -25,11 +26,12 @@ def read_folder(config: dict[str, Any], root: Path, threads: int) -> Raw:
     file that does not decode.
     """
     base = root / (config.get("path") or config["name"])
+    refuse_undivided(base)
     return read_found(base, *find_tree(base, "folder", config.get("classes")), config, threads)
 
 
 def read_undivided(config: dict[str, Any], root: Path, threads: int) -> Raw:
-    """The same of a folder without test images (udd.data.listing.undivided): all are training images."""
+    """The same of a folder without test images (udd.data.undivided): all are training images."""
     base = root / config["path"]
     return read_found(base, *find_undivided(base), config, threads)
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from udd.errors import UserError
 
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
-TESTS = ("test", "val", "validation", "valid")  # folders of test images, the first that is there
+TESTS = ("test", "val", "validation", "valid")  # what folders of test images are called, the first before the next
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
 PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
 SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")  # one of the Hub's numbered files
@@ -75,11 +75,19 @@ def images_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     return sorted(images), left_out
 
 
+def named(place: Path) -> set[str]:
+    """The names of the folders in a folder that may be classes; none where there is no such folder."""
+    folders = (folder.name for folder in place.iterdir() if folder.is_dir()) if place.is_dir() else ()
+    return {name for name in folders if not name.startswith(".") and name not in LITTER}
+
+
 def splits_of(base: Path, kind: str) -> tuple[str, str]:
-    """The names of a tree's training and test folder."""
+    """The names of a tree's training and test folder: of one's own, the first of TESTS that has a class of `train/`,
+    else the first that is there."""
     train, test = SPLITS[kind]
-    there = (name for name in TESTS if kind == "folder" and (base / name).is_dir())
-    return train, next(there, test)
+    there = [name for name in TESTS if kind == "folder" and (base / name).is_dir()]
+    classes = named(base / train) if len(there) > 1 else set()
+    return train, next((name for name in there if classes & named(base / name)), (*there, test)[0])
 
 
 def class_folders(base: Path, splits: tuple[str, ...]) -> list[str]:
@@ -88,34 +96,16 @@ def class_folders(base: Path, splits: tuple[str, ...]) -> list[str]:
         if not (base / split).is_dir():
             raise UserError(
                 f"{base / split}: no such folder; expected train/<class>/ and test/<class>/ in {base}"
-                f"{advice_undivided(base)}"
+                f"{misnamed(base, split)}"
             )
-    folders = (folder for split in splits for folder in (base / split).iterdir() if folder.is_dir())
-    return sorted({folder.name for folder in folders if not folder.name.startswith(".") and folder.name not in LITTER})
+    return sorted(set().union(*(named(base / split) for split in splits)))
 
 
-def undivided(base: Path) -> Path | None:
-    """What holds the class folders of a tree without test images: its `train/` or, without that, the folder itself;
-    None for any other tree."""
-    if has_parquet(base) or any((base / name).is_dir() for name in TESTS):
-        return None
-    place = base / "train" if (base / "train").is_dir() else base
-    return place if place.is_dir() and len(class_folders(place, (".",))) > 1 else None
-
-
-def advice_undivided(base: Path) -> str:
-    """What can be done with a tree without test images; nothing for another."""
-    return f"; udd split {base} --test N --seed 0 --out NAME.npz makes both parts of it" if undivided(base) else ""
-
-
-def find_undivided(base: Path) -> tuple[list[str], list[Part], Counter[str]]:
-    """`find_tree` of a tree without test images: all are training images. Raises UserError as that."""
-    place = undivided(base)
-    assert place is not None
-    classes, left_out = class_folders(place, (".",)), Counter[str]()
-    parts = [find(place, ".", classes, left_out), Part([], [])]
-    left_out["./"] += sum(is_image(path) for path in place.iterdir() if path.is_file())
-    return classes, parts, +left_out
+def misnamed(base: Path, split: str) -> str:
+    """What to rename where the folder of a part is called otherwise."""
+    words = ("train", "training") if split == "train" else (*TESTS, "testing")
+    other = next((name for name in sorted(named(base)) if name.lower() in words and name != split), None)
+    return f"; rename {other}/ to {split}/" if other else ""
 
 
 def find_tree(base: Path, kind: str, wanted: list[str] | None) -> tuple[list[str], list[Part], Counter[str]]:

@@ -67,6 +67,9 @@ def check(raw: Raw) -> None:
     if len(shapes) > 1 or raw.train_images.shape[2] != raw.train_images.shape[3]:
         found = " and ".join(map(str, sorted(shapes)))
         raise UserError(f"{raw.source}: images are {found} [K, H, W], not square or not alike; set the data set's size")
+    least = min((int(labels.min()) for labels in (raw.train_labels, raw.test_labels) if labels.size), default=0)
+    if least == 1 and raw.classes[0] == "0":
+        raise UserError(f"{raw.source}: labels begin at 1, expected 0 to C-1; take 1 from each, in both parts")
     for part, images, labels in (
         ("train", raw.train_images, raw.train_labels),
         ("test", raw.test_images, raw.test_labels),
@@ -83,8 +86,7 @@ def check_labels(where: str, classes: list[str], images: int, labels: np.ndarray
     missing = [name for name, count in zip(classes, counts(labels, len(classes)), strict=True) if count == 0]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        from_one = "; labels begin at 1: take 1 from each" if missing == classes[:1] == ["0"] else ""
         raise UserError(
             f"{where} has no image of class {', '.join(missing[:SHOWN])}{more}; every class needs training and test "
-            f"images{from_one}"
+            "images"
         )

@@ -52,7 +52,8 @@ def size(table: Table) -> str:
         return "Nothing has been run yet (--)."
     sizes = sorted({(len(on), n, on[0], on[-1]) for n, on in found}, reverse=True)
     parts = ", ".join(
-        f"n = {n} ({plural(sets, 'set')}, {least if least == most else f'{least}-{most}'} networks on each)"
+        f"n = {n} ({plural(sets, 'set')}, "
+        f"{plural(most, 'network') if least == most else f'{least}-{most} networks'} on each)"
         for sets, n, least, most in sizes
     )
     return f"A cell has {parts}." + (f" {plural(missing, 'cell')} not run (--)." if missing else "")

@@ -18,6 +18,7 @@ from udd.reports.pictures import COLOURS, Curve, curve_svg, hard, img, losses, s
 from udd.reports.statistics import interval, summary
 from udd.synthetic.sets import SyntheticSet
 
+MARK = "udd, dataset distillation"  # by which a page or a picture of ours is known
 PIXELS = 2**22  # that a page shows at most, so that it stays below some 20 MB
 # Of one inside another file: Chromium opens no data URI of more than 2 MiB, and these may take 1.4,
 # without the windows' image
@@ -231,6 +232,7 @@ def page(
     ]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="generator" content="{MARK}">'
         f"<title>{title}</title><style>{STYLE}</style>"
     )
     body = f"<h1>{title}</h1>{summed(made)}{''.join(parts)}"

@@ -11,7 +11,7 @@ from udd.command import Parser, check_out, count
 from udd.files import check_set, write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
-from udd.reports.page import hard, write
+from udd.reports.page import MARK, hard, write
 from udd.reports.pictures import read_curve
 from udd.synthetic.sets import SyntheticSet, load
 
@@ -59,7 +59,7 @@ def png(made: SyntheticSet, most: int, labels: Labels = OWN) -> bytes:
     from udd.reports.figures.gallery import of_set
 
     figure, kept = of_set(made._replace(labels=hard(made.labels)), most, labels), BytesIO()
-    figure.savefig(kept, format="png", dpi=150)
+    figure.savefig(kept, format="png", dpi=150, metadata={"Creator": MARK})
     return kept.getvalue()
 
 

@@ -87,7 +87,7 @@ def fitted(distill: Config, found: Trial, seconds: float, caches: bool, most: in
     cache = affordable(distill, found, SHARE * planned) if caches else {}
     left = planned - (cache.get("cache_networks", 0) * network_seconds(distill | cache, found) if caches else 0.0)
     inner = distill["inner"]
-    outer = min(int(left / (found.step * inner)), most // inner)
+    outer = min(int(left / (found.step * inner)), max(1, most // inner))
     if outer < 1:
         needed = shortest(distill, found, caches)
         raise UserError(
