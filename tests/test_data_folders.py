@@ -82,7 +82,7 @@ def harm_tree(base: Path, harm: str) -> None:
         ("class absent from test", "test/dog: no such folder"),
         ("class absent from train", "train/dog: no such folder"),
         ("class without images", "test/dog: no image that Pillow reads; class dog"),
-        ("no test", "test: no such folder"),
+        ("no test", "pets: no test images with classes"),
     ],
 )
 def test_bad_folder(tmp_path, harm, message):
