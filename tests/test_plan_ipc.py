@@ -103,7 +103,7 @@ EXPERIMENTS = {
     "cpu-cells": ["cpu", "cpu-cells"],
     "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
     "cpu-architectures": ["cpu", "cpu-cells-ipc10", "cpu-architectures"],
-    "cpu-utilization": ["cpu", "cpu-cells-ipc10", "cpu-utilization"],
+    "cpu-utilization": ["cpu", "cpu-cells", "cpu-utilization"],
     "cpu-cells-more": ["cpu", "cpu-cells", "cpu-cells-mnist", "cpu-cells-more"],
 }
 

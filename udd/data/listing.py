@@ -19,8 +19,6 @@ from udd.errors import UserError
 
 SPLITS = {"folder": ("train", "test"), "imagenet10": ("train", "val")}  # a kind's training and test folder
 TESTS = ("test", "val", "validation", "valid")  # what folders of test images are called, the first before the next
-# What the folders of a part are called elsewhere, in small letters
-CALLED = {"train": ("train", "training"), "test": (*TESTS, "testing")}
 ANNOTATIONS = "val/val_annotations.txt"  # Tiny-ImageNet's: lines of file, class, box; its test images have no labels
 PARTS = ("test", "validation")  # the Hub's parts to test on, the first that is there
 SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")  # one of the Hub's numbered files
@@ -105,7 +103,7 @@ def class_folders(base: Path, splits: tuple[str, ...]) -> list[str]:
 
 def misnamed(base: Path, split: str) -> str:
     """What to rename where the folder of a part is called otherwise."""
-    words = CALLED.get(split, ())
+    words = ("train", "training") if split == "train" else (*TESTS, "testing")
     other = next((name for name in sorted(named(base)) if name.lower() in words and name != split), None)
     return f"; rename {other}/ to {split}/" if other else ""
 

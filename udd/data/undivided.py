@@ -7,8 +7,10 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from udd.data.listing import ANNOTATIONS, CALLED, TESTS, Part, find, has_parquet, is_image, named
+from udd.data.listing import ANNOTATIONS, TESTS, Part, find, has_parquet, is_image, named
 from udd.errors import UserError
+
+PARTS = {*TESTS, "train", "training", "testing", "dev"}  # what is called so is a part, and no class
 
 
 def undivided(base: Path) -> Path | None:
@@ -18,8 +20,7 @@ def undivided(base: Path) -> Path | None:
         return None
     place = base / "train" if (base / "train").is_dir() else base
     classes = named(place)
-    parts = {word for words in CALLED.values() for word in words}
-    if len(classes) < 2 or place == base and any(name.lower() in parts for name in classes):
+    if len(classes) < 2 or place == base and any(name.lower() in PARTS for name in classes):
         return None
     # One folder in test/ that is no class holds images without labels
     tested = any(len(found := named(base / name)) > 1 or classes & found for name in TESTS if place != base)
