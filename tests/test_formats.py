@@ -145,8 +145,10 @@ def test_a_parquet_file_is_of_the_same_classes_and_of_the_hubs_kind(tmp_path: Pa
     )
     exported(made, path, "parquet", RGB)
     assert class_names({}, tmp_path, [[shard(path)]]) == CLASSES  # as one's own data set of the Hub's is read
+    other = imported(path, "parquet", RGB._replace(classes=["ant", "cat", "dog"]))  # in another order: by their names
+    assert [["ant", "cat", "dog"][label] for label in other.labels] == [CLASSES[label] for label in LABELS]
     with pytest.raises(UserError, match="its classes are cat, dog, ant"):
-        imported(path, "parquet", RGB._replace(classes=["dog", "cat", "ant"]))
+        imported(path, "parquet", RGB._replace(classes=["cat", "dog", "bee"]))
 
 
 def test_images_of_more_than_a_byte_are_not_cut_to_one(tmp_path: Path) -> None:

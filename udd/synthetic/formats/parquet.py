@@ -8,10 +8,12 @@ huggingface/datasets, features/image.py and arrow_writer.py: structs of bytes an
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from udd.data.parquet import arrow, rows, shard
 from udd.errors import UserError
@@ -25,9 +27,9 @@ def read(path: Path, wanted: Wanted) -> Found:
     if path.is_dir():
         raise UserError(f"{path}: a folder; name the parquet file in it")
     held = shard(path)
-    if held.names and held.names != wanted.classes:
+    if held.names and sorted(held.names) != sorted(wanted.classes):
         raise UserError(
-            f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset} in their order; "
+            f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset}; "
             "name its data set"
         )
     images = [pixels(place, wanted.shape[0], BytesIO(data)) for some in rows(held) for place, data in some]
@@ -35,8 +37,14 @@ def read(path: Path, wanted: Wanted) -> Found:
         raise UserError(f"{path}: images are of several sizes, expected {list(wanted.shape)} [K, H, W]")
     return Found(
         as_images(path, torch.stack(images), wanted),
-        as_labels(path, torch.from_numpy(held.labels), len(images), wanted),
+        by_name(as_labels(path, torch.from_numpy(held.labels), len(images), wanted), held.names, wanted.classes),
     )
+
+
+def by_name(labels: Tensor, names: Sequence[str], classes: Sequence[str]) -> Tensor:
+    """Labels [n] as the data set numbers its classes, of labels that number `names`: the Hub's numbers 0, 1, 2, ...,
+    10 stand as 0, 1, 10, 2, ... where they are folders. Files without names number the classes already."""
+    return torch.tensor([classes.index(name) for name in names])[labels] if names else labels
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
