@@ -43,11 +43,12 @@ onstart:
 
 
 onsuccess:
-    flow.keep_records(params)
     print(flow.succeeded(params, workflow))
+    flow.keep_records(params)
 
 
 onerror:
-    flow.set_aside(workflow)
-    flow.keep_records(params)
     print(flow.failed(workflow), file=sys.stderr)
+    flow.set_aside(workflow)
+    flow.give_back(workflow)
+    flow.keep_records(params)

@@ -56,3 +56,18 @@ def test_the_record_in_force_is_that_of_the_content(here, now, fresh, versions, 
     listed = {"rule": "listed"}
     found = persistence.in_force(here, now, fresh, versions, listed, report)
     assert found == (listed if right == "listed" else right)
+
+
+def test_what_failed_has_its_record_again_and_else_none_that_fits(tmp_path):
+    (tmp_path / "results").mkdir()
+    for name in "ab":
+        (tmp_path / f"results/{name}.json").write_text(name)
+    put("results/a.json", OLD | {"endtime": 1000.5})
+    keep(tmp_path / "snakemake.jsonl")
+    for name in "abc":
+        put(f"results/{name}.json", NEW)
+    persistence.give_back([f"results/{name}.json" for name in "abc"])
+    found = all_present()
+    assert found["results/a.json"] == OLD | {"endtime": 1000.5} and found["results/c.json"] == NEW  # c is not here
+    assert (tmp_path / "results/a.json").stat().st_mtime == 1000.5
+    assert found["results/b.json"] == persistence.BY_HAND

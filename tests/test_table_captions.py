@@ -90,7 +90,16 @@ def test_captions_say_how_the_networks_were_trained():
         config("main"), tables.table(config("main"), short)
     )
     both = {key: [runs[0], *short[key][1:], short[key][0]] for key, runs in made.items()}
-    assert "Networks trained for 60/1000 epochs in bfloat16 and float32. " in caption(
+    assert "Networks trained for 60 or 1000 epochs in bfloat16 and float32. " in caption(
         config("main"), tables.table(config("main"), both)
     )
     assert "Networks trained" not in caption(config("main"), tables.table(config("main"), {}))
+
+
+def test_check_ups_are_no_more_than_epochs():
+    for epochs, said in ((1, ""), (3, "the best of 3 check-ups"), (1000, "the best of 4 check-ups")):
+        made = {key: [run._replace(epochs=epochs) for run in runs] for key, runs in groups(udd=[64]).items()}
+        table = tables.table(config("main"), made)
+        text = caption(config("main"), table)
+        assert said in text if said else "idc_best" not in text + str(table.rows)
+        assert ("Networks trained for 1 epoch." in text) == (epochs == 1)

@@ -55,6 +55,17 @@ def test_raw_data_that_is_gone_or_broken_costs_nothing(workspace: Workspace):
     assert manifest.read_bytes() == whole
 
 
+def test_what_cannot_be_read_is_refused_until_it_is_gone_and_costs_nothing(workspace: Workspace):
+    """The manifest keeps its record: not that of the files that were not read."""
+    manifest, bad = workspace.path / TARGET, workspace.path / "data/pets/train/cat/9.png"
+    whole = manifest.read_bytes()
+    bad.write_text("not an image")
+    for _ in range(2):
+        assert "9.png: not an image" in workspace.run("snakemake", "--cores", "1", TARGET, fails=True)
+    bad.unlink()
+    assert workspace.planned(TARGET) == {} and manifest.read_bytes() == whole
+
+
 def test_a_data_root_at_home_and_one_that_is_nowhere(workspace: Workspace):
     target = "results/data/digits.json"
     workspace.edit(data_root="~/raw")

@@ -98,6 +98,12 @@ def test_the_table_of_cost_is_planned_as_any_other(repository: Workspace) -> Non
     assert planned == {"data": 1, "coresets": 1, "distill": 1, "evaluate": 2, "collect_request": 1, "tables": 1}
 
 
+def test_a_label_with_braces_is_no_wildcard(repository: Workspace) -> None:
+    """Snakemake looks for wildcards in whatever text a rule has."""
+    repository.edit(variants={"udd": {"label": "UDD {x} $y$"}})
+    assert repository.planned("results/accuracy.csv")["collect"] == 1
+
+
 def test_the_linter_finds_nothing(repository: Workspace) -> None:
     """snakemake --lint."""
     assert "Congratulations" in repository.run("snakemake", "--lint")

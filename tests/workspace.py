@@ -104,7 +104,7 @@ class Workspace:
 
     def commit(self, message: str) -> None:
         """Commit results to DVC and its remote, and everything else to git."""
-        self.run("dvc", "commit", "-f")
+        self.run("dvc", "commit", "-f", "dvc.yaml")
         self.run("dvc", "push")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", message)

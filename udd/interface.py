@@ -11,7 +11,8 @@ from typing import Any
 
 from udd.config import params as parameters
 from udd.config import plan
-from udd.config.caches import cache_name, check_networks
+from udd.config.caches import cache_name
+from udd.config.fitting import check_fit
 from udd.config.schema_errors import suggestion
 from udd.config.sections import METHODS, defaults, distils
 from udd.data import Dataset
@@ -158,7 +159,7 @@ def distill(
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, seed, keys)
     data, fewer = data.to(place), too_small(data, config, smaller_classes)
-    check_networks(config)
+    check_fit(config)
     inputs = fingerprint(data)
     asked = made_of(config, data, inputs)
     if not distils(config["method"]):

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from udd.config.caches import check_networks, meets_cache
+from udd.config.caches import meets_cache
+from udd.config.fitting import check_fit
 from udd.config.params import DEFAULTS, load
 from udd.config.plan import changes
 from udd.config.plan import method as method_of
@@ -36,7 +37,7 @@ def short(data: Dataset, method: str, ipc: int, device: str = "auto", threads: i
     keys = {key: plain(keys[key]) for key in keys}
     chosen = planned(method, ipc, keys, distance_of(data, method, ipc, keys))
     _, config = configuration(data, method, ipc, 0, chosen)
-    check_networks(config)
+    check_fit(config)
     return (
         chosen | aged(config, data.to(setup(device, threads)), keys)
         if config["method"] in MATCHING and meets_cache(config)
@@ -113,7 +114,7 @@ def budget(
     unsettled = budgeted(how, keys.get("networks", "cached")) | keys
     place = setup(device, threads)
     _, config = configuration(data, method, ipc, 0, settled(how, unsettled, keys, distance))
-    check_networks(config)
+    check_fit(config)
     found, measured = afforded(config, data.to(place), minutes, steps, keys)
     # Anew, as the pixels' step depends on how many there are
     chosen = settled(how, unsettled | found, keys, distance)

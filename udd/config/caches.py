@@ -54,16 +54,6 @@ def check_networks(config: Config) -> None:
         )
 
 
-def check_meetings(params: Params, source: str) -> None:
-    """Raise UserError if a set that is asked for cannot meet the networks, real batches or rate of its
-    configuration."""
-    for cell in all_cells(params):
-        try:
-            check_networks(set_config(params, cell, 0))
-        except UserError as error:
-            raise UserError(f"{source}: {error}") from None
-
-
 def cache_config(config: Config) -> Config:
     """What decides each network of the cache that a set meets; not how many there are, so that a cache can grow."""
     distill = config["distill"]

@@ -35,7 +35,7 @@ def explain(error: Any) -> str:
         advice = f"it is one of section {' and of '.join(elsewhere)}" if elsewhere else suggestion(unknown, known)
         return f"unknown key '{unknown}' in {key}; {advice}"
     if error.validator == "enum":
-        return f"{key}: found {found!r}; {suggestion(found, [str(value) for value in error.validator_value])}"
+        return f"{key}: found {found!r}; {one_of(found, error.validator_value)}"
     wants_number = error.validator == "type" and error.validator_value in ("number", "integer")
     if wants_number and isinstance(found, str) and looks_like_number(found):
         if not math.isfinite(float(found)):
@@ -75,6 +75,15 @@ def expectation(error: Any) -> str:
         "maxLength": "characters at most:",
     }
     return f"{words.get(error.validator, error.validator)} {error.validator_value}"
+
+
+def one_of(found: Any, known: Sequence[Any]) -> str:
+    """What was meant, of texts and numbers; a number in quotes is one of the numbers."""
+    if number := next((value for value in known if isinstance(found, str) and str(value) == found), None):
+        return f"write it without quotes, as {number}"
+    texts = [value for value in known if isinstance(value, str)]
+    close = isinstance(found, str) and difflib.get_close_matches(found, texts, 1)
+    return suggestion(found, texts) if close else f"expected one of {', '.join(map(str, known))}"
 
 
 def looks_like_number(text: str) -> bool:

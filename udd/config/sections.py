@@ -44,6 +44,8 @@ MATCHING = ("udd", "idc")
 GRIDS = ("idc", "dance", "ncfm")  # methods whose images are grids of `factor` x `factor` training images
 NOTHING_REAL = ("mtt",)  # methods that look at no real image, only at networks that did
 NO_NETWORK = ("kip",)  # methods that have no network of finite width
+LEARNED_RATE = ("dd", "mtt")  # methods that learn a rate with the set, for its evaluation
+BLOCKS = {"convnet3": 3, "vgg11": 8, "alexnet": 5, "resnet18": 9, "resnetap10": 5}  # whose maps can be searched
 OF_RESULTS = ("evaluate", "utilization")  # of no method: how sets are measured
 
 

@@ -11,7 +11,7 @@ import torch
 from tabulate import tabulate
 
 from udd.command import Parser, add_common
-from udd.config.caches import check_meetings
+from udd.config.fitting import check_cells
 from udd.config.params import load
 from udd.config.plan import Params, all_cells, only, set_config, unique
 from udd.costs.calibration import Pace, conditions, paces
@@ -165,6 +165,6 @@ def run(argv: list[str] | None = None) -> None:
     """Print the estimate that the command line asks for."""
     args = parser().parse_args(argv)
     params, device = asked(load(args.params), args.table), setup(args.device, args.threads)
-    check_meetings(params, " + ".join(Path(path).name for path in args.params))
+    check_cells(params, " + ".join(Path(path).name for path in args.params))
     found = estimate(params, device, args.directory, args.compiled, args.recalibrate)
     print(as_json(found) if args.json else as_text(found))

@@ -70,7 +70,8 @@ def trained(table: Table) -> str:
     runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
     epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs})
     rounded = "" if precisions == ["float32"] else f" in {' and '.join(precisions)}"
-    return f"Networks trained for {'/'.join(map(str, epochs))} epochs{rounded}." if runs else ""
+    lasted = plural(epochs[0], "epoch") if len(epochs) == 1 else f"{' or '.join(map(str, epochs))} epochs"
+    return f"Networks trained for {lasted}{rounded}." if runs else ""
 
 
 def schedule(config: Mapping[str, Any], table: Table) -> str:
@@ -104,7 +105,7 @@ def marks(config: Mapping[str, Any], table: Table) -> list[str]:
     found = [best] if bold else []
     if table.quoted:
         found.append("† and italics: quoted from the paper, not measured here.")
-    checkups = max((run.checkups for _, runs in table.shown for run in runs), default=1)
+    checkups = max((min(run.checkups, run.epochs) for _, runs in table.shown for run in runs), default=1)
     if checkups > 1 and config["table"] != COST:
         found.append(
             f"idc_best: the best of {checkups} check-ups on the test images, only to compare with figures published "
@@ -190,7 +191,7 @@ def decoded(config: Mapping[str, Any], table: Table) -> str:
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
     texts = [
-        f"{heading(config, name)}: {'/'.join(sorted(values))}"
+        f"{heading(config, name)}: {' or '.join(sorted(values, key=float))}"
         for name, values in found.items()
         if values and name != "full"
     ]
@@ -204,7 +205,7 @@ def steps(config: Mapping[str, Any], table: Table) -> str:
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(run.steps for run in runs)
     texts = [
-        f"{heading(config, name)}: {'/'.join(map(str, sorted(values)))}"
+        f"{heading(config, name)}: {' or '.join(map(str, sorted(values)))}"
         for name, values in found.items()
         if values and name != "full"
     ]

@@ -118,7 +118,7 @@ def quoted_key(setting: Setting, method: str, full: Sequence[str]) -> QuotedKey:
 def measured(runs: Sequence[Evaluation], best: bool = False) -> Measured | None:
     """Mean and standard deviation of a group's accuracies, or of the best of its check-ups; None if nothing was
     run, or there was one check-up."""
-    if not runs or (best and max(run.checkups for run in runs) == 1):
+    if not runs or (best and max(min(run.checkups, run.epochs) for run in runs) == 1):
         return None
     return Measured(*summary([run.best if best else run.accuracy for run in runs]))
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from udd.command import Parser, add_common, count, whole
 from udd.config import files as paths
 from udd.config.asked import add_config, asked, named_cell, read_config
-from udd.config.caches import cache_name, check_networks, meets_cache
+from udd.config.caches import cache_name, meets_cache
+from udd.config.fitting import check_fit
 from udd.config.params import load as load_params
 from udd.config.plan import canonical, made_as, set_config
 from udd.config.sections import METHODS, distils
@@ -110,7 +111,7 @@ def check(config: dict[str, Any]) -> None:
         raise UserError(
             f"--config: found no {', '.join(lacking)}; expected a set's configuration, as udd plan prints it"
         )
-    check_networks(config)
+    check_fit(config)
 
 
 def check_data(config: dict[str, Any], manifest: dict[str, Any], path: Path) -> None:

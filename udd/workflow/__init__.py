@@ -1,6 +1,6 @@
 """What the Snakemake rules need to know, as plain functions. Never imports torch."""
 
-from udd.workflow.end import failed, set_aside, succeeded
+from udd.workflow.end import failed, give_back, set_aside, succeeded
 from udd.workflow.paths import COLLECTED, VERSIONED, cell, collected_requests, pick, record, under, wanted
 from udd.workflow.records import keep_records, records_file, restore_records
 from udd.workflow.rules import (
@@ -29,6 +29,7 @@ from udd.workflow.start import (
     MALLOC,
     amount,
     checked,
+    enough_images,
     gpu_visible,
     gpus_a_job,
     make_folders,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from udd import persistence
 from udd.config.plan import Params
 from udd.workflow.paths import under
 
@@ -57,6 +58,15 @@ def set_aside(workflow: Any) -> None:
         if path.exists() and not part.exists():
             path.replace(part)
         path.unlink(missing_ok=True)
+
+
+def give_back(workflow: Any) -> None:
+    """Give the manifests of data sets that could not be read the records that they had (udd.persistence).
+
+    Snakemake brings back the manifest that was there before, and notes down that it was made of what could not be read:
+    the data as they were would count as changed, and what is wrong with them as read."""
+    failed = workflow.scheduler.failed if workflow.scheduler else ()
+    persistence.give_back([str(path) for job in failed if job.rule.name == "data" for path in job.output])
 
 
 def failed(workflow: Any) -> str:

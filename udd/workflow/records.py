@@ -3,6 +3,7 @@ asks first (`udd check-lock`)."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,14 @@ def restore_records(workflow: Any, params: Params) -> None:
 
 
 def keep_records(params: Params) -> None:
-    """After a run, whatever became of it: note down Snakemake's records."""
-    persistence.keep(records_file(params))
+    """After a run, whatever became of it: note down Snakemake's records, or say in one line why that cannot be."""
+    try:
+        persistence.keep(records_file(params))
+    except UserError as error:
+        advice = (
+            f"Snakemake's records were not noted down for git; the next run does so, or udd records {params['results']}"
+        )
+        print(f"{error}: {advice}", file=sys.stderr)
 
 
 def outs(lock: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -87,7 +94,7 @@ def run(argv: list[str] | None = None) -> None:
     if lines := absent(listed := outs(lock, names)):
         raise UserError(
             f"dvc.lock: {'; '.join(lines)}: run dvc pull (or dvc checkout) first; if they were deleted on purpose, dvc "
-            "commit"
+            "commit -f dvc.yaml"
         )
     if not any(out.get("nfiles") for out in listed):
         print(

@@ -87,7 +87,9 @@ def method_code(params: Params, wildcards: Any) -> str:
 
 def evaluation_config(params: Params, wildcards: Any) -> str:
     """The configuration of a record, with its networks."""
-    return canonical(plan.evaluation_config(params, record(wildcards)) | {"networks": params["seeds"]["evaluate"]})
+    return canonical(
+        plan.evaluation_config(params, record(wildcards)) | {"networks": sorted(params["seeds"]["evaluate"])}
+    )
 
 
 def evaluation_code(params: Params, wildcards: Any) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
-from udd.config.caches import check_meetings
+from udd.config.fitting import check_cells, check_images
 from udd.config.plan import Params
 from udd.config.reading import read_mapping, typed
+from udd.data.sources import fingerprint
 from udd.errors import UserError
+from udd.files import read_json
 from udd.reports.names import check_told_apart
 from udd.workflow.paths import VERSIONED, under, wanted
 
@@ -44,11 +46,28 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
                 "results: it is the repository itself, which would be filled; run with --directory (results/demo for "
                 "experiments/demo.yaml)"
             )
-        check_meetings(params, source)
+        check_cells(params, source)
         check_told_apart(params, source)
         return params
     except UserError as error:
         sys.exit(f"error: {error}")
+
+
+def enough_images(params: Params) -> None:
+    """End Snakemake with one line if a set is asked for of more images a class than its data set's manifest counts.
+
+    Not where the raw data are others by now, or gone: then the manifest may become another, too."""
+    for name in sorted({cell.dataset for cell in plan.all_cells(params)}):
+        manifest = Path(under(params["results"])(f"data/{name}.json"))
+        if not manifest.exists():
+            continue
+        found = read_json(manifest)
+        least, smallest = min(zip(found["counts"]["train"], found["classes"], strict=True))
+        try:
+            check_images(params, name, least, smallest)
+        except UserError as error:
+            if not fingerprint(plan.dataset_config(params, name), Path(os.environ["UDD_DATA"]), manifest)[1]:
+                sys.exit(f"error: {error}")
 
 
 # glibc gives large blocks back at once and faults them in anew at every step, a third of a CPU step's time;
@@ -101,7 +120,7 @@ def amount(workflow: Any, resource: str) -> Any:
 
 
 def make_folders(params: Params) -> None:
-    """Make the folders that DVC keeps, so that `dvc commit` works when only some cells exist."""
+    """Make the folders that DVC keeps, so that `dvc commit -f dvc.yaml` works when only some cells exist."""
     for folder in VERSIONED:
         Path(params["results"], folder).mkdir(parents=True, exist_ok=True)
 

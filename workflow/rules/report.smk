@@ -27,7 +27,7 @@ rule collect:
         results("utilization.csv"),
         results("metrics.json"),
     params:
-        config=plan.canonical(params),
+        config=lambda w: plan.canonical(params),  # no text, in which Snakemake would look for wildcards
         code=code_digest("udd.reports.collect"),
     log:
         results("logs/collect.log"),

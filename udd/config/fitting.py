@@ -1,0 +1,78 @@
+"""Whether what is asked of a set fits: its method, the network it is searched by, the images there are. Asked before
+anything is planned, where each section by itself is sound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from udd.config.caches import check_networks
+from udd.config.plan import (
+    FULL,
+    Params,
+    all_cells,
+    all_records,
+    evaluation_config,
+    images_a_class,
+    set_config,
+)
+from udd.config.sections import BLOCKS, LEARNED_RATE
+from udd.errors import UserError
+
+Config = dict[str, Any]
+
+
+def check_cells(params: Params, source: str) -> None:
+    """Raise UserError if a set that is asked for does not fit its configuration, or cannot be evaluated as asked."""
+    try:
+        for cell in all_cells(params):
+            check_fit(set_config(params, cell, 0))
+        for record in all_records(params):
+            check_rate(evaluation_config(params, record))
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def check_fit(config: Config) -> None:
+    """Raise UserError if a set's method does not meet its networks or real batches, or cannot search as it says."""
+    check_networks(config)
+    if "udd" in config:
+        check_search(config)
+
+
+def check_search(config: Config) -> None:
+    """Raise UserError if windows are to be searched on a map that the network has not, or the policy does not read."""
+    own, network = config["udd"], config["distill"]["network"]
+    layer, policy, blocks = own["search_layer"], own["policy"], BLOCKS[network]
+    if layer == "pixels" and policy not in ("gradient", "vote"):
+        raise UserError(
+            f"{config['variant']}: found udd.search_layer: pixels for policy: {policy}; gradient, and vote by it, "
+            "alone read pixels: write one of these, or search_layer: last"
+        )
+    if isinstance(layer, int) and layer > blocks:
+        raise UserError(
+            f"{config['variant']}: found udd.search_layer: {layer}; {network} has {blocks} blocks: give 1 to {blocks}, "
+            "or last"
+        )
+
+
+def check_rate(config: Config) -> None:
+    """Raise UserError if an evaluation takes the rate that was learned with a set whose method learns none."""
+    made = config["set"]
+    if config["evaluate"].get("rate") == "own" and made["method"] not in LEARNED_RATE:
+        raise UserError(
+            f"{made['variant']}: found evaluate.rate: own in protocol {config['protocol']}, expected a method that "
+            f"learns a rate ({', '.join(LEARNED_RATE)}), not {made['method']}; give it to variants of these alone "
+            "(variants.NAME.evaluate)"
+        )
+
+
+def check_images(params: Params, dataset: str, least: int, smallest: str) -> None:
+    """Raise UserError if a set of the data set is asked for of more images a class than there are: `least` in the class
+    that is called `smallest`."""
+    for cell in (cell for cell in all_cells(params) if cell.dataset == dataset and cell.ipc != FULL):
+        if (asked := images_a_class(set_config(params, cell, 0))) > least:
+            raise UserError(
+                f"{cell.variant} at IPC {cell.ipc} takes {asked} images a class, but class {smallest} of {dataset} has "
+                f"{least} to train on; take a smaller IPC, add images, or leave it out: "
+                f"datasets.{dataset}.ipc{cell.ipc}.without: [{cell.variant}]"
+            )
