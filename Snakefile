@@ -43,12 +43,12 @@ onstart:
 
 
 onsuccess:
-    print(flow.succeeded(params, workflow))
     flow.keep_records(params)
+    print(flow.succeeded(params, workflow))
 
 
 onerror:
-    print(flow.failed(workflow), file=sys.stderr)
     flow.set_aside(workflow)
     flow.give_back(workflow)
     flow.keep_records(params)
+    print(flow.failed(workflow), file=sys.stderr)

@@ -66,7 +66,8 @@ def test_what_failed_has_its_record_again_and_else_none_that_fits(tmp_path):
     keep(tmp_path / "snakemake.jsonl")
     for name in "abc":
         put(f"results/{name}.json", NEW)
-    persistence.give_back([f"results/{name}.json" for name in "abc"])
+    for name in "abc":
+        persistence.give_back(f"results/{name}.json")
     found = all_present()
     assert found["results/a.json"] == OLD | {"endtime": 1000.5} and found["results/c.json"] == NEW  # c is not here
     assert (tmp_path / "results/a.json").stat().st_mtime == 1000.5

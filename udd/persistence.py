@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -150,12 +150,12 @@ def restore(file: Path, reports: Collection[str], passing: Collection[str]) -> N
         write_atomic(MEMORY, json.dumps(memory))
 
 
-def give_back(paths: Sequence[str]) -> None:
-    """Give each file that is here the record and the time with which this content was last made, where that is known;
+def give_back(path: str) -> None:
+    """Give a file, if it is here, the record and the time with which this content was last made, where that is known;
     where it is not, a record that fits no job."""
     memory = read_memory()
-    for path in filter(os.path.exists, paths):
-        record = memory["records"].get(path, {}).get(content(path, memory["digests"]))
+    if here := content(path, memory["digests"]):
+        record = memory["records"].get(path, {}).get(here)
         put(path, record or BY_HAND)
         if record and "endtime" in record:
             os.utime(path, (record["endtime"], record["endtime"]))

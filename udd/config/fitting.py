@@ -7,7 +7,6 @@ from typing import Any
 
 from udd.config.caches import check_networks
 from udd.config.plan import (
-    FULL,
     Params,
     all_cells,
     all_records,
@@ -15,7 +14,7 @@ from udd.config.plan import (
     images_a_class,
     set_config,
 )
-from udd.config.sections import BLOCKS, LEARNED_RATE
+from udd.config.sections import BLOCKS, LEARNED_RATE, takes_all
 from udd.errors import UserError
 
 Config = dict[str, Any]
@@ -27,7 +26,7 @@ def check_cells(params: Params, source: str) -> None:
         for cell in all_cells(params):
             check_fit(set_config(params, cell, 0))
         for record in all_records(params):
-            check_rate(evaluation_config(params, record))
+            check_rate(evaluation_config(params, record), record.cell.variant)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 
@@ -43,6 +42,8 @@ def check_search(config: Config) -> None:
     """Raise UserError if windows are to be searched on a map that the network has not, or the policy does not read."""
     own, network = config["udd"], config["distill"]["network"]
     layer, policy, blocks = own["search_layer"], own["policy"], BLOCKS[network]
+    if takes_all(own) or policy == "random":
+        return  # nothing is searched
     if layer == "pixels" and policy not in ("gradient", "vote"):
         raise UserError(
             f"{config['variant']}: found udd.search_layer: pixels for policy: {policy}; gradient, and vote by it, "
@@ -55,24 +56,28 @@ def check_search(config: Config) -> None:
         )
 
 
-def check_rate(config: Config) -> None:
-    """Raise UserError if an evaluation takes the rate that was learned with a set whose method learns none."""
-    made = config["set"]
-    if config["evaluate"].get("rate") == "own" and made["method"] not in LEARNED_RATE:
+def check_rate(config: Config, variant: str) -> None:
+    """Raise UserError if a variant's evaluation takes the rate that was learned with a set whose method learns none."""
+    method = config["set"]["method"]
+    if config["evaluate"].get("rate") == "own" and method not in LEARNED_RATE:
         raise UserError(
-            f"{made['variant']}: found evaluate.rate: own in protocol {config['protocol']}, expected a method that "
-            f"learns a rate ({', '.join(LEARNED_RATE)}), not {made['method']}; give it to variants of these alone "
-            "(variants.NAME.evaluate)"
+            f"{variant}: found rate: own for {method}, which learns no rate ({', '.join(LEARNED_RATE)} do); write it "
+            f"for variants of these alone (variants.NAME.evaluate), not in evaluate or protocols.{config['protocol']}"
         )
 
 
-def check_images(params: Params, dataset: str, least: int, smallest: str) -> None:
-    """Raise UserError if a set of the data set is asked for of more images a class than there are: `least` in the class
-    that is called `smallest`."""
-    for cell in (cell for cell in all_cells(params) if cell.dataset == dataset and cell.ipc != FULL):
-        if (asked := images_a_class(set_config(params, cell, 0))) > least:
-            raise UserError(
-                f"{cell.variant} at IPC {cell.ipc} takes {asked} images a class, but class {smallest} of {dataset} has "
-                f"{least} to train on; take a smaller IPC, add images, or leave it out: "
-                f"datasets.{dataset}.ipc{cell.ipc}.without: [{cell.variant}]"
-            )
+def check_images(params: Params, config: Config, least: int, smallest: str) -> None:
+    """Raise UserError if a set takes more images a class than there are: `least` in the class that is called
+    `smallest`. It names all variants at this IPC that do."""
+    dataset, ipc, takes = config["dataset"]["name"], config["ipc"], images_a_class(config)
+    if takes <= least:
+        return
+    there = (cell for cell in all_cells(params) if (cell.dataset, cell.ipc) == (dataset, ipc))
+    asking = [cell.variant for cell in there if images_a_class(set_config(params, cell, 0)) > least]
+    names = ", ".join(dict.fromkeys([config["variant"], *asking]))
+    asked = f"{config['times']} x IPC {ipc} = {takes}" if "times" in config else f"{ipc} at IPC {ipc}"
+    raise UserError(
+        f"{config['variant']}: found {asked} images a class, but class {smallest} of {dataset} has {least} to train "
+        f"on; take a smaller IPC, add images, or leave out all that ask for more: add {names} to "
+        f"datasets.{dataset}.ipc{ipc}.without"
+    )

@@ -83,7 +83,8 @@ def one_of(found: Any, known: Sequence[Any]) -> str:
         return f"write it without quotes, as {number}"
     texts = [value for value in known if isinstance(value, str)]
     close = isinstance(found, str) and difflib.get_close_matches(found, texts, 1)
-    return suggestion(found, texts) if close else f"expected one of {', '.join(map(str, known))}"
+    unquoted = ", numbers without quotes" if isinstance(found, str) and looks_like_number(found) else ""
+    return suggestion(found, texts) if close else f"expected one of {', '.join(map(str, known))}{unquoted}"
 
 
 def looks_like_number(text: str) -> bool:

@@ -29,7 +29,6 @@ from udd.workflow.start import (
     MALLOC,
     amount,
     checked,
-    enough_images,
     gpu_visible,
     gpus_a_job,
     make_folders,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from udd import persistence
 from udd.config.plan import Params
+from udd.errors import UserError
 from udd.workflow.paths import under
 
 REASON = re.compile(
@@ -66,7 +68,11 @@ def give_back(workflow: Any) -> None:
     Snakemake brings back the manifest that was there before, and notes down that it was made of what could not be read:
     the data as they were would count as changed, and what is wrong with them as read."""
     failed = workflow.scheduler.failed if workflow.scheduler else ()
-    persistence.give_back([str(path) for job in failed if job.rule.name == "data" for path in job.output])
+    for path in (str(path) for job in failed if job.rule.name == "data" for path in job.output):
+        try:
+            persistence.give_back(path)
+        except (UserError, OSError) as error:
+            print(f"{error}; delete {path} before the next run, or it is taken for up to date", file=sys.stderr)
 
 
 def failed(workflow: Any) -> str:

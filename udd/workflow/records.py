@@ -38,7 +38,7 @@ def keep_records(params: Params) -> None:
     """After a run, whatever became of it: note down Snakemake's records, or say in one line why that cannot be."""
     try:
         persistence.keep(records_file(params))
-    except UserError as error:
+    except (UserError, OSError) as error:
         advice = (
             f"Snakemake's records were not noted down for git; the next run does so, or udd records {params['results']}"
         )

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 from udd import evaluation
 from udd.config import caches, plan
 from udd.config import drawings as analysis
+from udd.config.fitting import check_fit, check_images, check_rate
 from udd.config.plan import Params, canonical
 from udd.data.sources import fingerprint
 from udd.errors import UserError
+from udd.files import read_json
 from udd.methods import modules
 from udd.provenance import code_digest
 from udd.workflow.paths import cell, record, under
@@ -25,8 +28,39 @@ from udd.workflow.paths import cell, record, under
 
 def set_config(params: Params, wildcards: Any) -> str:
     """The configuration of a set, as a rule's one parameter: Snakemake compares parameters as an
-    unordered set of values."""
-    return canonical(plan.set_config(params, cell(wildcards), int(wildcards.seed)))
+    unordered set of values. Ends Snakemake with one line if it does not fit."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    or_exit(check_fit, config)
+    if least := smallest_class(
+        canonical(config["dataset"]), under(params["results"])(f"data/{wildcards.dataset}.json")
+    ):
+        or_exit(check_images, params, config, *least)
+    return canonical(config)
+
+
+def or_exit(check: Callable[..., None], *asked: Any) -> None:
+    """Check what is planned, be it of a table or named on the command line; end Snakemake with one line if it is
+    refused."""
+    try:
+        check(*asked)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+@cache
+def smallest_class(dataset: str, manifest: str) -> tuple[int, str] | None:
+    """How many training images a data set's smallest class has, and its name, by the manifest; None where there is none
+    of this configuration, or the raw data are others by now, and the manifest will be, too."""
+    config = json.loads(dataset)
+    try:
+        found = read_json(manifest)
+        if not isinstance(found, dict) or found.get("config") != config:
+            return None
+        if fingerprint(config, Path(os.environ["UDD_DATA"]), Path(manifest))[1]:
+            return None
+        return min(zip(found["counts"]["train"], found["classes"], strict=True))
+    except (UserError, KeyError, TypeError, ValueError):  # absent or damaged: the rule `data` will say
+        return None
 
 
 def raw_files(params: Params, dataset: str) -> str:
@@ -61,7 +95,7 @@ def cache_of(params: Params, wildcards: Any) -> list[str]:
     """The records of the cached networks that a set meets, if it does. The networks themselves may be gone: a set that
     is made brings them back."""
     config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
-    caches.check_networks(config)  # before networks are made that it cannot meet
+    or_exit(check_fit, config)  # before networks are made that it cannot meet
     members = range(caches.networks(config)) if caches.meets_cache(config) else ()
     return [
         under(params["results"])(f"{caches.RECORDS}/{caches.cache_name(config)}/network{member}.json")
@@ -87,9 +121,9 @@ def method_code(params: Params, wildcards: Any) -> str:
 
 def evaluation_config(params: Params, wildcards: Any) -> str:
     """The configuration of a record, with its networks."""
-    return canonical(
-        plan.evaluation_config(params, record(wildcards)) | {"networks": sorted(params["seeds"]["evaluate"])}
-    )
+    config = plan.evaluation_config(params, record(wildcards))
+    or_exit(check_rate, config, wildcards.variant)
+    return canonical(config | {"networks": sorted(params["seeds"]["evaluate"])})
 
 
 def evaluation_code(params: Params, wildcards: Any) -> str:

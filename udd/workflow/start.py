@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from udd.config import plan
-from udd.config.fitting import check_cells, check_images
+from udd.config.fitting import check_cells
 from udd.config.plan import Params
 from udd.config.reading import read_mapping, typed
-from udd.data.sources import fingerprint
 from udd.errors import UserError
-from udd.files import read_json
 from udd.reports.names import check_told_apart
 from udd.workflow.paths import VERSIONED, under, wanted
 
@@ -51,23 +49,6 @@ def checked(config: dict[str, Any], workflow: Any) -> Params:
         return params
     except UserError as error:
         sys.exit(f"error: {error}")
-
-
-def enough_images(params: Params) -> None:
-    """End Snakemake with one line if a set is asked for of more images a class than its data set's manifest counts.
-
-    Not where the raw data are others by now, or gone: then the manifest may become another, too."""
-    for name in sorted({cell.dataset for cell in plan.all_cells(params)}):
-        manifest = Path(under(params["results"])(f"data/{name}.json"))
-        if not manifest.exists():
-            continue
-        found = read_json(manifest)
-        least, smallest = min(zip(found["counts"]["train"], found["classes"], strict=True))
-        try:
-            check_images(params, name, least, smallest)
-        except UserError as error:
-            if not fingerprint(plan.dataset_config(params, name), Path(os.environ["UDD_DATA"]), manifest)[1]:
-                sys.exit(f"error: {error}")
 
 
 # glibc gives large blocks back at once and faults them in anew at every step, a third of a CPU step's time;

@@ -6,7 +6,6 @@ from udd.provenance import code_digest
 
 params = flow.checked(config, workflow)
 flow.prepare_environment(params, workflow.basedir)
-flow.enough_images(params)
 flow.may_queue_again(workflow)
 results = flow.under(params["results"])
 gpu = flow.gpus_a_job(workflow)

@@ -27,7 +27,7 @@ def read(path: Path, wanted: Wanted) -> Found:
     if path.is_dir():
         raise UserError(f"{path}: a folder; name the parquet file in it")
     held = shard(path)
-    if held.names and sorted(held.names) != sorted(wanted.classes):
+    if held.names and (set(held.names) != set(wanted.classes) or len(held.names) != len(wanted.classes)):
         raise UserError(
             f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset}; "
             "name its data set"
