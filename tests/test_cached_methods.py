@@ -58,7 +58,7 @@ def test_a_cache_that_no_set_meets_says_so():
 def test_a_set_that_cannot_meet_its_cache_is_refused_before_networks_are_made():
     declared = overlay(params(), {"variants": {"mine": {"distill": {"networks": "cached", "cache_draws": 0}}}})
     place = SimpleNamespace(dataset="mnist", ipc="1", variant="mine", seed="0")
-    with pytest.raises(UserError, match="mine: found cache_draws: 0"):
+    with pytest.raises(SystemExit, match="error: mine: found cache_draws: 0"):
         flow.cache_of(declared, place)
 
 

@@ -88,14 +88,14 @@ def test_a_killed_job_goes_on_from_its_checkpoint(workspace: Workspace) -> None:
 
 
 def test_a_failing_cell_stops_no_other_and_is_named(workspace: Workspace) -> None:
-    """One cell asks for more images a class than there are; a time limit ends another at a
-    checkpoint. The rest is made."""
-    workspace.edit(tables={"kip": {"datasets": ["digits"], "ipc": [500], "variants": ["udd"]}})
+    """One cell's networks diverge before a step; a time limit ends another at a checkpoint. The rest is made."""
+    wild = {"distill": {"pretrain_epochs": 1, "net_lr": 1.0e30}}
+    workspace.edit(variants={"wild": wild}, tables={"kip": {"datasets": ["digits"], "ipc": [1], "variants": ["wild"]}})
     workspace.edit(datasets={"small": {"distill": {"outer": 3}}}, seeds={"evaluate": [0, 1]})
     said = workspace.run("snakemake", "--cores", "2", fails=True, UDD_DISTILL_OPTIONS="--time-limit 0")
     last = said[said.rindex("failed: distill digits") :]
-    assert "failed: distill digits 500 udd 0\n  error: ipc 500" in last
-    assert "log: results/logs/distill/digits/ipc500/udd/seed0.log" in last
+    assert "failed: distill digits 1 wild 0\n  error: wild: the loss is not finite at iteration 1" in last
+    assert "log: results/logs/distill/digits/ipc1/wild/seed0.log" in last
     assert (
         "failed: distill small 1 udd 0\n  stopped by time limit after 1 of 6 iterations; run the same command again"
         in last
