@@ -104,6 +104,7 @@ EXPERIMENTS = {
     "cpu-cells-ipc10": ["cpu", "cpu-cells-ipc10"],
     "cpu-architectures": ["cpu", "cpu-cells-ipc10", "cpu-architectures"],
     "cpu-utilization": ["cpu", "cpu-cells", "cpu-utilization"],
+    "cpu-grey": ["cpu", "cpu-grey"],
     "cpu-cells-more": ["cpu", "cpu-cells", "cpu-cells-mnist", "cpu-cells-more"],
 }
 
