@@ -1,6 +1,6 @@
 """UDD, from data to tables: `snakemake --cores 4`, or one file of it, `snakemake --cores 4 results/tables/policy.tex`.
 
-Which cells there are follows from params.yaml (udd/config/plan.py); a rule is a verb, and calls the module of that
+Which cells there are follows from params.yaml (udd/config/requested.py); a rule is a verb, and calls the module of that
 name. How to run is in profiles/.
 """
 

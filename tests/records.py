@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from udd.config import plan
+from udd.config import plan, requested
 from udd.config.drawings import measurement_path, measurements
 from udd.config.params import load
 from udd.files import write_json
@@ -45,7 +45,7 @@ def made_up(name: str, base: float) -> dict[str, Any]:
 
 def write_all(params: plan.Params, results: Path) -> None:
     """Every planned record and measurement, below `results`."""
-    for record in plan.all_records(params):
+    for record in requested.all_records(params):
         write_json(results / "accuracy" / record.path, evaluation(params, record))
     for cell, seed in measurements(params):
         mue = random.Random(f"{cell.folder} {seed}").uniform(0.5, 0.9)

@@ -15,7 +15,8 @@ from tiny import config, dataset, noise, of_method, params
 from torch import Tensor
 
 from udd.config.caches import cache_config, check_networks
-from udd.config.plan import Cell, all_cells, canonical, set_config
+from udd.config.plan import Cell, canonical, set_config
+from udd.config.requested import all_cells
 from udd.costs import schedule
 from udd.costs.sizes import Sizes
 from udd.errors import UserError

@@ -9,7 +9,7 @@ import pytest
 import records
 from tiny import ROOT
 
-from udd.config import files, plan
+from udd.config import files, plan, requested
 from udd.config.params import load
 from udd.errors import UserError
 from udd.reports import collect, tables
@@ -46,7 +46,7 @@ def edit(path: Path, change) -> None:
 def test_every_planned_record_is_a_line(params, results):
     assert "10 of 10 planned evaluations, 3 of 3 measurements of mUE" in collect.collect(params, results, results)
     rows = read_csv(results / "accuracy.csv")
-    assert len(rows) == 2 * len(plan.all_records(params)) == 10
+    assert len(rows) == 2 * len(requested.all_records(params)) == 10
     assert list(rows[0]) == collect.ACCURACY
     first = json.loads((results / "accuracy/digits/ipc1/idc/seed0/idc/convnet3.json").read_text())["networks"]["0"]
     assert float(rows[0]["accuracy"]) == first["accuracy"]

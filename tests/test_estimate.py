@@ -242,8 +242,8 @@ def test_every_set_and_record_of_the_plan_is_one_job(monkeypatch):
     found = params()
     made = workload.workloads(found, {name: sizes(found, name, "nowhere") for name in found["datasets"]}, CPU)
     kinds = Counter(job.kind for job in made)
-    assert kinds["evaluate"] == len(workload.plan.all_records(found))
-    cells = [cell for cell in workload.plan.all_cells(found) if cell.ipc != "all"]
+    assert kinds["evaluate"] == len(workload.requested.all_records(found))
+    cells = [cell for cell in workload.requested.all_cells(found) if cell.ipc != "all"]
     assert kinds["distil"] + kinds["coreset"] == 3 * len(cells)
     priced = costs(made, paid(*made), CPU)
     assert {kind for kind, _ in priced} > {"distil", "coreset", "evaluate", "proxies", "utilization"}

@@ -17,7 +17,8 @@ from tiny import dataset, network, noise, of_method, params
 from udd import methods
 from udd.config import params as parameters
 from udd.config import sections
-from udd.config.plan import Cell, all_cells, canonical, distilled, method, set_config
+from udd.config.plan import Cell, canonical, distilled, method, set_config
+from udd.config.requested import all_cells
 from udd.methods import cafe, dm, dsa
 from udd.networks import augment
 from udd.networks.streams import stream

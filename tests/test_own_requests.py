@@ -15,7 +15,7 @@ from tiny import dataset
 import udd
 from udd import own, source_request
 from udd.errors import Stopped, UserError
-from udd.runs import loop
+from udd.runs import completing, loop
 
 __all__ = ["digits"]
 
@@ -29,9 +29,9 @@ def place(digits: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def cut(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     """A run that ends after its first step."""
-    rung = type("Rung", (loop.Alarm,), {"reason": lambda _: "SIGTERM"})
+    rung = type("Rung", (completing.Alarm,), {"reason": lambda _: "SIGTERM"})
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "Alarm", rung)
+        patched.setattr(completing, "Alarm", rung)
         with pytest.raises(Stopped, match="go on"):
             own.run(words)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import ROOT, params
 
 from udd.command import main
-from udd.config import asked, plan
+from udd.config import asked, plan, requested
 from udd.config import params as parameters
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, canonical, set_config
@@ -56,7 +56,7 @@ CFC = {"datasets": ["svhn"], "ipc": [10], "variants": ["udd-nocfc", "udd"], "arc
 
 
 def test_cells_are_the_product_and_the_full_data_set_has_one_a_data_set():
-    cells = plan.cells(params(), MAIN)
+    cells = requested.cells(params(), MAIN)
     assert cells == [
         Cell("mnist", 1, "random"), Cell("mnist", 1, "udd"), Cell("mnist", "all", "full"), Cell("mnist", 10,
         "random"), Cell("mnist", 10, "udd"),
@@ -67,15 +67,15 @@ def test_cells_are_the_product_and_the_full_data_set_has_one_a_data_set():
 
 def test_a_data_set_leaves_out_what_it_has_too_few_images_for():
     asked = {"datasets": ["cifar10", "cifar100"], "ipc": [10, 50], "variants": ["random", "random-x13"]}
-    cells = plan.cells(params(), asked)
+    cells = requested.cells(params(), asked)
     assert len(cells) == 7 and Cell("cifar100", 50, "random-x13") not in cells
     found = small(tables={"kip": {"datasets": ["cifar100"], "ipc": [50], "variants": ["udd"]}})
     # It names what it leaves out
-    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}
+    assert parameters.check(requested.only(found, "kip"))["variants"].keys() == {"udd", "full", "random-x13"}
     # And whose sets that shows
     found["variants"]["equal"] = {"sets": "idc", "evaluate": {"epochs": 3}}
     found["datasets"]["cifar100"]["ipc50"] = {"without": ["equal"]}
-    assert parameters.check(plan.only(found, "kip"))["variants"].keys() == {"udd", "full", "equal", "idc"}
+    assert parameters.check(requested.only(found, "kip"))["variants"].keys() == {"udd", "full", "equal", "idc"}
 
 
 def test_a_multiple_of_ipc_stands_in_the_configuration_of_its_own_sets_alone():
@@ -86,8 +86,8 @@ def test_a_multiple_of_ipc_stands_in_the_configuration_of_its_own_sets_alone():
 
 def test_a_cell_that_two_tables_share_exists_once():
     found = small(tables={"main": MAIN, "cfc": CFC}, seeds={"distill": [0, 1], "evaluate": [0, 1, 2]})
-    assert len(plan.all_cells(found)) == 10 + 1
-    records = plan.all_records(found)
+    assert len(requested.all_cells(found)) == 10 + 1
+    records = requested.all_records(found)
     sets = 8 * 2 + 2  # the full data set has one distillation seed
     assert len(records) == len(set(records)) == sets + (2 + 2 + 2)  # and udd-nocfc on two networks, udd on a second one
     assert len({record.path for record in records}) == len(records)
@@ -99,18 +99,18 @@ def test_the_figures_evaluate_nothing_but_for_utilization():
         "utilization": {"datasets": ["cifar10"], "ipc": [10], "variants": ["udd-p2"]},
     }
     found = small(figures=figures)
-    assert {cell.variant for cell in plan.all_cells(found)} == {"idc", "udd-p2"}
-    assert {record.cell.variant for record in plan.all_records(found)} == {"udd-p2"}
+    assert {cell.variant for cell in requested.all_cells(found)} == {"idc", "udd-p2"}
+    assert {record.cell.variant for record in requested.all_records(found)} == {"udd-p2"}
 
 
 def test_the_papers_cells():
-    cells = plan.all_cells(params())
+    cells = requested.all_cells(params())
     udd = [cell for cell in cells if cell.variant == "udd"]
     assert len([cell for cell in udd if cell.dataset != "imagenet10"]) == 15
     assert len([cell for cell in udd if cell.dataset == "imagenet10"]) == 2
     assert {cell.ipc for cell in cells if cell.variant == "full"} == {"all"}
     architectures = {
-        record.architecture for record in plan.all_records(params()) if record.cell == Cell("cifar10", 10, "udd")
+        record.architecture for record in requested.all_records(params()) if record.cell == Cell("cifar10", 10, "udd")
     }
     assert architectures == {"convnet3", "resnet18", "vgg11", "alexnet"}
 
@@ -195,8 +195,8 @@ def test_only_what_concerns_a_set_is_in_its_configuration():
 def test_the_full_data_set_is_evaluated_by_its_own_protocol_and_seed_0():
     full, udd = Cell("svhn", "all", "full"), Cell("svhn", 1, "udd")
     two = {"protocols": ["idc", "x"]}
-    assert plan.protocols({}, full) == plan.protocols(two, full) == ["epochs300"]
-    assert plan.protocols({}, udd) == ["idc"] and plan.protocols(two, udd) == ["idc", "x"]
+    assert requested.protocols({}, full) == requested.protocols(two, full) == ["epochs300"]
+    assert requested.protocols({}, udd) == ["idc"] and requested.protocols(two, udd) == ["idc", "x"]
     assert plan.seeds(params(), full) == [0] and plan.seeds(params(), udd) == [0, 1, 2]
 
 
@@ -257,5 +257,5 @@ def test_a_set_that_is_evaluated_in_several_ways_is_made_once(variant, expected,
     assert set_config(found, cell, 3)["variant"] == expected and plan.method(found, variant) == "idc"
     assert record.path.split("/")[2] == variant and plan.evaluation_config(found, record)["evaluate"]["width"] == width
     if variant == "wide":
-        alone = plan.only(parameters.check(found), "main")
+        alone = requested.only(parameters.check(found), "main")
         assert plan.evaluation_config(alone, record) == plan.evaluation_config(found, record)

@@ -10,7 +10,7 @@ import udd
 from udd import accuracy, own, schedules
 from udd.command import pixels_asked
 from udd.config import params as parameters
-from udd.config import plan
+from udd.config import plan, requested
 from udd.config.params import overlay
 from udd.config.plan import Cell, Record, set_config
 from udd.errors import UserError
@@ -114,10 +114,10 @@ def test_each_table_and_figure_stands_by_itself(files):
     """As `collect` takes it: what a variant says of other data sets is none of its business."""
     found = parameters.load(["params.yaml", *(f"experiments/{name}.yaml" for name in files)])
     for request in [*found["tables"], *found["figures"]]:
-        one = plan.only(found, request)
+        one = requested.only(found, request)
         parameters.check(one)
         assert all(made.get("datasets", {}).keys() <= one["datasets"].keys() for made in one["variants"].values())
-        for record in plan.all_records(one):
+        for record in requested.all_records(one):
             assert plan.evaluation_config(one, record) == plan.evaluation_config(found, record)
 
 

@@ -18,7 +18,7 @@ from udd.accuracy import as_distilled, recipe_of
 from udd.errors import Busy, Stopped
 from udd.files import lock, passing_lock
 from udd.interface import configuration, made_of
-from udd.runs import loop
+from udd.runs import completing
 
 QUICK: dict[str, Any] = {"epochs": 1, "width": 4, "checkups": 1, "device": "cpu"}
 KEYS: dict[str, Any] = SMALL | {"device": "cpu"}
@@ -26,9 +26,9 @@ KEYS: dict[str, Any] = SMALL | {"device": "cpu"}
 
 def cut(monkeypatch: pytest.MonkeyPatch, **keys: Any) -> None:
     """A call that ends after its first step."""
-    rung = type("Rung", (loop.Alarm,), {"reason": lambda _: "SIGTERM"})
+    rung = type("Rung", (completing.Alarm,), {"reason": lambda _: "SIGTERM"})
     with monkeypatch.context() as patched, pytest.raises(Stopped):
-        patched.setattr(loop, "Alarm", rung)
+        patched.setattr(completing, "Alarm", rung)
         udd.distill(dataset(), "idc", **KEYS | keys)
 
 

@@ -11,7 +11,7 @@ import yaml
 from tiny import ROOT
 
 from udd import evaluation
-from udd.config import plan
+from udd.config import requested
 from udd.config.params import load
 from udd.persistence import read_lines
 from udd.provenance import code_digest
@@ -103,7 +103,7 @@ def test_a_fresh_clone_makes_nothing_again(name: str):
     results = ROOT / "results" / name
     asked = {
         *wanted(params),
-        *(f"data/{dataset}.json" for dataset in {cell.dataset for cell in plan.all_cells(params)}),
+        *(f"data/{dataset}.json" for dataset in {cell.dataset for cell in requested.all_cells(params)}),
     }
     lock = yaml.safe_load((ROOT / "experiments" / "dvc.lock").read_text())["stages"][f"released@{name}"]
     for out in lock["outs"]:

@@ -13,7 +13,7 @@ import yaml
 from workspace import COPIED, REPOSITORY, Workspace, tiny_params
 
 from udd import workflow as flow
-from udd.config import plan
+from udd.config import requested
 from udd.config.params import load
 from udd.errors import UserError
 from udd.workflow import end, records, start
@@ -81,7 +81,7 @@ def test_the_paper_is_planned_in_seconds_and_one_file_asks_for_its_own_cells(rep
     """params.yaml as it stands: nearly two thousand jobs; Table 2 alone needs CIFAR-10 at IPC 10 and no more."""
     (repository.path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
     params = load([REPOSITORY / "params.yaml"])
-    assert repository.planned()["evaluate"] == len(plan.all_records(params))
+    assert repository.planned()["evaluate"] == len(requested.all_records(params))
     policy = repository.planned("results/tables/policy.tex")
     assert policy == {"data": 1, "coresets": 6, "distill": 18, "evaluate": 24, "collect_request": 1, "tables": 1}
 

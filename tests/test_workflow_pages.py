@@ -8,7 +8,7 @@ from pathlib import Path
 from test_plan import small
 from workspace import REQUEST, Workspace, jobs
 
-from udd.config import drawings, plan
+from udd.config import drawings, requested
 from udd.workflow import page_of, page_options, wanted
 
 FOLDER = "results/pages/digits/ipc1"
@@ -18,14 +18,14 @@ def test_a_page_shows_one_evaluation_and_the_full_data_set_has_none() -> None:
     """The first protocol and architecture that are asked for; its set is evaluated, and it is no drawing."""
     asked = {"datasets": ["cifar10"], "ipc": [10], "variants": ["idc", "full"], "architectures": ["vgg11", "convnet3"]}
     found = small(figures={"pages": asked}, seeds={"distill": [0, 1], "evaluate": [0]})
-    assert [record.path for record in plan.pages(found)] == [
+    assert [record.path for record in requested.pages(found)] == [
         f"cifar10/ipc10/idc/seed{seed}/idc/vgg11.json" for seed in (0, 1)
     ]
-    assert plan.all_records(found) == plan.pages(found) and [drawing.stem for drawing in drawings.drawings(found)] == [
-        "spread"
-    ]
+    assert requested.all_records(found) == requested.pages(found) and [
+        drawing.stem for drawing in drawings.drawings(found)
+    ] == ["spread"]
     assert {f"pages/cifar10/ipc10/idc/seed{seed}.html" for seed in (0, 1)} <= set(wanted(found))
-    assert plan.pages(small()) == []
+    assert requested.pages(small()) == []
     assert not [path for path in wanted(found) if path.startswith("tables/")]  # without tables there is no PDF of them
 
 

@@ -24,7 +24,8 @@ from udd.methods import coresets, modules
 from udd.provenance import code_digest, provenance
 from udd.runs.cache import needed
 from udd.runs.checkpoint import check
-from udd.runs.loop import Distillation, complete, mark
+from udd.runs.completing import complete
+from udd.runs.loop import Distillation, mark
 from udd.runs.progress import write_curve
 from udd.runs.smaller import chosen, smaller, trimmed
 from udd.surroundings import set_aside

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from udd.command import Parser, whole
 from udd.config.params import load
-from udd.config.plan import FULL, Cell, Params, all_cells, method, set_config
+from udd.config.plan import FULL, Cell, Params, method, set_config
 from udd.config.reading import decoded
+from udd.config.requested import all_cells
 from udd.errors import UsageError, UserError
 
 

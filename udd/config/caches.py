@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from udd.config.plan import Cell, Params, all_cells, canonical, distilled, seeds, set_config
+from udd.config.plan import Cell, Params, canonical, distilled, seeds, set_config
+from udd.config.requested import all_cells
 from udd.config.sections import CACHED_ONLY, MATCHING, NO_NETWORK, NOTHING_REAL, OWN_NETWORKS, TRAJECTORIES, distils
 from udd.errors import UserError
 

@@ -13,13 +13,10 @@ from typing import Any, NamedTuple
 
 from udd.config import caches
 from udd.config.plan import (
-    ACCURACY_FIGURES,
     DEFAULT_PROTOCOL,
     FULL,
-    PAGES,
     Cell,
     Params,
-    cells,
     dataset_config,
     distilled,
     made_as,
@@ -29,6 +26,7 @@ from udd.config.plan import (
     set_config,
     unique,
 )
+from udd.config.requested import ACCURACY_FIGURES, PAGES, cells
 
 NOT_REFERENCE = ("intervals",)  # what changes the histogram, not the networks or its range
 COST = "cost"  # the table that is ours

@@ -6,14 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from udd.config.caches import check_networks
-from udd.config.plan import (
-    Params,
-    all_cells,
-    all_records,
-    evaluation_config,
-    images_a_class,
-    set_config,
-)
+from udd.config.plan import Params, evaluation_config, images_a_class, set_config
+from udd.config.requested import all_cells, all_records
 from udd.config.sections import BLOCKS, LEARNED_RATE, takes_all
 from udd.errors import UserError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from udd.config.plan import changes, left_out
+from udd.config.plan import changes
+from udd.config.requested import left_out
 from udd.config.schema_errors import suggestion
 from udd.config.sections import CORESETS, METHODS, distils
 

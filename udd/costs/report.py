@@ -13,7 +13,8 @@ from tabulate import tabulate
 from udd.command import Parser, add_common
 from udd.config.fitting import check_cells
 from udd.config.params import load
-from udd.config.plan import Params, all_cells, only, set_config, unique
+from udd.config.plan import Params, set_config, unique
+from udd.config.requested import all_cells, only
 from udd.costs.calibration import Pace, conditions, paces
 from udd.costs.costs import Estimate, costs
 from udd.costs.flops import flop

@@ -8,7 +8,7 @@ import torch
 
 from udd import methods
 from udd.config import drawings as analysis
-from udd.config import plan
+from udd.config import plan, requested
 from udd.config.caches import caches, meets_cache
 from udd.config.plan import Cell, Params
 from udd.config.sections import MATCHING
@@ -168,7 +168,7 @@ def measurement(params: Params, cell: Cell, sizes: Sizes, device: torch.device) 
 def wanted_sets(params: Params) -> list[tuple[Cell, int]]:
     """(cell, seed) of every set that an evaluation, a measurement or a figure needs, once; the full data set is
     none."""
-    evaluated = [(record.cell, record.seed) for record in plan.all_records(params)]
+    evaluated = [(record.cell, record.seed) for record in requested.all_records(params)]
     shown = [
         (cell, seed)
         for drawing in analysis.drawings(params)
@@ -189,6 +189,8 @@ def workloads(params: Params, sizes: dict[str, Sizes], device: torch.device) -> 
         found.append(make(params, cell, seed, sizes[cell.dataset], device))
     for config in caches(params).values():
         found += cache(config, sizes[config["dataset"]["name"]], device)
-    found += [evaluation(params, record, sizes[record.cell.dataset], device) for record in plan.all_records(params)]
+    found += [
+        evaluation(params, record, sizes[record.cell.dataset], device) for record in requested.all_records(params)
+    ]
     found += [reference(params, dataset, sizes[dataset], device) for dataset in analysis.with_reference(params)]
     return found + [measurement(params, cell, sizes[cell.dataset], device) for cell, _ in analysis.measurements(params)]

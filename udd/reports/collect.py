@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser
-from udd.config import plan
+from udd.config import plan, requested
 from udd.config.asked import read_config
 from udd.config.caches import meets_cache
 from udd.config.compare import difference
@@ -104,7 +104,7 @@ def origin(result: dict[str, Any]) -> dict[str, Any]:
 def accuracy_rows(params: plan.Params, folder: Path) -> list[dict[str, Any]]:
     """One row a planned evaluation that exists, in the plan's order."""
     rows = []
-    for record in plan.all_records(params):
+    for record in requested.all_records(params):
         path = folder / record.path
         if path.exists():
             result = read_result(path, plan.evaluation_config(params, record), ACCOUNT)
@@ -186,9 +186,9 @@ def as_csv(columns: list[str], rows: list[dict[str, Any]]) -> str:
 
 def orphans(params: plan.Params, results: Path) -> list[Path]:
     """The sets, records and measurements below `results` that no table or figure asks for, sorted."""
-    wanted = {results / "accuracy" / record.path for record in plan.all_records(params)}
+    wanted = {results / "accuracy" / record.path for record in requested.all_records(params)}
     wanted |= {results / "utilization" / measurement_path(cell, seed) for cell, seed in measurements(params)}
-    for cell in plan.all_cells(params):
+    for cell in requested.all_cells(params):
         wanted |= {results / shown_file(params, "set", cell, seed) for seed in plan.seeds(params, cell)}
     patterns = ("accuracy/**/*.json", "utilization/**/*.json", "synthetic/**/*.safetensors")
     return sorted(path for pattern in patterns for path in results.glob(pattern) if path not in wanted)
@@ -196,7 +196,7 @@ def orphans(params: plan.Params, results: Path) -> list[Path]:
 
 def report(params: plan.Params, accuracies: list[dict], utilizations: list[dict], lost: list[Path]) -> str:
     """What was found, what is missing and what nobody asks for, in words."""
-    planned = len(plan.all_records(params)) * len(params["seeds"]["evaluate"])
+    planned = len(requested.all_records(params)) * len(params["seeds"]["evaluate"])
     evaluations = f"{len(accuracies)} of {planned} planned evaluations"
     lines = [f"{evaluations}, {len(utilizations)} of {len(measurements(params))} measurements of mUE"]
     if lost:
@@ -215,7 +215,7 @@ def collect(params: plan.Params, results: Path, out: Path) -> str:
     )
     table = out / "accuracy.csv"
     rows = table.read_text().count("\n") - 1 if table.exists() else 0
-    if rows > 0 and not accuracies and plan.all_records(params):
+    if rows > 0 and not accuracies and requested.all_records(params):
         raise UserError(
             f"{results}: found none of the planned evaluations, and {table} has {rows} rows, which would be lost; "
             "bring their records first (udd pull), or delete it"

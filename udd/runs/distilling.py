@@ -15,7 +15,8 @@ from udd.files import inputs_digest, lock, sha256
 from udd.runs import progress, taken
 from udd.runs.cache import needed
 from udd.runs.cache_files import discard_others
-from udd.runs.loop import Distillation, complete
+from udd.runs.completing import complete
+from udd.runs.loop import Distillation
 from udd.runs.task import Task, check_data, checkpoint_path, parser, requested
 from udd.slurm import submitted
 from udd.synthetic import sets
@@ -25,7 +26,7 @@ def make(
     task: Task, device: torch.device, until: float, log_every: int, checkpoint_seconds: float, snapshots: Sequence[int]
 ) -> None:
     """Make a set and write it after its curve, so that a set is never without one. The other arguments are those
-    of udd.runs.loop.complete."""
+    of udd.runs.completing.complete."""
     path = checkpoint_path(task.checkpoints, task.config, task.manifest)
     with ExitStack() as locks:
         for written in (path, task.out):

@@ -1,13 +1,10 @@
-"""A distillation under way, of any method: step by step, with its log, curves and checkpoints,
-until it is done or has to stop."""
+"""A distillation under way, of any method: step by step, with its log, curves and checkpoints."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import torch
 
 from udd import methods
 from udd.data import Dataset
-from udd.errors import Stopped, UserError
+from udd.errors import UserError
 from udd.methods import rate
 from udd.networks import precision
 from udd.networks.streams import stream
@@ -24,10 +21,7 @@ from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
 from udd.runs import checkpoint, memory, progress, taken
-from udd.runs.alarm import Alarm
 from udd.synthetic import sets
-
-CURVE_ROWS = 250  # about as many rows a curve has, whatever the schedule
 
 
 def diverged(network: torch.nn.Module) -> bool:
@@ -248,38 +242,3 @@ class Distillation:
         named = out.with_name(f"{out.stem}-outer{outer}.safetensors")
         progress.write_curve(named.with_suffix(".csv"), self.columns, self.curve)
         sets.save(named, self.finished(outer))
-
-
-def complete(
-    run: Distillation,
-    out: Path | None = None,
-    until: float = math.inf,
-    log_every: int = 0,
-    checkpoint_seconds: float = 180,
-    snapshots: Sequence[int] = (),
-) -> None:
-    """Run the method to its end. Raises Stopped when it has to end early (a signal, or time.monotonic() reaches
-    `until`), at a checkpoint."""
-    every, saved, first = log_every or max(1, run.total // CURVE_ROWS), time.monotonic(), run.done
-    with Alarm(until) as alarm, progress.bar(run.total, run.done) as bar:
-        while run.done < run.total:
-            said = run.step((run.done + 1) % every == 0 or run.done + 1 == run.total)
-            if said:
-                run.check_finite()
-            if out and run.trajectory.inner == 0 and run.trajectory.outer in snapshots:
-                run.snapshot(out)
-            # A signal counts at the last step too, after which a caller would go on; time that has run out does not
-            if (reason := alarm.reason()) and (alarm.asked or run.done < run.total):
-                run.keep()
-                said = (
-                    f"stopped by {reason} after {run.done} of {run.total} iterations; run the same command again to go "
-                    f"on from {run.path}"
-                )
-                raise Stopped(said, advanced=run.done > first)
-            if time.monotonic() - saved >= checkpoint_seconds:
-                run.keep()
-                saved = time.monotonic()
-            bar.update()
-            if said:  # last: a signal may have ended who listens, and the checkpoint comes first
-                bar.write(said, file=sys.stderr)
-    run.check_finite()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from udd.config import drawings as analysis
-from udd.config import plan
+from udd.config import plan, requested
 from udd.config.plan import Cell, Params, Record
 
 
@@ -50,11 +50,11 @@ def wanted(params: Params) -> list[str]:
     sets."""
     tables = [f"tables/{table}.{kind}" for table in params["tables"] for kind in ("tex", "md", "csv")]
     figures = [f"figures/{found.stem}.{kind}" for found in analysis.drawings(params) for kind in ("png", "pdf")]
-    pages = [f"pages/{found.cell.folder}/seed{found.seed}.html" for found in plan.pages(params)]
+    pages = [f"pages/{found.cell.folder}/seed{found.seed}.html" for found in requested.pages(params)]
     whole = [f"tables/{'tables.pdf' if shutil.which('pdflatex') else 'all.tex'}"] if tables else []
     return [*COLLECTED, *tables, *whole, *figures, *pages]
 
 
 def collected_requests(params: Params) -> list[str]:
     """The tables, and the figures of accuracies, each of which has its own collected files."""
-    return [*params["tables"], *(name for name in params["figures"] if name in plan.ACCURACY_FIGURES)]
+    return [*params["tables"], *(name for name in params["figures"] if name in requested.ACCURACY_FIGURES)]

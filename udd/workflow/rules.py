@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from udd import evaluation
-from udd.config import caches, plan
+from udd.config import caches, plan, requested
 from udd.config import drawings as analysis
 from udd.config.fitting import check_fit, check_images, check_rate
 from udd.config.plan import Params, canonical
@@ -152,9 +152,9 @@ def set_option(files: Any) -> str:
 
 def collected(params: Params, request: str) -> list[str]:
     """The records and measurements, below results, that one table or figure shows."""
-    wanted = plan.only(params, request)
+    wanted = requested.only(params, request)
     measured = [f"utilization/{analysis.measurement_path(*found)}" for found in analysis.measurements(wanted)]
-    return [f"accuracy/{found.path}" for found in plan.all_records(wanted)] + measured
+    return [f"accuracy/{found.path}" for found in requested.all_records(wanted)] + measured
 
 
 def timed(params: Params, table: str) -> list[str]:
@@ -182,11 +182,11 @@ def page_of(params: Params, wildcards: Any) -> dict[str, str]:
     """The inputs of a set's page: the set, the evaluation that `figures.pages` asks for (else the first that anything
     asks for, else the usual one), and its losses if it is distilled."""
     made, seed, results = cell(wildcards), int(wildcards.seed), under(params["results"])
-    asked = (found for found in plan.pages(params) if (found.cell, found.seed) == (made, seed))
-    planned = (found for found in plan.all_records(params) if (found.cell, found.seed) == (made, seed))
+    asked = (found for found in requested.pages(params) if (found.cell, found.seed) == (made, seed))
+    planned = (found for found in requested.all_records(params) if (found.cell, found.seed) == (made, seed))
     shown = next(chain(asked, planned), plan.Record(made, seed, plan.DEFAULT_PROTOCOL, "convnet3"))
     files = {
-        "set": results(analysis.shown_file(params, plan.PAGES, made, seed)),
+        "set": results(analysis.shown_file(params, requested.PAGES, made, seed)),
         "record": results(f"accuracy/{shown.path}"),
     }
     return files | (

@@ -1,6 +1,6 @@
 """Shared by all rules: the checked parameters, where results lie, what wildcards may be, how many GPUs a job takes."""
 
-from udd.config import caches, drawings as analysis, plan
+from udd.config import caches, drawings as analysis, plan, requested
 from udd.config.sections import CORESETS
 from udd.provenance import code_digest
 

@@ -20,7 +20,7 @@ localrules:  # on a cluster they run where Snakemake does: seconds each
 
 rule collect:
     input:
-        [results(f"accuracy/{record.path}") for record in plan.all_records(params)],
+        [results(f"accuracy/{record.path}") for record in requested.all_records(params)],
         [results(f"utilization/{analysis.measurement_path(*found)}") for found in analysis.measurements(params)],
     output:
         results("accuracy.csv"),
@@ -46,7 +46,7 @@ rule collect_request:
         results("collected/{request}/utilization.csv"),
         results("collected/{request}/metrics.json"),
     params:
-        config=lambda w: plan.canonical(plan.only(params, w.request)),
+        config=lambda w: plan.canonical(requested.only(params, w.request)),
         code=code_digest("udd.reports.collect"),
         out=subpath(output[0], parent=True),
     wildcard_constraints:
