@@ -94,6 +94,10 @@ def test_captions_say_how_the_networks_were_trained():
         config("main"), tables.table(config("main"), both)
     )
     assert "Networks trained" not in caption(config("main"), tables.table(config("main"), {}))
+    runs = [made_run for found in made.values() for made_run in found]
+    three = [runs[0]._replace(epochs=epochs, network_steps=1000 * epochs, schedule=1.0) for epochs in (3, 1, 2)]
+    text = caption(config("main"), tables.table(config("main"), dict.fromkeys(made, three)))
+    assert "Networks trained for 1, 2 or 3 epochs. " in text and "at most 1,000, 2,000 or 3,000 SGD steps." in text
 
 
 def test_check_ups_are_no_more_than_epochs():

@@ -4,7 +4,7 @@ doubt in the quoted ones."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import ascii_lowercase
 from typing import Any
 
@@ -64,14 +64,20 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def either(values: Iterable[object]) -> str:
+    """`1`, `1 or 2`, `1, 2 or 3`."""
+    *first, last = map(str, values)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def trained(table: Table) -> str:
     """For how long, and in what precision unless all in float32, the evaluated networks were trained; the full
     data set has its own protocol."""
     runs = [run for key, runs in table.shown for run in runs if key.ipc != FULL]
     epochs, precisions = sorted({run.epochs for run in runs}), sorted({run.precision for run in runs})
     rounded = "" if precisions == ["float32"] else f" in {' and '.join(precisions)}"
-    lasted = plural(epochs[0], "epoch") if len(epochs) == 1 else f"{' or '.join(map(str, epochs))} epochs"
-    return f"Networks trained for {lasted}{rounded}." if runs else ""
+    noun = "epoch" if epochs == [1] else "epochs"
+    return f"Networks trained for {either(epochs)} {noun}{rounded}." if runs else ""
 
 
 def schedule(config: Mapping[str, Any], table: Table) -> str:
@@ -95,7 +101,7 @@ def met(table: Table) -> str:
     """How long the networks had trained that the sets met: a share of the steps on the images says nothing of them."""
     most = sorted({run.network_steps for _, runs in table.shown for run in runs if run.network_steps is not None})
     untrained = " (0: untrained)" if 0 in most else ""
-    return f", on networks of at most {'/'.join(f'{steps:,}' for steps in most)} SGD steps{untrained}" if most else ""
+    return f", on networks of at most {either(f'{steps:,}' for steps in most)} SGD steps{untrained}" if most else ""
 
 
 def marks(config: Mapping[str, Any], table: Table) -> list[str]:
@@ -191,7 +197,7 @@ def decoded(config: Mapping[str, Any], table: Table) -> str:
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(ratio(run) for run in runs)
     texts = [
-        f"{heading(config, name)}: {' or '.join(sorted(values, key=float))}"
+        f"{heading(config, name)}: {either(sorted(values, key=float))}"
         for name, values in found.items()
         if values and name != "full"
     ]
@@ -205,7 +211,7 @@ def steps(config: Mapping[str, Any], table: Table) -> str:
     for key, runs in table.shown:
         found.setdefault(key.variant, set()).update(run.steps for run in runs)
     texts = [
-        f"{heading(config, name)}: {' or '.join(map(str, sorted(values)))}"
+        f"{heading(config, name)}: {either(sorted(values))}"
         for name, values in found.items()
         if values and name != "full"
     ]
