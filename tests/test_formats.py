@@ -120,7 +120,8 @@ def test_a_folder_where_one_stands_has_its_name(tmp_path: Path, monkeypatch: pyt
 
 def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path: Path, capsys) -> None:
     images, logits = torch.rand(3, 3, 8, 8), torch.tensor([[2.0, -1, 0], [0, 3, 0], [0, 0, 1]])
-    FORMATS["mtt"].write(tmp_path / "images_best.pt", Found(images, logits), RGB)
+    FORMATS["mtt"].write(tmp_path / "images_best.pt", Found(images, torch.arange(3)), RGB)
+    torch.save(logits, tmp_path / "labels_best.pt")
     torch.testing.assert_close(imported(tmp_path / "images_best.pt", "mtt", RGB).labels, logits.softmax(1))
     assert "logits" in capsys.readouterr().err
     np.savez(tmp_path / "kip.npz", images=images.movedim(1, -1).numpy(), labels=logits.numpy() - 0.1)
@@ -134,7 +135,9 @@ def test_logits_are_taken_as_such_and_a_regressions_targets_as_classes(tmp_path:
 def test_the_last_experiment_counts(tmp_path: Path) -> None:
     images = [torch.rand(3, 3, 8, 8) for _ in range(2)]
     data = [[content.normalised(each, DC["cifar10"]), torch.arange(3)] for each in images]
-    torch.save({"data": data, "accs_all_exps": {}}, tmp_path / "res.pt")
+    # Accuracies as DC's code notes them, and those that it was given before (main.py, main_DM.py)
+    accuracies = {"ConvNet": [np.float64(44.9), np.float64(45.2)], "best": np.float32(45.2), "n": np.int64(2)}
+    torch.save({"data": data, "accs_all_exps": accuracies}, tmp_path / "res.pt")
     torch.testing.assert_close(imported(tmp_path / "res.pt", "dc", RGB).images, images[1])
 
 

@@ -33,6 +33,10 @@ BAD = {
     "a dict": ({"data": []}, "expected a list of images and targets"),
     "normalised": ([content.normalised(GOOD, DC["cifar10"]), LABELS], "pixels run from -2.4. to 2.7., expected 0 to 1"),
     "flat": ([0.5 + 0.05 * (GOOD - 0.5), LABELS], "was it normalised otherwise"),
+    "channels last": ([GOOD.movedim(1, -1), LABELS], "its channels are last: save it with .movedim\\(-1, 1\\)"),
+    "sparse": ([GOOD.to_sparse(), LABELS], "images are a sparse tensor of torch.float32"),
+    "two ones": ([GOOD, torch.ones(3, 3, dtype=torch.int64)], "or one-hot or soft ones \\[3, 3\\]"),
+    "arrays": ([GOOD.numpy(), LABELS], "holds NumPy arrays; save them as tensors"),
     "code": ([GOOD, Harm()], "can run code"),
 }  # fmt: skip
 

@@ -109,10 +109,12 @@ def test_unnormalised_images_read_as_normalised_ones_are_found_out(tmp_path: Pat
 
 
 def test_conventions_are_known_by_the_start_of_a_name() -> None:
-    assert statistics("dc", "cifar10-40k") == DC["cifar10"] and statistics("dc", "CIFAR-100") == DC["cifar100"]
-    assert statistics("ddranking", "cifar100") == DC["cifar10"]
+    assert statistics("dc", "cifar10-40k", 3) == DC["cifar10"] and statistics("dc", "CIFAR-100", 3) == DC["cifar100"]
+    assert statistics("ddranking", "cifar100", 3) == DC["cifar10"]
     with pytest.raises(UserError, match="no mean and deviation known for flowers"):
-        statistics("dc", "flowers")
+        statistics("dc", "flowers", 3)
+    with pytest.raises(UserError, match="of cifar10 are of 3 channels, cifar10-grey has 1; give its own: --normalised"):
+        statistics("dc", "cifar10-grey", 1)
     assert set(formats.FACTOR) <= set(FORMATS)
 
 
@@ -126,4 +128,4 @@ def test_conventions_are_known_by_the_start_of_a_name() -> None:
     ],
 )
 def test_a_number_behind_a_name_makes_no_other_data_set(dataset: str, kind: str) -> None:
-    assert statistics("dc", dataset) == DC[kind]
+    assert statistics("dc", dataset, len(DC[kind][0])) == DC[kind]

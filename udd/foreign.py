@@ -114,9 +114,10 @@ def normalisation(
     if words[0] == "none":
         return [0.0] * channels, [1.0] * channels
     if isinstance(words[0], str):
-        return statistics(words[0], dataset)
+        return statistics(words[0], dataset, channels)
     given = [each for each in words if not isinstance(each, str)]
-    if len(given) != 2 or any(len(each) != channels for each in given) or min(given[1]) <= 0:
+    plain = all(math.isfinite(value) for each in given for value in each)
+    if len(given) != 2 or any(len(each) != channels for each in given) or not plain or min(given[1]) <= 0:
         raise UsageError(
             f"--normalised: expected {channels} means and as many deviations above 0, as {','.join(['.5'] * channels)} "
             f"{','.join(['.25'] * channels)}"
@@ -150,12 +151,17 @@ def of_others(of: Said, data: Dataset, paths: Sequence[Path]) -> dict[Path, Synt
     return {path: made._replace(metadata=made.metadata | flip) for path, made in found.items()}
 
 
+def is_ours(path: Path, format: str | None) -> bool:
+    """Whether a file is a set of ours by what it holds, or, where it can be read as nothing else, by its name."""
+    return path.is_file() and is_safetensors(path) or path.suffix == ".safetensors" and format is None
+
+
 def as_ours(of: Said, paths: Sequence[Path]) -> tuple[Dataset, list[SyntheticSet]]:
     """The data set that the options name, and sets of it. Raises UserError for what is missing, or of another data
     set."""
     import udd
 
-    ours = [path for path in paths if path.suffix == ".safetensors" or (path.is_file() and is_safetensors(path))]
+    ours = [path for path in paths if is_ours(path, of.format)]
     early = {path: udd.load(path) for path in ours}  # a wrong file is told before data are read
     for path in paths:
         if path not in early and not of.format:

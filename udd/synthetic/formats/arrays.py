@@ -34,6 +34,8 @@ KEYS = (("image", "label"), ("images", "labels"), ("train_images", "train_labels
 def opened(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels under whichever names. Raises UserError if there are none."""
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise ValueError
         with np.load(path, allow_pickle=False) as file:
             for images, labels in KEYS:
                 if images in file and labels in file:
@@ -61,7 +63,8 @@ def numbers(path: Path, key: str, found: np.ndarray) -> np.ndarray:
 def why(path: Path, error: Exception) -> str:
     """Why a file is no npz. Of what is no archive NumPy says that it holds pickled objects, and how to load these."""
     if path.is_file() and not zipfile.is_zipfile(path):
-        return "it is no zip archive"
+        alone = path.read_bytes()[:6] == b"\x93NUMPY"
+        return "it is one array alone, without labels: numpy.savez writes both" if alone else "it is no zip archive"
     return "an array of objects" if "pickle" in str(error) else " ".join(str(error).split())[:100]
 
 

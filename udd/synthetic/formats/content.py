@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from udd.errors import UserError
 OUTSIDE = 2.0
 SPREAD = (0.4, 2.5)  # how the pixels' standard deviation may lie to that of the data, and
 SHIFT = 0.2  # their mean
+UNEVEN = 0.1  # how far from 1 probabilities may come to, cut to few digits; logits above 0 do not so in every row
 
 
 class Whitening(NamedTuple):
@@ -63,6 +65,20 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def only_numbers(classes: Sequence[str]) -> bool:
+    """Whether a data set's classes have no names but numbers, as an npz's have."""
+    return all(name.isdecimal() for name in classes)
+
+
+def say_taken(path: Path, names: Sequence[str], wanted: Wanted) -> None:
+    """Say in which order the names that a file has stand for the numbers that its data set's classes are called by."""
+    order = ", ".join(f"{name} is {label}" for label, name in zip(wanted.classes, names[:3], strict=False))
+    say(
+        f"{path}: {wanted.dataset} has no names of classes; they are taken in order: {order}, ...; a manifest of "
+        "udd data would name them"
+    )
+
+
 def unnormalised(images: Tensor, by: Normalisation) -> Tensor:
     """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel, or x inverse + mean of a
     whitening."""
@@ -83,17 +99,14 @@ def normalised(images: Tensor, by: Normalisation) -> Tensor:
 def as_images(path: Path, images: object, wanted: Wanted) -> Tensor:
     """Images as float32 [n, K, H, W]; whole numbers are bytes. Raises UserError for another type or shape,
     and for what is no number."""
-    if not isinstance(images, Tensor) or images.is_complex() or images.ndim != 4 or not len(images):
-        found = (
-            f"a tensor of {images.dtype}, shape {list(images.shape)}"
-            if isinstance(images, Tensor)
-            else type(images).__name__
-        )
-        raise UserError(f"{path}: images are {found}, expected a tensor [n, K, H, W]")
+    if not is_dense(images) or images.is_complex() or images.ndim != 4 or not len(images):
+        raise UserError(f"{path}: images are {kind(images)}, expected a tensor [n, K, H, W]")
     if tuple(images.shape[1:]) != tuple(wanted.shape):
+        last = tuple(images.movedim(-1, 1).shape[1:]) == tuple(wanted.shape)
+        advice = "its channels are last: save it with .movedim(-1, 1)" if last else "name its data set"
         raise UserError(
             f"{path}: images are {list(images.shape[1:])} [K, H, W], those of {wanted.dataset} {list(wanted.shape)}; "
-            "name its data set"
+            f"{advice}"
         )
     if not images.is_floating_point():
         return images.float() / 255
@@ -102,6 +115,19 @@ def as_images(path: Path, images: object, wanted: Wanted) -> Tensor:
             f"{path}: {int((~images.isfinite()).sum())} pixels are not finite; the run that made it diverged"
         )
     return images.detach().float()
+
+
+def is_dense(value: object) -> TypeGuard[Tensor]:
+    """Whether a value is a tensor as most are: neither sparse nor quantised."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+
+
+def kind(value: object) -> str:
+    """What a value is, in words."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    layout = "" if value.layout == torch.strided else "sparse "
+    return f"a {layout}tensor of {value.dtype}, shape {list(value.shape)}"
 
 
 def fitting(path: Path, images: Tensor, wanted: Wanted, anyway: bool = False) -> Tensor:
@@ -156,17 +182,19 @@ def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
     """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken.
     Raises UserError otherwise."""
     classes = len(wanted.classes)
-    held = len(labels) if isinstance(labels, Tensor) and labels.ndim else "no"
-    if not isinstance(labels, Tensor) or held != count:
+    held = len(labels) if is_dense(labels) and labels.ndim else "no"
+    if not is_dense(labels) or held != count:
         raise UserError(f"{path}: found {held} labels for {count} images")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2 and labels.shape[1] == classes and labels.is_floating_point():
         return soft(path, labels.detach().float())
+    if labels.ndim == 2 and labels.shape[1] == classes and one_hot(labels):
+        return labels.long().argmax(1)
     if labels.ndim != 1 or labels.is_floating_point() and not torch.equal(labels, labels.round()):
         raise UserError(
-            f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}] or [{count}, "
-            f"{classes}]"
+            f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}], or one-hot or "
+            f"soft ones [{count}, {classes}]"
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise UserError(
@@ -176,11 +204,20 @@ def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
     return labels.long()
 
 
+def one_hot(labels: Tensor) -> bool:
+    """Whether each row of labels [n, C] is 0 but for one 1."""
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.long().sum(1) == 1).all())
+
+
 def soft(path: Path, labels: Tensor) -> Tensor:
     """Probabilities [n, C]. Raises UserError for what is no number."""
     if not labels.isfinite().all():
         raise UserError(f"{path}: labels that are not finite")
-    if (labels >= 0).all() and torch.allclose(labels.sum(1), torch.ones(len(labels)), atol=1e-3):
-        return labels / labels.sum(1, keepdim=True)
+    sums = labels.sum(1)
+    off = (sums - 1).abs().max().item()
+    if labels.min() >= 0 and off < UNEVEN:
+        if off > 1e-3:
+            say(f"{path}: labels are probabilities that come to {sums.min():.3f} to {sums.max():.3f}; scaled to 1")
+        return labels / sums[:, None]
     say(f"{path}: labels are logits; their softmax is taken")
     return labels.softmax(1)

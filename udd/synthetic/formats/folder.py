@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from udd.data.images import check
 from udd.errors import UserError
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, hard, say
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, hard, only_numbers, say, say_taken
 
 
 def folder_name(name: str) -> str:
@@ -25,18 +26,32 @@ def folder_name(name: str) -> str:
 
 def folders_of_classes(path: Path, wanted: Wanted) -> list[Path]:
     """The folders of all classes: all by their names, or else all by their numbers, since a class may be called by
-    another's number. Raises UserError if neither names every class."""
-    numbers = [each for each in sorted(path.glob("[0-9]*"), reverse=True) if each.name.isdecimal() and each.is_dir()]
-    numbered = {int(each.name): each for each in numbers}
+    another's number, or, where the data set has no names but numbers, all in the alphabet's order. Raises UserError
+    unless these are all folders that there are, one a class."""
+    here = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+    numbered = {int(each.name): each for each in reversed(here) if each.name.isdecimal()}
     named = {label: path / folder_name(name) for label, name in enumerate(wanted.classes)}
     for found in ({label: each for label, each in named.items() if each.is_dir()}, numbered):
         if found.keys() >= named.keys():
-            return [found[label] for label in named]
+            return without_others(path, here, [found[label] for label in named], wanted)
+    if only_numbers(wanted.classes) and len(here) == len(named) and not numbered:
+        say_taken(path, [each.name for each in here], wanted)
+        return here
     label = next((at for at, each in named.items() if not each.is_dir() and at not in numbered), None)
     if label is None:
         raise UserError(f"{path}: some folders have the names of classes and some their numbers; name all in one way")
     names = " or ".join(dict.fromkeys((named[label].name, str(label))))
     raise UserError(f"{path}: no folder {names}; expected one for each of the {len(named)} classes")
+
+
+def without_others(path: Path, here: Sequence[Path], classes: list[Path], wanted: Wanted) -> list[Path]:
+    """The classes' folders. Raises UserError if others are there: of another data set, or a class's second."""
+    if others := sorted({each.name for each in here} - {each.name for each in classes}):
+        raise UserError(
+            f"{path}: folders {', '.join(others[:3])}{', ...' if len(others) > 3 else ''} beside those of the "
+            f"{len(classes)} classes of {wanted.dataset}; move them, or name its data set"
+        )
+    return classes
 
 
 def pixels(file: Path, channels: int, stream: BytesIO | None = None) -> torch.Tensor:
@@ -99,10 +114,10 @@ def write(path: Path, found: Found, wanted: Wanted, numbered: bool = False) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
+        for name in names:  # also of a class without an image: whoever counts folders counts classes
+            (part / name).mkdir()
         for number, (image, label) in enumerate(zip(as_bytes(found.images), labels, strict=True)):
-            folder = part / names[label]
-            folder.mkdir(exist_ok=True)
-            (folder / f"{number:05d}.png").write_bytes(png(image))
+            (part / names[label] / f"{number:05d}.png").write_bytes(png(image))
         part.chmod(0o755)
         os.replace(part, path)
     finally:

@@ -2,20 +2,25 @@
 `lr_best.pt`, a learned rate.
 
 GeorgeCazenavette/mtt-distillation, distill.py: normalised as DC's, unless by ZCA; then `images_zca_best.pt` holds them
-with the whitening undone.
+with the whitening undone. NUS-HPC-AI-Lab/DATM, distill/DATM.py: labels are logits, of which its loss takes
+the softmax.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from udd.errors import UserError
 from udd.synthetic.formats import pickles
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, unnormalised
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, normalised, say, unnormalised
 from udd.synthetic.formats.statistics import by
+
+LEAST = 1e-30  # a probability of 0 has no logarithm
 
 
 def beside(path: Path, what: str) -> Path:
@@ -32,24 +37,28 @@ def read(path: Path, wanted: Wanted) -> Found:
     images = as_images(path, pickles.read(path), wanted)
     labels = as_labels(beside(path, "labels"), pickles.read(beside(path, "labels")), len(images), wanted)
     rate = beside(path, "lr")
-    learned = pickles.read(rate) if rate.exists() else None
-    if isinstance(learned, Tensor) and learned.numel() == 1:
-        learned = float(learned)
-    if learned is not None and not (isinstance(learned, float) and learned > 0):
-        raise UserError(f"{rate}: expected one number above 0, the learned rate")
-    return Found(
-        unnormalised(images, by("dc", wanted)),
-        labels,
-        learned,
-    )
+    return Found(unnormalised(images, by("dc", wanted)), labels, learned(rate) if rate.exists() else None)
+
+
+def learned(path: Path) -> float:
+    """The rate in a file of its own. Raises UserError for what is none."""
+    found = pickles.read(path)
+    if isinstance(found, Tensor | np.generic) and math.prod(found.shape) == 1:
+        found = float(found.item())
+    if not (isinstance(found, float) and 0 < found < math.inf):
+        raise UserError(f"{path}: expected one number above 0, the learned rate")
+    return found
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write the two or three files; `path` is that of the images, which are written last: where they are of this set,
-    so is the rest."""
+    so is the rest. Soft labels go as logits: DATM and DD-Ranking take the softmax of what they read."""
     images = normalised(found.images, by("dc", wanted))  # may be refused: first
     labels, rate = beside(path, "labels"), beside(path, "lr")
-    pickles.write(labels, found.labels)
+    soft = found.labels.ndim > 1
+    pickles.write(labels, found.labels.clamp(min=LEAST).log() if soft else found.labels)
+    if soft:
+        say(f"{labels}: probabilities are written as their logarithms: DATM and DD-Ranking take the softmax")
     if found.rate is None:
         rate.unlink(missing_ok=True)  # of another set that stood here, if that had one
     else:

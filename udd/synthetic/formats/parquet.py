@@ -18,7 +18,7 @@ from torch import Tensor
 from udd.data.parquet import arrow, rows, shard
 from udd.errors import UserError
 from udd.files import atomic_path
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels, hard
+from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, as_labels, hard, only_numbers, say_taken
 from udd.synthetic.formats.folder import pixels, png
 
 
@@ -27,17 +27,20 @@ def read(path: Path, wanted: Wanted) -> Found:
     if path.is_dir():
         raise UserError(f"{path}: a folder; name the parquet file in it")
     held = shard(path)
-    if held.names and (set(held.names) != set(wanted.classes) or len(held.names) != len(wanted.classes)):
+    names = held.names
+    if names and only_numbers(wanted.classes) and len(names) == len(wanted.classes) and not only_numbers(names):
+        say_taken(path, names, wanted)
+        names = []
+    if names and (set(names) != set(wanted.classes) or len(names) != len(wanted.classes)):
         raise UserError(
-            f"{path}: its classes are {', '.join(held.names[:5])}, ..., not those of {wanted.dataset}; "
-            "name its data set"
+            f"{path}: its classes are {', '.join(names[:5])}, ..., not those of {wanted.dataset}; name its data set"
         )
     images = [pixels(place, wanted.shape[0], BytesIO(data)) for some in rows(held) for place, data in some]
     if len({each.shape for each in images}) > 1:
         raise UserError(f"{path}: images are of several sizes, expected {list(wanted.shape)} [K, H, W]")
     return Found(
         as_images(path, torch.stack(images), wanted),
-        by_name(as_labels(path, torch.from_numpy(held.labels), len(images), wanted), held.names, wanted.classes),
+        by_name(as_labels(path, torch.from_numpy(held.labels), len(images), wanted), names, wanted.classes),
     )
 
 

@@ -7,28 +7,43 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from udd.errors import UserError
 from udd.files import atomic_path
 
+# DC's files hold their accuracies as NumPy's numbers; NumPy 1 calls the same constructor otherwise
+NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
+    np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
+]
+
 
 def read(path: Path) -> Any:
-    """Tensors, lists and dicts of a file. Raises UserError for anything else in it: such a file can run code."""
+    """Tensors, lists, dicts and numbers of a file, NumPy's too. Raises UserError for anything else in it: such a file
+    can run code."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a pickle of another protocol
+        # Warnings of a pickle of another protocol
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(NUMBERS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
-        what = (
-            "it holds more than tensors, lists and dicts, and such a file can run code"
-            if "global" in str(error).lower()
-            else "not a file of torch.save"
-        )
-        raise UserError(f"{path}: {what}; it is not read") from None
+        raise UserError(f"{path}: {refused(str(error))}") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
         raise UserError(f"{path}: not a whole file of torch.save ({' '.join(str(error).split())[:100]})") from None
+
+
+def refused(error: str) -> str:
+    """Why torch read no more, and what to do."""
+    if "multiarray._reconstruct" in error:
+        return "it holds NumPy arrays; save them as tensors (torch.from_numpy), or all of it by numpy.savez (--as npz)"
+    if "global" in error.lower():
+        return "it holds more than tensors, lists and dicts, and such a file can run code; it is not read"
+    return "not a file of torch.save; it is not read"
 
 
 def write(path: Path, value: Any) -> None:

@@ -27,16 +27,21 @@ def by(convention: str, wanted: Wanted) -> Normalisation:
     """How a file's images are normalised: as was said, else by a convention. Raises UserError if it knows none for the
     data set, whose own mean and deviation are then advised."""
     own = " ".join(",".join(f"{value:.4g}" for value in each) for each in (wanted.mean, wanted.std))
-    return wanted.normalised or statistics(convention, wanted.dataset, own)
+    return wanted.normalised or statistics(convention, wanted.dataset, len(wanted.mean), own)
 
 
-def statistics(convention: str, dataset: str, own: str = "MEAN,.. STD,..") -> Statistics:
+def statistics(convention: str, dataset: str, channels: int, own: str = "MEAN,.. STD,..") -> Statistics:
     """Mean and deviation of a data set by a convention; its name may go on after the kind (cifar10-40k). Raises
-    UserError if none is known. own: the data set's, as --normalised takes them."""
+    UserError if none is known, or that of other channels. own: the data set's, as --normalised takes them."""
     known = CONVENTIONS[convention]
     # Hyphens between two digits stay: cifar10-0 is no CIFAR-100
     plain = re.sub(r"(?<![\d-])-+|-+(?![\d-])", "", dataset.lower())
     kind = max((name for name in known if plain.startswith(name)), key=len, default=None)
     if kind is None:
         raise UserError(f"{convention}: no mean and deviation known for {dataset}; give them: --normalised {own}")
+    if (found := len(known[kind][0])) != channels:
+        raise UserError(
+            f"{convention}: mean and deviation of {kind} are of {found} channels, {dataset} has {channels}; give its "
+            f"own: --normalised {own}"
+        )
     return known[kind]
