@@ -94,20 +94,13 @@ def test_a_refused_export_leaves_what_stood_there(tmp_path: Path) -> None:
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before and len(before) == 3
 
 
-def test_a_rate_that_another_set_left_is_not_taken_for_this_ones(tmp_path: Path) -> None:
-    path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
-    for rate in (0.5, None):
-        exported(a_set(RGB, torch.arange(3), none, True, rate=rate), path, "mtt", RGB)
-        assert imported(path, "mtt", RGB).metadata.get("rate") == rate
-
-
 def test_labels_that_cannot_be_written_leave_the_images_that_stood_there(tmp_path: Path) -> None:
     path, none = tmp_path / "images_best.pt", torch.zeros(0, 4, dtype=torch.int64)
     path.write_bytes(b"before")
     (tmp_path / "lr_best.pt").write_bytes(b"before")
     (tmp_path / "labels_best.pt").mkdir()
     with pytest.raises((UserError, OSError)):
-        exported(a_set(RGB, torch.arange(3), none, True), path, "mtt", RGB)
+        exported(a_set(RGB, torch.arange(3), none, True, rate=0.5), path, "mtt", RGB)
     assert path.read_bytes() == (tmp_path / "lr_best.pt").read_bytes() == b"before"
 
 

@@ -21,7 +21,9 @@ def test_a_folder_of_no_class_is_refused(name: str, other: str, tmp_path: Path):
     """CIFAR-10's numbers are among those of CIFAR-100, and a class may be there by two numbers."""
     exported(a_set(RGB, LABELS, WHOLE, True), path := tmp_path / "images", name, RGB)
     (path / other).mkdir()
-    with pytest.raises(UserError, match=f"folders 0*{other.lstrip('0')} beside those of the 3 classes of cifar10; move them, or"):
+    with pytest.raises(
+        UserError, match=f"folders 0*{other.lstrip('0')} beside those of the 3 classes of cifar10; move them, or"
+    ):
         imported(path, name, RGB)
 
 

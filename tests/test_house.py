@@ -16,9 +16,9 @@ ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "surroundings", "pull",
     "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "given", "sources", "interface",
-    "accuracy", "schedules", "source_request", "beside", "own", "splitting", "inspection"),
-    *("checking", "foreign", "judge", "compare", "importing", "exporting", "workflow", "demo", "__main__",
-    "completion"),
+    "kept", "accuracy", "schedules", "source_request", "beside", "own", "splitting", "inspection"),
+    *("checking", "foreign", "judge", "compare", "importing", "exporting", "exchange", "workflow", "demo",
+    "__main__", "completion"),
 ]  # fmt: skip
 # Names that say nothing, of a module, a class or a function
 VAGUE = {

@@ -117,7 +117,9 @@ def test_two_sets_are_compared_over_the_same_networks(place, capsys):
     one = str(place / "ours.safetensors")
     compare.run([*asked(place, one, one), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["a"] == found["b"] and found["mean"] == found["low"] == found["high"] == 0 and found["n"] == 2
+    (less,) = found["differences"]
+    assert [each["set"] for each in found["sets"]] == less["a"] + less["b"] == [one, one]
+    assert less["mean"] == less["low"] == less["high"] == 0 and less["n"] == 2
     compare.run(asked(place, one, one))
     assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in capsys.readouterr().out
 
@@ -128,7 +130,7 @@ def test_sets_of_two_seeds_meet_the_same_networks(place, tmp_path, capsys):
     one._replace(metadata=one.metadata | {"config": again}).save(tmp_path / "other.safetensors")
     compare.run([*asked(place, str(place / "ours.safetensors"), str(tmp_path / "other.safetensors")), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert found["a"] == found["b"] and found["mean"] == 0
+    assert found["sets"][0]["values"] == found["sets"][1]["values"] and found["differences"][0]["mean"] == 0
 
 
 def test_one_network_has_no_deviation(place, capsys):

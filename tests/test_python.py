@@ -13,7 +13,7 @@ import torch
 from tiny import SMALL, dataset
 
 import udd
-from udd import accuracy, judge
+from udd import accuracy, compare, judge
 from udd.accuracy import as_distilled, recipe_of
 from udd.errors import Busy, Stopped
 from udd.files import lock, passing_lock
@@ -141,7 +141,7 @@ def test_two_sets_are_compared_by_one_augmentation(monkeypatch: pytest.MonkeyPat
     data = dataset()
     sets = [udd.distill(data._replace(flip=flip), "random", 1, device="cpu") for flip in (True, False)]
     found, by = spied(monkeypatch), judge.Protocol(1, "convnet3", 1, 4, "cpu", 0)
-    judge.difference(by, data, sets)
+    compare.values_of(by, data, {Path(str(number)): made for number, made in enumerate(sets)})
     assert len(found) == 2 and found[0] == found[1] and "flip" not in found[0]
 
 

@@ -19,9 +19,10 @@ INTERFACE = (
     {"dataset": "sources"}
     | dict.fromkeys(("distill", "load"), "interface")
     | {"evaluate": "accuracy"}
+    | dict.fromkeys(("as_set", "export", "read"), "exchange")
     | dict.fromkeys(("budget", "short"), "schedules")
 )
-__all__ = ["budget", "dataset", "distill", "evaluate", "load", "short"]
+__all__ = ["as_set", "budget", "dataset", "distill", "evaluate", "export", "load", "read", "short"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import torch
 
 from udd.config import params as parameters
 from udd.config import plan
 from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
+from udd.evaluation import code
 from udd.evaluation.accuracy import TrainingSet, trained
 from udd.evaluation.rates import rated
 from udd.evaluation.records import result
 from udd.evaluation.views import changes, fixed
-from udd.given import check_belongs, check_data, check_made, plain, whole
+from udd.files import check_writable
+from udd.given import check_belongs, check_data, check_file, check_made, plain, whole
 from udd.interface import declare
+from udd.kept import kept, results
+from udd.provenance import digest_of
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text
 from udd.surroundings import set_aside
@@ -66,6 +73,16 @@ def as_distilled(data: Dataset, *sets: SyntheticSet) -> Dataset:
     return data._replace(flip=data.flip and all(made.metadata.get("flip", True) for made in sets))
 
 
+def found_once(
+    checkpoint: str | Path | None, config: dict[str, Any], data: Dataset, examples: TrainingSet, place: torch.device
+) -> dict[str, Any]:
+    """What one network comes to, from where it is kept, or found now; by all that it depends on."""
+    path = Path(checkpoint) if checkpoint else None
+    words = plan.canonical([config, code(config), place.type, data.name, list(data.mean), list(data.std)])
+    of = [examples.images, examples.labels, data.test_images, data.test_labels] if path else []
+    return kept(path, digest_of(words, *of), lambda: result(config, data, examples, place))
+
+
 @set_aside()
 def evaluate(
     made: SyntheticSet,
@@ -74,14 +91,20 @@ def evaluate(
     architecture: str = "convnet3",
     device: str = "auto",
     threads: int = 0,
+    checkpoint: str | Path | None = None,
     **keys: Any,
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
     `evaluate` (`epochs=200`, ...). The data set may be called otherwise than the set's, but has its classes, in their
     order, and its images' shape; else UserError. A set that was distilled without mirroring is evaluated so, unless
-    `augment` is given."""
+    `augment` is given. checkpoint: a file (JSON) where each network's result is kept as it ends, so that the same call
+    goes on there; it stays. As in the workflow, networks follow from the set's seed, but meet all methods alike."""
     check_made(made)
     check_data(data)
+    check_file("checkpoint", checkpoint)
+    if checkpoint:
+        check_writable(Path(checkpoint).parent)
+        results(Path(checkpoint))
     check_belongs("made", made, data)
     networks, place = whole("networks", networks, 1), setup(device, threads)
     mirrored = data if "augment" in keys else as_distilled(data, made)
@@ -91,6 +114,6 @@ def evaluate(
     images, labels = (each.to(place) for each in fixed(made, recipe["views"]))
     examples, data = TrainingSet(images, labels, None, len(images)), data.to(place)
     config = {"set": made.metadata["config"], "protocol": "python", "architecture": architecture, "evaluate": recipe}
-    found = [result(config | {"network": network}, data, examples, place) for network in range(networks)]
+    found = [found_once(checkpoint, config | {"network": each}, data, examples, place) for each in range(networks)]
     values, best, by_class = ([each[key] for each in found] for key in ("accuracy", "accuracy_best", "by_class"))
     return Accuracy(values, architecture, trained(config, examples, len(data.classes))["steps"], best, by_class)

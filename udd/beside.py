@@ -1,5 +1,4 @@
-"""What stands where `udd distill SOURCE` would write a set and what goes beside it: ours, a run that was cut, or
-something else, which is not replaced."""
+"""What stands where a command would write: ours, a run that was cut, or something else, which is not replaced."""
 
 from __future__ import annotations
 
@@ -31,12 +30,22 @@ def origin(out: Path) -> dict[str, Any]:
         return {}
 
 
-def marked(path: Path) -> bool:
-    """Whether a file is there and is of ours, by its first bytes."""
+def marked(path: Path, *marks: bytes) -> bool:
+    """Whether a file is there and has one of these marks among its first bytes, by default that of what is ours."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return MARKS[path.suffix] in file.read(LOOKED)
+        head = file.read(LOOKED)
+    return any(mark in head for mark in marks or [MARKS[path.suffix]])
+
+
+def refuse_else(option: str, out: Path, what: str, *marks: bytes) -> None:
+    """Raise UserError if what stands where a file would go is none of its kind: `what`, known by its first bytes."""
+    if out.exists() and not marked(out, *marks):
+        raise UserError(
+            f"{option}: {out} stands there already and is not {what}, but would be replaced; move it, or give another "
+            "name"
+        )
 
 
 def refuse_places(out: Path) -> None:

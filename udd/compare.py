@@ -1,44 +1,112 @@
-"""`udd compare A B --dataset cifar10`: the difference of two sets' accuracies over the same
-networks, with its 95 % interval."""
+"""`udd compare A B --dataset cifar10`: the differences of sets' accuracies over the same networks, with their 95 %
+intervals; `udd compare A0 A1 A2 --against B0 B1 B2`: of two methods over sets of several seeds."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from udd.command import Parser
+from udd.beside import refuse_else
+from udd.command import Parser, check_out
+from udd.device import setup
+from udd.errors import UsageError
+from udd.files import write_json
 from udd.foreign import add_format, as_ours, said
-from udd.judge import add_protocol, difference, protocol
-from udd.reports.statistics import as_text
+from udd.judge import Protocol, add_protocol, check_rate, measured, protocol
+from udd.reports.statistics import as_text, paired
+
+if TYPE_CHECKING:
+    from udd.data import Dataset
+    from udd.synthetic.sets import SyntheticSet
 
 
 def parser() -> Parser:
     """The command line."""
-    about = "Train the same fresh networks on two sets; the paired difference A - B of their test accuracies."
+    about = (
+        "Train the same fresh networks on each set; the paired differences of their test accuracies: the first less "
+        "each of the others, or, of as many sets --against, the mean over pairs, whose interval is over distillations."
+    )
     made = Parser(prog="udd compare", description=about)
-    made.add_argument("a", type=Path, help="a set: .safetensors, or a file or folder of the format that --as names")
-    made.add_argument("b", type=Path, help="another")
+    made.add_argument("sets", type=Path, nargs="+", help="sets: .safetensors, or files or folders of --as's format")
+    made.add_argument("--against", type=Path, nargs="+", default=[], metavar="SET", help="as many, of another method")
     add_format(made)
     add_protocol(made)
+    made.add_argument("--learned-rate", action="store_true", help="train each with the rate that was learned with it")
+    made.add_argument(
+        "--out",
+        type=Path,
+        help="also write the result there (JSON); networks are kept in FILE.part as they end, so that the same command "
+        "goes on where it was cut",
+    )
     return made
 
 
-def run(argv: list[str] | None = None) -> None:
-    """Compare two sets."""
-    args = parser().parse_args(argv)
-    data, sets = as_ours(said(vars(args)), [args.a, args.b])
-    found = difference(protocol(vars(args)), data, sets)
-    if args.json:
-        print(json.dumps(found))
-        return
-    for name, values in ((args.a, found["a"]), (args.b, found["b"])):
-        print(f"{name}: {as_text(values)} % (n = {len(values)})")
-    bounds = (
-        ""
-        if found["low"] is None
-        else (
-            f", 95 % interval {found['low']:+.1f} to {found['high']:+.1f} over networks; of other distillations it "
-            "says nothing"
-        )
+def check_counts(sets: Sequence[Path], against: Sequence[Path]) -> None:
+    """Raise UsageError unless there are two sets to compare, or as many on both sides."""
+    if against and len(sets) != len(against):
+        raise UsageError(f"--against: found {len(against)} sets against {len(sets)}; give as many, in the same order")
+    if not against and len(sets) < 2:
+        raise UsageError(f"sets: found {sets[0]} alone, expected two or more, or as many --against")
+
+
+def values_of(by: Protocol, data: Dataset, sets: Mapping[Path, SyntheticSet], **keys: Any) -> dict[Path, list[float]]:
+    """Accuracies in % of the same networks on each set, by its path."""
+    from udd.accuracy import as_distilled
+
+    data = as_distilled(data, *sets.values())  # all alike
+    return {path: measured(by, made, data, **keys).values for path, made in sets.items()}
+
+
+def difference(ours: Sequence[Path], theirs: Sequence[Path], values: Mapping[Path, list[float]]) -> dict[str, Any]:
+    """The paired difference of these sets, each less the other of its place."""
+    a, b = (
+        {(seed, network): value for seed, path in enumerate(side) for network, value in enumerate(values[path])}
+        for side in (ours, theirs)
     )
-    print(f"difference: {found['mean']:+.1f} points{bounds}")
+    found = paired(a, b)
+    assert found is not None
+    return {"a": [str(path) for path in ours], "b": [str(path) for path in theirs]} | found._asdict()
+
+
+def compared(sets: Sequence[Path], against: Sequence[Path], values: Mapping[Path, list[float]]) -> dict[str, Any]:
+    """The sets' accuracies and their differences."""
+    sides = [(sets, against)] if against else [(sets[:1], [other]) for other in sets[1:]]
+    return {
+        "sets": [{"set": str(path), "values": values[path]} for path in (*sets, *against)],
+        "differences": [difference(ours, theirs, values) for ours, theirs in sides],
+    }
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """The result as lines."""
+    lines = [f"{each['set']}: {as_text(each['values'])} % (n = {len(each['values'])})" for each in found["sets"]]
+    for each in found["differences"]:
+        over = "networks; of other distillations it says nothing" if each["unit"] == "networks" else "pairs of sets"
+        bounds = "" if each["low"] is None else f", 95 % interval {each['low']:+.1f} to {each['high']:+.1f} over {over}"
+        less = "" if len(found["sets"]) == 2 else f" ({', '.join(each['a'])} less {', '.join(each['b'])})"
+        lines.append(f"difference: {each['mean']:+.1f} points{bounds}{less}")
+    return "\n".join(lines)
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Compare sets."""
+    args = parser().parse_args(argv)
+    check_counts(args.sets, args.against)
+    paths = list(dict.fromkeys([*args.sets, *args.against]))
+    if args.out:
+        check_out("--out", args.out, *paths)
+        refuse_else("--out", args.out, "what udd compare wrote", b'"differences"')
+    setup(args.device, args.threads)  # what can be refused is, before images are read
+    data, sets = as_ours(said(vars(args)), paths)
+    part = Path(f"{args.out}.part") if args.out else None
+    keys = {"checkpoint": part} | ({"rate": "own"} if args.learned_rate else {})
+    for path, made in zip(paths, sets, strict=True):
+        check_rate(str(path), made, args.learned_rate)
+    values = values_of(protocol(vars(args)), data, dict(zip(paths, sets, strict=True)), **keys)
+    found = compared(args.sets, args.against, values)
+    print(json.dumps(found) if args.json else text(found), flush=True)
+    if args.out:  # last: if it cannot be written, what was measured stands above
+        write_json(args.out, found)
+        Path(f"{args.out}.part").unlink(missing_ok=True)

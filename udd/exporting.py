@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from udd.beside import refuse_else
 from udd.command import Parser, check_out
+from udd.errors import UsageError, UserError
 from udd.files import check_set
 from udd.foreign import add_whitening, convention, normalisation
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
+
+WRITTEN = (b"PK\x03\x04", b"PAR1")  # how files of torch.save, NumPy's archives and parquet begin
 
 
 def parser() -> Parser:
@@ -41,17 +45,28 @@ def wanted(
     normalised: Sequence[str | list[float]] | None, zca: Path | None, metadata: dict, shape: Sequence[int]
 ) -> Wanted:
     """The set's data set, as its metadata says, and the normalisation that --normalised or --zca asks for."""
+    if lacking := [key for key in ("mean", "std") if key not in metadata]:
+        raise UserError(f"metadata has no {lacking[0]} of the data set's channels, expected one a channel")
     by = normalisation(normalised, zca, metadata["dataset"], shape)
     return Wanted(
         metadata["dataset"], list(metadata["classes"]), (), list(metadata["mean"]), list(metadata["std"]), 1, by
     )
 
 
+def check_place(out: Path, name: str, *source: Path) -> None:
+    """Raise UserError where nothing can be written, or where what stands there is no file of such a format."""
+    if out.suffix == ".safetensors":
+        raise UsageError(f"--out: found {out}, which is how our own sets are called; name a file of --as {name}")
+    if name == "folder" or name == "ddranking" and not out.suffix:
+        return  # which takes no place that is taken
+    check_out("--out", out, *source)
+    refuse_else("--out", out, "a file of any format", *WRITTEN)
+
+
 def run(argv: list[str] | None = None) -> None:
     """Export one set."""
     args = parser().parse_args(argv)
-    if args.format != "folder":
-        check_out("--out", args.out, args.set)
+    check_place(args.out, args.format, args.set)
     check_set(args.set)
     made = load(args.set)
     count = exported(

@@ -146,9 +146,13 @@ def of_others(of: Said, data: Dataset, paths: Sequence[Path]) -> dict[Path, Synt
     """Files of another format as sets, by their paths."""
     if not paths:
         return {}
-    by, flip = wanted(of, data), {} if data.flip else {"flip": False}
-    found = {path: imported(path, str(of.format), by, of.anyway) for path in paths}
-    return {path: made._replace(metadata=made.metadata | flip) for path, made in found.items()}
+    by = wanted(of, data)
+    return {path: unmirrored(imported(path, str(of.format), by, of.anyway), data) for path in paths}
+
+
+def unmirrored(made: SyntheticSet, data: Dataset) -> SyntheticSet:
+    """A set that says so where nothing may mirror the images of its data set."""
+    return made if data.flip else made._replace(metadata=made.metadata | {"flip": False})
 
 
 def is_ours(path: Path, format: str | None) -> bool:

@@ -19,7 +19,7 @@ from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.files import check_writable
 from udd.synthetic.formats.content import OUTSIDE
-from udd.synthetic.sets import SyntheticSet
+from udd.synthetic.sets import SyntheticSet, fault
 
 
 def plain(value: Any) -> Any:
@@ -75,9 +75,24 @@ def check_data(data: Any) -> None:
 def check_made(made: Any) -> None:
     """Raise UserError unless this is a synthetic set."""
     if isinstance(made, SyntheticSet):
-        return
+        return check_whole(made)
     what = f"udd.load({str(made)!r})" if isinstance(made, str | Path) else "what udd.distill or udd.load returns"
     raise UserError(f"made: found {kind(made)}, expected a synthetic set; give {what}")
+
+
+def check_whole(made: SyntheticSet) -> None:
+    """Raise UserError unless a set that was put together by hand has all that a set has."""
+    metadata, tensors = made.metadata, (made.images, made.labels, made.windows)
+    if not all(isinstance(each, torch.Tensor) for each in tensors) or not isinstance(metadata, dict):
+        wrong = "images, labels and windows are tensors, metadata a dict, but here they are not"
+    elif not (wrong := fault(made)):
+        config = metadata["config"]
+        lacking = [
+            key for key in ("variant", "ipc", "seed", "dataset") if not isinstance(config, dict) or key not in config
+        ]
+        wrong = f"its metadata's config has no {lacking[0]}" if lacking else ""
+    if wrong:
+        raise UserError(f"made: {wrong}; udd.as_set(images, labels, data) makes a set of tensors")
 
 
 def check_path(key: str, path: str | Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from udd.beside import MARKS, refuse_else
 from udd.command import Parser, check_out
 from udd.errors import UsageError, UserError
 from udd.files import with_name
@@ -42,7 +43,9 @@ def run(argv: list[str] | None = None) -> None:
         )
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
-    if not args.out:
+    if args.out:
+        refuse_else("--out", out, "a set", MARKS[".safetensors"])
+    else:
         refuse_other(out, named)
     _, (made,) = as_ours(said(vars(args)), [args.file])
     made.save(out)

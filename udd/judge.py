@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from udd.beside import refuse_else
 from udd.command import Parser, check_out, names_cell, whole
 from udd.command import count as number
 from udd.device import setup
@@ -16,7 +17,7 @@ from udd.files import with_name, write_json
 from udd.foreign import add_format, as_ours, said
 from udd.given import taken_by_number
 from udd.reports.names import ARCHITECTURES
-from udd.reports.statistics import as_text, interval, paired
+from udd.reports.statistics import as_text, interval
 
 if TYPE_CHECKING:
     from udd.accuracy import Accuracy
@@ -79,13 +80,18 @@ def parser() -> Parser:
         help="train with the rate that was learned with the set (evaluate.rate: own)",
     )
     made.add_argument("--alone", action="store_true", help="without the random images")
-    made.add_argument("--out", type=Path, help="also write the result there (JSON)")
+    made.add_argument(
+        "--out",
+        type=Path,
+        help="also write the result there (JSON); networks are kept in FILE.part as they end, so that the same command "
+        "goes on where it was cut",
+    )
     return made
 
 
 def measured(by: Protocol, made: SyntheticSet, data: Dataset, **keys: Any) -> Accuracy:
     """The accuracy of a set, by networks that do not depend on the set's own seed. keys: of params.yaml's section
-    `evaluate`."""
+    `evaluate`, and `checkpoint`."""
     import udd
 
     made = made._replace(metadata=made.metadata | {"config": made.metadata["config"] | {"seed": 0}})
@@ -108,12 +114,17 @@ def row(name: str, images: int, found: Accuracy) -> dict[str, Any]:
     }
 
 
+def check_rate(name: str, made: SyntheticSet, learned: bool) -> None:
+    """Raise UserError where a set should be trained with the rate that was learned with it, and holds none."""
+    if learned and made.metadata.get("rate") is None:
+        raise UserError(f"--learned-rate: {name} holds none")
+
+
 def of_set(by: Protocol, name: str, made: SyntheticSet, data: Dataset, learned: bool, **keys: Any) -> dict[str, Any]:
     """The set's line. learned: train with the rate that was learned with the set. Raises UserError if it holds none."""
     from udd.synthetic.decoding import every
 
-    if learned and made.metadata.get("rate") is None:
-        raise UserError(f"--learned-rate: {name} holds none")
+    check_rate(name, made, learned)
     keys |= {"rate": "own"} if learned else {}
     return row(
         f"{name}{' (soft labels)' if made.labels.ndim > 1 else ''}",
@@ -168,19 +179,26 @@ def run(argv: list[str]) -> None:
 
         return cell(argv)
     from udd.accuracy import as_distilled
+    from udd.interface import fingerprint
+    from udd.reports.judged import digest
 
     args = parser().parse_args(argv)
     if args.out:
         check_out("--out", args.out, args.file)
+        refuse_else("--out", args.out, "what udd evaluate wrote", b'"rows"')
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, (made,) = as_ours(said(vars(args)), [args.file])
     note_numbers(made, data)
+    of = {"set": digest(made), "data": fingerprint(data)}
     data = as_distilled(data, made)  # random images as well
-    by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1}
+    by, part = protocol(vars(args)), Path(f"{args.out}.part") if args.out else None
+    keys = {"checkups": 4 if args.as_published else 1, "checkpoint": part}
     found = [of_set(by, with_name(args.file).name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
         found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
     result = {
+        "of": of,
+        "rate": "own" if args.learned_rate else "recipe",
         "dataset": data.name,
         "architecture": args.architecture,
         "epochs": args.epochs,
@@ -190,6 +208,7 @@ def run(argv: list[str]) -> None:
     print(json.dumps(result) if args.json else table(found, args.as_published), flush=True)
     if args.out:  # last: if it cannot be written, what was measured stands above
         write_json(args.out, result)
+        Path(f"{args.out}.part").unlink(missing_ok=True)
 
 
 def note_numbers(made: SyntheticSet, data: Dataset) -> None:
@@ -199,16 +218,3 @@ def note_numbers(made: SyntheticSet, data: Dataset) -> None:
     if taken_by_number(made, data, fingerprint(data)):
         what = f"a set of {made.metadata['dataset']}, evaluated on {data.name}"
         print(f"note: {what}; its classes are taken by number", file=sys.stderr)
-
-
-def difference(by: Protocol, data: Dataset, sets: Sequence[SyntheticSet]) -> dict[str, Any]:
-    """The paired difference of two sets over the same networks."""
-    from udd.accuracy import as_distilled
-
-    data = as_distilled(data, *sets)  # both alike
-    ours, theirs = (measured(by, made, data) for made in sets)
-    found = paired(
-        {(0, i): value for i, value in enumerate(ours.values)}, {(0, i): value for i, value in enumerate(theirs.values)}
-    )
-    assert found is not None
-    return {"a": ours.values, "b": theirs.values} | found._asdict()

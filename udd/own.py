@@ -76,11 +76,13 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     }
     if fewer := made.metadata["provenance"].get("smaller_classes"):
         result["smaller_classes"] = fewer
-    measured = measure(of, data, made, width) if of.networks else None
+    part = out.with_name(f"{out.name}.part")
+    measured = measure(of, data, made, width, part) if of.networks else None
     if measured:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
     shown = read_curve(curve) if "distill" in made.metadata["config"] and curve.exists() else None
     page.write(html, made, out.name, judged(measured, of.epochs) if measured else None, shown)
+    part.unlink(missing_ok=True)
     if networks.exists() and meets_cache(made.metadata["config"]):
         result |= {
             "cache": str(networks),
@@ -129,12 +131,20 @@ def found_or_made(
     ), width
 
 
-def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int]) -> Any:
-    """A set's accuracy (udd.accuracy), by networks as wide as those it met."""
+def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int], part: Path) -> Any:
+    """A set's accuracy (udd.accuracy), by networks as wide as those it met. part: where each is kept as it ends."""
     import udd
 
     return udd.evaluate(
-        made, data, of.networks, epochs=of.epochs, checkups=1, device=of.device, threads=of.threads, **width
+        made,
+        data,
+        of.networks,
+        epochs=of.epochs,
+        checkups=1,
+        device=of.device,
+        threads=of.threads,
+        checkpoint=part,
+        **width,
     )
 
 

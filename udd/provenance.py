@@ -14,7 +14,10 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PACKAGE = Path(__file__).parent
 # Rooms whose code no result depends on: how a result is asked for, refused, logged, interrupted and written (tests hold
@@ -114,6 +117,15 @@ def code_digest(module: str) -> str:
         assert path is not None
         digest.update(f"{name}\n{written(path.read_text())}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def digest_of(words: str, *tensors: Tensor) -> str:
+    """The digest of words and of tensors of any types and shapes."""
+    found = hashlib.sha256(words.encode())
+    for each in tensors:
+        found.update(f"{each.dtype} {list(each.shape)}".encode())
+        found.update(each.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def git_revision() -> str:

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from udd.config.compare import difference
 from udd.errors import UserError
 from udd.files import read_json
+from udd.provenance import digest_of
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import summary
+from udd.synthetic.sets import SyntheticSet
 
 
 class Judged(NamedTuple):
@@ -33,9 +35,14 @@ def architecture(name: str) -> str:
     return ARCHITECTURES.get(name, name)
 
 
-def of_record(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
+def digest(made: SyntheticSet) -> str:
+    """The digest of a set's images, labels and windows, whatever its file and its data set are called."""
+    return digest_of("", made.images, made.labels, made.windows)
+
+
+def of_record(path: Path, found: dict[str, Any], made: SyntheticSet) -> Judged:
     """What a record of the workflow says. Raises UserError if it is another set's."""
-    if differing := difference(found["config"]["set"], metadata["config"]):
+    if differing := difference(found["config"]["set"], made.metadata["config"]):
         raise UserError(
             f"{path}: a record of another set: {differing.replace('planned', 'but in the set')}; give the record of "
             "this one"
@@ -48,29 +55,42 @@ def of_record(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Ju
     return Judged(values, said, mean_by_class(classes))
 
 
-def of_judge(path: Path, found: dict[str, Any], metadata: dict[str, Any]) -> Judged:
-    """What `udd evaluate FILE --out` wrote. Raises UserError if it is of another data set."""
-    if found["dataset"] != metadata["dataset"]:
-        raise UserError(
-            f"{path}: accuracies on {found['dataset']}, but the set is of {metadata['dataset']}; give those of this set"
-        )
+def check_judge(path: Path, found: dict[str, Any], made: SyntheticSet) -> None:
+    """Raise UserError unless what `udd evaluate FILE --out` wrote is of this set; older ones say of which data set
+    alone."""
+    if "of" in found:
+        if found["of"]["set"] != digest(made):
+            raise UserError(f"{path}: accuracies of another set ({found['rows'][0]['set']}); give those of this one")
+    elif found["dataset"] != made.metadata["dataset"]:
+        of = f"on {found['dataset']}, but the set is of {made.metadata['dataset']}"
+        raise UserError(f"{path}: accuracies {of}; give those of this set")
+
+
+def of_judge(path: Path, found: dict[str, Any], made: SyntheticSet) -> Judged:
+    """What `udd evaluate FILE --out` wrote. Raises UserError if it is of another set."""
+    check_judge(path, found, made)
     own, *others = found["rows"]
-    said = (
-        f"{architecture(found['architecture'])}, width {found['width']}, {found['epochs']} epochs, {own['steps']} SGD "
-        "steps"
-    )
+    words = [
+        architecture(found["architecture"]),
+        f"width {found['width']}",
+        f"{found['epochs']} epochs",
+        f"{own['steps']} SGD steps",
+        *(["the rate learned with it"] if found.get("rate") == "own" else []),
+        *([f"on {found['dataset']}"] if found["dataset"] != made.metadata["dataset"] else []),
+    ]
+    said = ", ".join(words)
     return Judged(
         own["values"], said, mean_by_class(own.get("by_class", [])), [(each["set"], each["values"]) for each in others]
     )
 
 
-def judged(path: Path, metadata: dict[str, Any]) -> Judged:
-    """The accuracy of a set with such metadata, from a file. Raises UserError if it says none, or another set's."""
+def judged(path: Path, made: SyntheticSet) -> Judged:
+    """The accuracy of a set, from a file. Raises UserError if it says none, or another set's."""
     found = read_json(path, "give a record of results/accuracy, or what udd evaluate FILE --out wrote")
     for key, read in (("networks", of_record), ("rows", of_judge)):
         if isinstance(found, dict) and found.get(key):
             try:
-                return read(path, found, metadata)
+                return read(path, found, made)
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise UserError(
                     f"{path}: not a whole record ({type(error).__name__}: {error}); write it again with udd evaluate "

@@ -72,7 +72,7 @@ def about(made: SyntheticSet) -> dict[str, Any]:
 def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, **how: Any) -> None:
     """Write a set's page under the set's name, as `how` says, with what its record and its loss
     curve say where they are given."""
-    found = judged(record, made.metadata) if record else None
+    found = judged(record, made) if record else None
     write(page, made, name, found, read_curve(curve) if curve else None, **how)
 
 

@@ -13,7 +13,7 @@ from udd.errors import UserError
 from udd.files import sha256, with_name
 from udd.synthetic.decoding import every
 from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt, parquet
-from udd.synthetic.formats.content import Found, Wanted, fitting, say
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, fitting, say
 from udd.synthetic.regions import grid_boxes
 from udd.synthetic.sets import SyntheticSet
 
@@ -54,10 +54,26 @@ def imported(path: Path, name: str, wanted: Wanted, anyway: bool = False) -> Syn
     check_normalisation(path, name, wanted)
     path = with_name(path)
     found = FORMATS[name].read(path, wanted)
-    images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
-    say_absent(path, found.labels, wanted.classes)
     if name not in NAMED:
         say_order(path, wanted.classes)
+    return as_set(path, name, wanted, found, anyway)
+
+
+def of_tensors(
+    name: str, images: object, labels: object, rate: float | None, wanted: Wanted, anyway: bool = False
+) -> SyntheticSet:
+    """Tensors as a set that is called `name`: images [n, K, H, W], floats in [0, 1] or bytes, labels [n] or [n, C], and
+    a learned rate. Raises UserError as `imported` does."""
+    path = Path(name)
+    pixels = as_images(path, images, wanted)
+    return as_set(path, "tensors", wanted, Found(pixels, as_labels(path, labels, len(pixels), wanted), rate), anyway)
+
+
+def as_set(path: Path, name: str, wanted: Wanted, found: Found, anyway: bool) -> SyntheticSet:
+    """What was found as a set, with windows where its images are grids. Raises UserError (but for `anyway`) in another
+    convention."""
+    images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
+    say_absent(path, found.labels, wanted.classes)
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
     return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
 

@@ -50,17 +50,24 @@ def learned(path: Path) -> float:
     return found
 
 
+def refuse_others(path: Path, labels: Path, rate: Path, found: Found) -> None:
+    """Raise UserError where labels or a rate of another set stand, which would be lost, or taken for this one's."""
+    others = [each for each in (labels, rate) if each.exists() and not path.exists()]
+    others += [rate] if found.rate is None and rate.exists() else []
+    if others:
+        raise UserError(f"{others[0]}: stands there already, of another set; move it, or give another name")
+
+
 def write(path: Path, found: Found, wanted: Wanted) -> None:
     """Write the two or three files; `path` is that of the images, which are written last: where they are of this set,
     so is the rest. Soft labels go as logits: DATM and DD-Ranking take the softmax of what they read."""
     images = normalised(found.images, by("dc", wanted))  # may be refused: first
     labels, rate = beside(path, "labels"), beside(path, "lr")
+    refuse_others(path, labels, rate, found)
     soft = found.labels.ndim > 1
     pickles.write(labels, found.labels.clamp(min=LEAST).log() if soft else found.labels)
     if soft:
         say(f"{labels}: probabilities are written as their logarithms: DATM and DD-Ranking take the softmax")
-    if found.rate is None:
-        rate.unlink(missing_ok=True)  # of another set that stood here, if that had one
-    else:
+    if found.rate is not None:
         pickles.write(rate, torch.tensor(found.rate))
     pickles.write(path, images)

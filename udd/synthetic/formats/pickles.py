@@ -25,10 +25,16 @@ NUMBERS: list[Any] = [
 def read(path: Path) -> Any:
     """Tensors, lists, dicts and numbers of a file, NumPy's too. Raises UserError for anything else in it: such a file
     can run code."""
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, expected a file; name the file of images in it")
     try:
-        # Warnings of a pickle of another protocol
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(NUMBERS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # Warnings of a pickle of another protocol; by a path torch would go by its ending
+        with (
+            warnings.catch_warnings(action="ignore"),
+            torch.serialization.safe_globals(NUMBERS),
+            path.open("rb") as file,
+        ):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
