@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 from udd.beside import MARKS, refuse_else
-from udd.command import Parser, check_out
+from udd.command import Parser, check_out, names_cell
 from udd.errors import UsageError, UserError
 from udd.files import with_name
 from udd.foreign import add_format, as_ours, said
 from udd.synthetic.formats import FORMATS
 from udd.synthetic.sets import load
+
+CELL = {"--config", "--params", "--manifest", "--variant", "--ipc", "--file"}  # options of a cell alone
 
 
 def parser() -> Parser:
@@ -34,7 +36,11 @@ def refuse_other(out: Path, file: Path) -> None:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Import one set."""
+    """Import one set, or take one that there is for a cell of params.yaml."""
+    if names_cell(argv or [], CELL):
+        from udd.methods.imported import run as cell
+
+        return cell(argv)
     args = parser().parse_args(argv)
     named = with_name(args.file)
     if named.suffix == ".safetensors":

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from udd.config.caches import check_networks
-from udd.config.plan import Params, evaluation_config, images_a_class, set_config
+from udd.config.plan import Params, evaluation_config, images_a_class, imported_file, method, set_config
 from udd.config.requested import all_cells, all_records
 from udd.config.sections import BLOCKS, LEARNED_RATE, takes_all
 from udd.errors import UserError
@@ -30,6 +30,19 @@ def check_fit(config: Config) -> None:
     check_networks(config)
     if "udd" in config:
         check_search(config)
+    if "imported" in config:
+        check_imported(config)
+
+
+def check_imported(config: Config) -> None:
+    """Raise UserError unless a set that lies in a file has a name below data_root, of which only dataset, ipc and seed
+    are left open."""
+    named, file = config["imported"]["file"], imported_file(config)
+    if not file.endswith(".safetensors") or file.startswith(("/", "~")) or set("{}$") & set(file):
+        raise UserError(
+            f"{config['variant']}: found imported.file: {named!r}, expected a set's file below data_root, as "
+            "theirs/{dataset}-ipc{ipc}-seed{seed}.safetensors"
+        )
 
 
 def check_search(config: Config) -> None:
@@ -52,10 +65,10 @@ def check_search(config: Config) -> None:
 
 def check_rate(config: Config, variant: str) -> None:
     """Raise UserError if a variant's evaluation takes the rate that was learned with a set whose method learns none."""
-    method = config["set"]["method"]
-    if config["evaluate"].get("rate") == "own" and method not in LEARNED_RATE:
+    how = config["set"]["method"]
+    if config["evaluate"].get("rate") == "own" and how not in (*LEARNED_RATE, "imported"):
         raise UserError(
-            f"{variant}: found rate: own for {method}, which learns no rate ({', '.join(LEARNED_RATE)} do); write it "
+            f"{variant}: found rate: own for {how}, which learns no rate ({', '.join(LEARNED_RATE)} do); write it "
             f"for variants of these alone (variants.NAME.evaluate), not in evaluate or protocols.{config['protocol']}"
         )
 
@@ -64,10 +77,11 @@ def check_images(params: Params, config: Config, least: int, smallest: str) -> N
     """Raise UserError if a set takes more images a class than there are: `least` in the class that is called
     `smallest`. It names all variants at this IPC that do."""
     dataset, ipc, takes = config["dataset"]["name"], config["ipc"], images_a_class(config)
-    if takes <= least:
+    if takes <= least or config["method"] == "imported":  # whose images need not be real ones
         return
     there = (cell for cell in all_cells(params) if (cell.dataset, cell.ipc) == (dataset, ipc))
-    asking = [cell.variant for cell in there if images_a_class(set_config(params, cell, 0)) > least]
+    real = (cell for cell in there if method(params, cell.variant) != "imported")
+    asking = [cell.variant for cell in real if images_a_class(set_config(params, cell, 0)) > least]
     names = ", ".join(dict.fromkeys([config["variant"], *asking]))
     asked = f"{config['times']} x IPC {ipc} = {takes}" if "times" in config else f"{ipc} at IPC {ipc}"
     raise UserError(

@@ -19,6 +19,7 @@ from udd.config.sections import METHODS, distils
 Params = dict[str, Any]
 DEFAULT_PROTOCOL = "idc"
 FULL = "all"  # the IPC of the full data set
+SEED = "{seed}"  # in the name of an imported set's file
 
 
 class Cell(NamedTuple):
@@ -66,9 +67,13 @@ def method(params: Params, variant: str) -> str:
 
 
 def seeds(params: Params, cell: Cell) -> list[int]:
-    """The distillation seeds of a cell: those of params.yaml, or 0 alone for the full data set, of which there is
-    one."""
-    return [0] if cell.ipc == FULL else params["seeds"]["distill"]
+    """The distillation seeds of a cell: those of params.yaml, or 0 alone where there is one set: of the full data set,
+    and of a file that is named for all seeds."""
+    if cell.ipc == FULL:
+        return [0]
+    made = made_as(params, cell)
+    alone = method(params, made.variant) == "imported" and SEED not in merged(params, "imported", made)["file"]
+    return [0] if alone else params["seeds"]["distill"]
 
 
 def unique(items: Iterable) -> list:
@@ -137,6 +142,14 @@ def set_config(params: Params, cell: Cell, seed: int) -> dict[str, Any]:
     }
     config |= {"times": times} if times else {}
     return config | {section: read_keys(merged(params, section, cell)) for section in METHODS[how]}
+
+
+def imported_file(config: dict[str, Any]) -> str:
+    """The file of an imported set, below data_root."""
+    found = config["imported"]["file"]
+    for key, value in (("dataset", config["dataset"]["name"]), ("ipc", config["ipc"]), ("seed", config["seed"])):
+        found = found.replace(f"{{{key}}}", str(value))
+    return found
 
 
 def images_a_class(config: dict[str, Any]) -> int:

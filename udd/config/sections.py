@@ -32,6 +32,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "random": (),
     "herding": ("coreset",),
     "forgetting": ("coreset",),
+    "imported": ("imported",),
     "full": (),
 }
 CORESETS = ("random", "herding", "forgetting")  # methods that choose real images, IPC a class or a multiple of it

@@ -13,6 +13,7 @@ from udd.workflow.rules import (
     drawn_from,
     evaluation_code,
     evaluation_config,
+    imported_file,
     measured,
     method_code,
     page_of,

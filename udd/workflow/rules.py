@@ -63,6 +63,20 @@ def smallest_class(dataset: str, manifest: str) -> tuple[int, str] | None:
         return None
 
 
+def imported_file(params: Params, wildcards: Any) -> str:
+    """The file that an imported set is taken from; ends Snakemake with one line if there is none."""
+    config = plan.set_config(params, cell(wildcards), int(wildcards.seed))
+    or_exit(check_fit, config)
+    path = os.path.join(os.environ["UDD_DATA"], plan.imported_file(config))
+    if not os.path.isfile(path):
+        sys.exit(
+            f"error: {config['variant']}: no file {path}; write it by udd import FILE --as FORMAT --dataset "
+            f"{wildcards.dataset} --out {path}, or add {config['variant']} to "
+            f"datasets.{wildcards.dataset}.ipc{wildcards.ipc}.without"
+        )
+    return path
+
+
 def raw_files(params: Params, dataset: str) -> str:
     """What a data set's raw files are now; what has become of them is said once a start."""
     manifest = under(params["results"])(f"data/{dataset}.json")

@@ -103,6 +103,8 @@ def families(config: dict[str, Any], mues: dict, groups: dict) -> list[Family]:
 
 def decoded(made: dict[str, Any]) -> str:
     """How a set's images train: UDD's decode, IDC's grid, whole; or that they are real."""
+    if made["method"] == "imported":
+        return WHOLE
     if not distils(made["method"]):
         return REAL
     return made["udd"]["decode"] if "udd" in made else "grid" if made["method"] in GRIDS else WHOLE
