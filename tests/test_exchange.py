@@ -50,7 +50,8 @@ def test_bytes_grids_and_soft_labels_are_taken():
         ({"images": np.zeros((1, *SHAPE))}, "mine: images are ndarray, expected a tensor"),
         ({"images": torch.rand(CLASSES, 1, 3, 3)}, "mine: images are \\[1, 3, 3\\]"),
         ({"labels": torch.arange(CLASSES - 1)}, "mine: found .* labels for"),
-        ({"labels": [0, 1, 2]}, "mine: found no labels for"),
+        ({"labels": [0, 1, 2]}, r"mine: labels are list, expected a tensor \[n\] or"),
+        ({"name": 3}, "name: found 3, expected text"),
         ({"images": 9 * torch.rand(CLASSES, *SHAPE)}, "mine: pixels run from"),
         ({"data": "cifar10"}, "data: found 'cifar10', expected a data set"),
         ({"factor": 0}, "factor: found 0"),
@@ -128,3 +129,12 @@ def test_a_set_without_the_channels_statistics_is_not_exported(tmp_path: Path):
     about = {key: value for key, value in made.metadata.items() if key != "mean"}
     with pytest.raises(UserError, match="metadata has no mean of the data set's channels"):
         udd.export(made._replace(metadata=about), tmp_path / "a.npz", "npz")
+
+
+def test_pixels_that_were_taken_anyway_are_evaluated_as_they_are(tmp_path: Path):
+    made = udd.as_set(9 * pixels(), torch.arange(CLASSES), DATA, anyway=True)
+    made.save(tmp_path / "wild.safetensors")
+    assert len(udd.evaluate(udd.load(tmp_path / "wild.safetensors"), DATA, 1, **QUICK).values) == 1
+    tame = udd.as_set(pixels(), torch.arange(CLASSES), DATA)
+    with pytest.raises(UserError, match="pixels run from .* expected 0 to 1; divide bytes by 255"):
+        udd.evaluate(tame._replace(images=9 * tame.images), DATA, 1, **QUICK)

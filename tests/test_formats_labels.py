@@ -37,8 +37,10 @@ def test_probabilities_cut_to_few_digits_are_no_logits(seed: int, digits: int):
 
 def test_that_probabilities_are_scaled_is_told(capsys: pytest.CaptureFixture):
     content.soft(PLACE, torch.full((2, 2), 0.49))
-    assert "labels.pt: labels are probabilities that come to 0.980 to 0.980; scaled to 1" in capsys.readouterr().err
-    content.soft(PLACE, torch.full((2, 2), 0.4))  # comes to 0.8
+    assert "labels.pt: labels are shares that come to 0.980 to 0.980; scaled to 1" in capsys.readouterr().err
+    assert torch.equal(content.soft(PLACE, torch.tensor([[75.0, 25], [0, 100]])), torch.tensor([[0.75, 0.25], [0, 1]]))
+    assert "come to 100.000 to 100.000; scaled to 1" in capsys.readouterr().err
+    content.soft(PLACE, torch.tensor([[0.4, 0.4], [0.3, 0.4]]))
     assert "labels are logits" in capsys.readouterr().err
     content.soft(PLACE, torch.tensor([[0.25, 0.75]]))
     assert not capsys.readouterr().err

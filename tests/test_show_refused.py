@@ -54,3 +54,21 @@ def test_a_set_is_saved_under_its_ending_alone(ours: Path, tmp_path: Path):
         with pytest.raises(UserError, match=f"{name}: expected a name that ends in .safetensors"):
             udd.load(ours).save(tmp_path / name)
     assert not list(tmp_path.glob("foo*"))
+
+
+@pytest.mark.parametrize(("option", "name"), [("--out", "mine.png"), ("--html", "mine.html"), ("", "a.png")])
+def test_what_is_no_gallery_or_page_of_ours_stays(option: str, name: str, ours: Path, tmp_path: Path):
+    made = tmp_path / "a.safetensors"
+    made.write_bytes(ours.read_bytes())
+    (tmp_path / name).write_text("mine")
+    words = [option, str(tmp_path / name)] if option else []
+    with pytest.raises(UserError, match=f"{name} stands there already and is not a (gallery|page) of ours"):
+        show.run([str(made), *words])
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_page_has_a_pages_name_and_may_be_written_again(ours: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="--html: found .*loss.csv, expected a name that ends in .html"):
+        show.run([str(ours), "--out", str(tmp_path / "a.png"), "--html", str(tmp_path / "loss.csv")])
+    for _ in range(2):
+        show.run([str(ours), "--out", str(tmp_path / "a.png"), "--html", str(tmp_path / "a.html")])

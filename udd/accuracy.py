@@ -78,7 +78,8 @@ def found_once(
 ) -> dict[str, Any]:
     """What one network comes to, from where it is kept, or found now; by all that it depends on."""
     path = Path(checkpoint) if checkpoint else None
-    words = plan.canonical([config, code(config), place.type, data.name, list(data.mean), list(data.std)])
+    by = [torch.__version__, place.type]
+    words = plan.canonical([config, code(config), by, data.name, list(data.mean), list(data.std)])
     of = [examples.images, examples.labels, data.test_images, data.test_labels] if path else []
     return kept(path, digest_of(words, *of), lambda: result(config, data, examples, place))
 

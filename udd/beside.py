@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from udd.command import marked
 from udd.config.compare import difference
 from udd.errors import UserError
 from udd.files import read_json
+from udd.given import CURVE, SET
 from udd.reports.page import MARK
-from udd.runs.progress import BEFORE
 from udd.synthetic.sets import load
 
-LOOKED = 4096  # bytes, among which is what a file of ours is known by
 MARKS = {
-    ".safetensors": b'"__metadata__":{"udd":',
-    ".csv": ",".join(BEFORE).encode(),
+    ".safetensors": SET,
+    ".csv": CURVE,
     ".png": MARK.encode(),
     ".html": MARK.encode(),
 }
@@ -30,22 +30,9 @@ def origin(out: Path) -> dict[str, Any]:
         return {}
 
 
-def marked(path: Path, *marks: bytes) -> bool:
-    """Whether a file is there and has one of these marks among its first bytes, by default that of what is ours."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(LOOKED)
-    return any(mark in head for mark in marks or [MARKS[path.suffix]])
-
-
-def refuse_else(option: str, out: Path, what: str, *marks: bytes) -> None:
-    """Raise UserError if what stands where a file would go is none of its kind: `what`, known by its first bytes."""
-    if out.exists() and not marked(out, *marks):
-        raise UserError(
-            f"{option}: {out} stands there already and is not {what}, but would be replaced; move it, or give another "
-            "name"
-        )
+def ours(path: Path) -> bool:
+    """Whether a file is there and is of ours, by its first bytes."""
+    return marked(path, MARKS[path.suffix])
 
 
 def refuse_places(out: Path) -> None:
@@ -53,10 +40,10 @@ def refuse_places(out: Path) -> None:
     for ending in (out.suffix, ".checkpoint", ".schedule.json", ".csv", ".png", ".html"):
         if (beside := out.with_suffix(ending)).is_dir():
             raise UserError(f"{beside}: a folder stands where a file of the set would go; give another --out")
-    if any(out.with_suffix(ending).exists() for ending in (".checkpoint", ".schedule.json")) or marked(out):
+    if any(out.with_suffix(ending).exists() for ending in (".checkpoint", ".schedule.json")) or ours(out):
         return
     for ending in MARKS:
-        if (beside := out.with_suffix(ending)).exists() and not marked(beside):
+        if (beside := out.with_suffix(ending)).exists() and not ours(beside):
             raise UserError(
                 f"{beside}: stands there already, of something else, and would be replaced; move it, or give another "
                 "--out"

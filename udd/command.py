@@ -14,6 +14,7 @@ from udd.files import check_writable
 from udd.slurm import queue_again
 
 STOPPED = 75  # EX_TEMPFAIL: ended at a checkpoint; the same command goes on from there
+LOOKED = 4096  # bytes, among which is what a file of ours is known by
 INTERRUPTED = 130  # 128 + SIGINT, where nothing listens for it
 
 
@@ -134,6 +135,24 @@ def check_out(option: str, out: Path, *read: Path, ending: str = "") -> None:
     if not out.name.endswith(ending):
         raise UserError(f"{option}: found {out}, expected a name that ends in {ending}")
     check_writable(out.parent)
+
+
+def marked(path: Path, *marks: bytes) -> bool:
+    """Whether a file is there and has one of these marks among its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(LOOKED)
+    return any(mark in head for mark in marks)
+
+
+def refuse_else(option: str, out: Path, what: str, *marks: bytes) -> None:
+    """Raise UserError if what stands where a file would go is none of its kind: `what`, known by its first bytes."""
+    if out.exists() and not marked(out, *marks):
+        raise UserError(
+            f"{option}: {out} stands there already and is not {what}, but would be replaced; move it, or give another "
+            "name"
+        )
 
 
 def add_pixels(made: Parser) -> None:

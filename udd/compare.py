@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from udd.beside import refuse_else
-from udd.command import Parser, check_out
+from udd.command import Parser, check_out, refuse_else
 from udd.device import setup
 from udd.errors import UsageError
 from udd.files import write_json

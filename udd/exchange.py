@@ -97,6 +97,8 @@ def as_set(
     one-hot or soft ones [n, C], logits too; a learned rate. Raises UserError for other shapes and numbers, and, but for
     `anyway`, where the pixels are not like the data set's."""
     check_data(data)
+    if not isinstance(name, str) or not name:
+        raise UserError(f"name: found {name!r}, expected text")
     of = Said(data.name, None, {}, None, whole("factor", factor, 1), None, None, anyway)
     learned = None if rate is None else amount("rate", rate)
     return unmirrored(of_tensors(name, images, labels, learned, wanted(of, data), anyway), data)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from udd.beside import refuse_else
-from udd.command import Parser, check_out
+from udd.command import Parser, check_out, refuse_else
 from udd.errors import UsageError, UserError
 from udd.files import check_set
 from udd.foreign import add_whitening, convention, normalisation
+from udd.given import check_pixels
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
 
@@ -69,6 +69,7 @@ def run(argv: list[str] | None = None) -> None:
     check_place(args.out, args.format, args.set)
     check_set(args.set)
     made = load(args.set)
+    check_pixels(str(args.set), made)
     count = exported(
         made, args.out, args.format, wanted(args.normalised, args.zca, made.metadata, made.images.shape[1:])
     )

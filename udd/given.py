@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from udd.command import refuse_else
 from udd.data import Dataset
 from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.files import check_writable
+from udd.runs.progress import BEFORE
 from udd.synthetic.formats.content import OUTSIDE
 from udd.synthetic.sets import SyntheticSet, fault
+
+SET = b'"__metadata__":{"udd":'  # by which a set of ours is known, among its first bytes, and
+CURVE = ",".join(BEFORE).encode()  # a loss curve
 
 
 def plain(value: Any) -> Any:
@@ -75,7 +80,8 @@ def check_data(data: Any) -> None:
 def check_made(made: Any) -> None:
     """Raise UserError unless this is a synthetic set."""
     if isinstance(made, SyntheticSet):
-        return check_whole(made)
+        check_whole(made)
+        return check_pixels("made", made)
     what = f"udd.load({str(made)!r})" if isinstance(made, str | Path) else "what udd.distill or udd.load returns"
     raise UserError(f"made: found {kind(made)}, expected a synthetic set; give {what}")
 
@@ -114,12 +120,20 @@ def check_places(
     """Raise UserError, before any work, for what is no path, for a folder in place of a file, and for where nothing can
     be written."""
     check_path("cache", cache)
+    named: dict[Path, str] = {}
     for key, path in {"checkpoint": checkpoint, "curve": curve, "out": out}.items():
         check_file(key, path)
-        if path:
-            check_writable(Path(path).parent)
+        if not path:
+            continue
+        check_writable(Path(path).parent)
+        if (other := named.setdefault(Path(path).resolve(), key)) != key:
+            raise UserError(f"{key}: found {path}, which is also the file of `{other}`; give two names")
     if out and Path(out).suffix != ".safetensors":
         raise UserError(f"out: found {out}, expected a name that ends in .safetensors")
+    if curve:
+        refuse_else("curve", Path(curve), "a loss curve", CURVE)
+    if out:
+        refuse_else("out", Path(out), "a set", SET)
 
 
 def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
@@ -140,14 +154,15 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
 
 
 def check_pixels(where: str, made: SyntheticSet) -> None:
-    """Raise UserError unless a set's pixels are float32, finite and, but for imports, which were looked at, near
-    [0, 1]."""
-    images, imported = made.images, "imported" in made.metadata.get("provenance", {})
+    """Raise UserError unless a set's pixels are float32, finite and, but for what was imported as it is (--anyway),
+    near [0, 1]."""
+    images = made.images
+    anyway = (made.metadata.get("provenance") or {}).get("imported", {}).get("anyway", False)
     if images.dtype != torch.float32:
         found, advice = f"pixels are {images.dtype}", "float32"
     elif not images.isfinite().all():
         found, advice = f"{int((~images.isfinite()).sum())} pixels are not finite", "numbers; make it again"
-    elif not imported and (images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE):
+    elif not anyway and (images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE):
         found, advice = f"pixels run from {images.min():.3g} to {images.max():.3g}", "0 to 1; divide bytes by 255"
     else:
         return

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from udd.beside import MARKS, refuse_else
-from udd.command import Parser, check_out, names_cell
+from udd.command import Parser, check_out, names_cell, refuse_else
 from udd.errors import UsageError, UserError
 from udd.files import with_name
 from udd.foreign import add_format, as_ours, said
+from udd.given import SET
 from udd.synthetic.formats import FORMATS
 from udd.synthetic.sets import load
 
@@ -50,7 +50,7 @@ def run(argv: list[str] | None = None) -> None:
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if args.out:
-        refuse_else("--out", out, "a set", MARKS[".safetensors"])
+        refuse_else("--out", out, "a set", SET)
     else:
         refuse_other(out, named)
     _, (made,) = as_ours(said(vars(args)), [args.file])

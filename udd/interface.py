@@ -57,6 +57,10 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
 def check_method(params: plan.Params, method: Any) -> None:
     """Raise UserError unless a variant of params.yaml that makes sets is called so."""
     known = [name for name in params["variants"] if name != "full"]
+    if method in METHODS and method not in params["variants"]:
+        raise UserError(
+            f"method {method}: no variant of params.yaml has it; add `{method}: {{method: {method}}}` to its variants"
+        )
     if method not in known:
         raise UserError(f"method {method}: {suggestion(method, known)}")
 
@@ -176,8 +180,8 @@ def distill(
         folder = Path(cache or kept_networks(data.name, inputs), cache_name(config))
         run = Distillation(config, data, path, needed(folder, config, data, inputs, until), inputs, asked)
         complete(run, until=until)
-        finished = trimmed(run.finished(), fewer)
         with kept_if_unwritten(run):
+            finished = trimmed(run.finished(), fewer)
             if curve:
                 write_curve(Path(curve), run.columns, run.curve)
             made = written(finished, data, asked, out)
@@ -187,7 +191,7 @@ def distill(
 
 @contextmanager
 def kept_if_unwritten(run: Distillation) -> Iterator[None]:
-    """Keep the checkpoint of a run that is done where what it made cannot be written, and name it."""
+    """Keep the checkpoint of a run that is done where what it made is no set, or cannot be written, and name it."""
     try:
         yield
     except UserError as error:

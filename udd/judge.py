@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from udd.beside import refuse_else
-from udd.command import Parser, check_out, names_cell, whole
+from udd.command import Parser, check_out, names_cell, refuse_else, whole
 from udd.command import count as number
 from udd.device import setup
 from udd.errors import UserError

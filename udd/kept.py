@@ -14,7 +14,7 @@ Result = dict[str, Any]
 
 def results(path: Path) -> dict[str, Result]:
     """What is kept in a file; nothing if there is none. Raises UserError if it holds something else."""
-    found = read_json(path) if path.exists() else {}
+    found = read_json(path, "give another name") if path.exists() else {}
     if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
         raise UserError(f"{path}: not what an evaluation that was cut left; move it, or give another name")
     return found

@@ -59,6 +59,8 @@ def adopted(path: Path, made: SyntheticSet, manifest: dict[str, Any], config: di
     """The set with a cell's configuration; what it said of itself goes into its provenance."""
     was = {key: made.metadata.get(key) for key in ("dataset", "config", "provenance")}
     origin = {"file": path.name, "sha256": sha256(path), "was": was}
+    if ((was["provenance"] or {}).get("imported") or {}).get("anyway"):
+        origin["anyway"] = True
     about = {
         "dataset": manifest["config"]["name"],
         "classes": manifest["classes"],

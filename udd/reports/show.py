@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser, check_out, count
+from udd.command import Parser, check_out, count, refuse_else
 from udd.files import check_set, write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
@@ -85,8 +85,10 @@ def run(argv: list[str] | None = None) -> None:
     out, labels = args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
     read = [path for path in (args.set, args.record, args.curve) if path]
     check_out("--out", out, *read, ending=".png")
+    refuse_else("--out", out, "a gallery of ours", MARK.encode())
     if args.html:
-        check_out("--html", args.html, *read, out)
+        check_out("--html", args.html, *read, out, ending=".html")
+        refuse_else("--html", args.html, "a page of ours", MARK.encode())
     check_set(args.set)
     made = load(args.set)
     if args.html:

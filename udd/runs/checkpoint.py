@@ -98,9 +98,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get("udd", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); delete it to start this run again"
-        ) from None
+        advice = "if it is one of this run, delete it to start again, else give another name"
+        raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())}); {advice}") from None
+    if "classes" in metadata:
+        raise UserError(f"{path}: a finished set, where a checkpoint would go; give the checkpoint another name")
     if metadata.get("format") != FORMAT:
         raise UserError(
             f"{path}: found a checkpoint of format {metadata.get('format')}, expected {FORMAT}; delete it to start "

@@ -20,7 +20,7 @@ from udd.provenance import provenance
 from udd.proxies import cached, clusters
 from udd.proxies.fresh import class_index, new_network, real_batches, start, train_on
 from udd.proxies.meeting import Meeting, Scalars
-from udd.runs import checkpoint, memory, progress, taken
+from udd.runs import checkpoint, memory, progress, sound, taken
 from udd.synthetic import sets
 
 
@@ -48,11 +48,15 @@ class Distillation:
         self.config, self.data, self.path, self.inputs, self.begun = config, data, path, inputs, time.monotonic()
         self.made_of = mark(made_of) if made_of else ""
         self.method = methods.module(config["method"])
+        sound.check_meets(config["method"], self.method)
         self.cache, self.trains = cache, self.method.MEETS == methods.PROXIES and cache is None
         options, device = config["distill"], data.train_images.device
         precision.warn(options["precision"], device)
         self.generator = stream(device, "images", data.name, config["ipc"], config["seed"])
         self.state = self.method.begin(config, data, self.generator)
+        self.shape = (len(data.classes), config["ipc"], *data.train_images.shape[1:])
+        sound.check_state(config["method"], "begin", self.state, self.shape)
+        self.first = True  # step of this process
         found, said = memory.chunk(config, data)
         # It goes on as it began
         self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)
@@ -163,7 +167,11 @@ class Distillation:
         if at.inner == 0 and self.trains:
             new_network(at, self.data, self.options)
         met = self.meeting(logged)
-        self.state, scalars = self.method.step(self.state, met, self.stepped)
+        given = self.method.step(self.state, met, self.stepped)
+        if self.first:
+            sound.check_step(self.config["method"], given, self.shape)
+            self.first = False
+        self.state, scalars = given
         self.watch(scalars)
         if self.trains:
             train_on(at, self.data, self.options)
@@ -227,12 +235,15 @@ class Distillation:
 
     def finished(self, outer: int | None = None) -> sets.SyntheticSet:
         """The set as it is stored; after `outer` networks it is that of a schedule that ends there, unless the rate
-        falls at fractions of the schedule: then it says of how long a one it is a snapshot."""
+        falls at fractions of the schedule: then it says of how long a one it is a snapshot. Raises UserError if it is
+        none that networks can be trained on."""
         config = self.config
         if outer is not None:
             whole = {"snapshot_of": self.options["outer"]} if self.options["image_lr_decay_at"] else {}
             config = config | {"distill": self.options | {"outer": outer} | whole}
-        return self.method.finish(self.state, self.data, config, self.origin())
+        made = self.method.finish(self.state, self.data, config, self.origin())
+        sound.check_finished(config["method"], made)
+        return made
 
     def snapshot(self, out: Path) -> None:
         """Write the set and its curve as they are between two networks, as OUT-outerN.*. Raises UserError if they are

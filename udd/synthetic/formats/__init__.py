@@ -75,7 +75,10 @@ def as_set(path: Path, name: str, wanted: Wanted, found: Found, anyway: bool) ->
     images, factor = fitting(path, found.images, wanted, anyway), wanted.factor
     say_absent(path, found.labels, wanted.classes)
     boxes = grid_boxes(images.shape[-1], factor) if factor > 1 else torch.zeros(0, 4, dtype=torch.int64)
-    return SyntheticSet(images, found.labels, boxes, metadata(path, name, wanted, found))
+    about = metadata(path, name, wanted, found)
+    if anyway:
+        about["provenance"]["imported"] |= {"anyway": True}
+    return SyntheticSet(images, found.labels, boxes, about)
 
 
 def say_absent(path: Path, labels: torch.Tensor, classes: Sequence[str], shown: int = 5) -> None:

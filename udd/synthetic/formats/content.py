@@ -182,8 +182,10 @@ def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
     """Labels int64 [n], or soft ones float32 [n, C]: probabilities, or logits, of which the softmax is taken.
     Raises UserError otherwise."""
     classes = len(wanted.classes)
-    held = len(labels) if is_dense(labels) and labels.ndim else "no"
-    if not is_dense(labels) or held != count:
+    if not is_dense(labels):
+        raise UserError(f"{path}: labels are {kind(labels)}, expected a tensor [n] or [n, C]")
+    held = len(labels) if labels.ndim else "no"
+    if held != count:
         raise UserError(f"{path}: found {held} labels for {count} images")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -214,10 +216,10 @@ def soft(path: Path, labels: Tensor) -> Tensor:
     if not labels.isfinite().all():
         raise UserError(f"{path}: labels that are not finite")
     sums = labels.sum(1)
-    off = (sums - 1).abs().max().item()
-    if labels.min() >= 0 and off < UNEVEN:
+    off, alike = (sums - 1).abs().max().item(), (sums.max() - sums.min()).item() < 1e-3 * abs(sums[0].item())
+    if labels.min() >= 0 and (off < UNEVEN or alike and len(labels) > 1):  # of percentages all come to 100
         if off > 1e-3:
-            say(f"{path}: labels are probabilities that come to {sums.min():.3f} to {sums.max():.3f}; scaled to 1")
+            say(f"{path}: labels are shares that come to {sums.min():.3f} to {sums.max():.3f}; scaled to 1")
         return labels / sums[:, None]
     say(f"{path}: labels are logits; their softmax is taken")
     return labels.softmax(1)
