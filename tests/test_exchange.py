@@ -36,6 +36,16 @@ def test_tensors_are_a_set_like_any_other(tmp_path: Path):
     assert torch.equal(udd.load(tmp_path / "mine.safetensors").images, made.images)
 
 
+def test_a_set_is_a_copy_under_its_whole_name():
+    images, labels = torch.nn.Parameter(pixels()), torch.arange(CLASSES)
+    made = udd.as_set(images, labels, DATA, name="lr0.05")
+    with torch.no_grad():
+        images.zero_()
+        labels.zero_()
+    assert torch.equal(made.images, pixels()) and made.labels.tolist() == list(range(CLASSES))
+    assert made.metadata["config"]["variant"] == "lr0.05" and not made.images.requires_grad
+
+
 def test_bytes_grids_and_soft_labels_are_taken():
     labels = torch.eye(CLASSES) * 0.8 + 0.2 / CLASSES
     made = udd.as_set(DATA.train_images[:CLASSES], labels, DATA, factor=2)
@@ -49,6 +59,8 @@ def test_bytes_grids_and_soft_labels_are_taken():
     [
         ({"images": np.zeros((1, *SHAPE))}, "mine: images are ndarray, expected a tensor"),
         ({"images": torch.rand(CLASSES, 1, 3, 3)}, "mine: images are \\[1, 3, 3\\]"),
+        ({"labels": torch.tensor([0.0, torch.inf, 2.0])}, "mine: labels are .*, some of which are no finite numbers"),
+        ({"labels": torch.arange(CLASSES).cfloat()}, "mine: labels are .*, some of which are no finite numbers"),
         ({"labels": torch.arange(CLASSES - 1)}, "mine: found .* labels for"),
         ({"labels": [0, 1, 2]}, r"mine: labels are list, expected a tensor \[n\] or"),
         ({"name": 3}, "name: found 3, expected text"),
@@ -90,6 +102,13 @@ def test_python_and_the_command_read_and_write_alike(tmp_path: Path):
         (lambda made: udd.read("absent.pt", "pickle", DATA), "format: found 'pickle', expected one of idc, dc, mtt"),
         (lambda made: udd.read(7, "idc", DATA), "path: found a value of type int"),  # type: ignore[arg-type]
         (lambda made: udd.export(made, "a.npz", "zip"), "format: found 'zip'"),
+        (lambda made: udd.export(made, "a.npz", ["idc"]), "format: found \\['idc'\\]"),
+        (lambda made: udd.export(made, None, "npz"), "path: found None, expected a path"),
+        (lambda made: udd.read("", "npz", DATA), "path: found '', expected a path"),
+        (lambda made: udd.read("a.npz", "npz", DATA, zca=7), "zca: found a value of type int"),
+        (lambda made: udd.read("a.npz", "npz", DATA, factor=-3), "factor: found -3, expected a whole number"),
+        (lambda made: udd.read("a.npz", "npz", DATA, factor=True), "factor: found True"),
+        (lambda made: udd.read("a.npz", "npz", DATA, normalised="zca"), "normalised: found 'zca', expected 'dc'"),
         (lambda made: udd.export(made, "a.safetensors", "npz"), "how our own sets are called"),
         (lambda made: udd.export("made", "a.npz", "npz"), "made: found 'made', expected a synthetic set"),
         (lambda made: udd.export(made, "a.npz", "kip", normalised=3), "normalised: found 3, expected 'dc'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_an_export_may_be_made_again_and_is_not_called_as_ours(name: str, ours: 
         exporting.run([str(ours), "--as", name, "--out", str(tmp_path / "other.safetensors")])
 
 
+def test_an_archive_of_something_else_stays(ours: Path, tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "report.docx", "w") as file:
+        file.writestr("word/document.xml", "mine")
+    (tmp_path / "text").write_text("a word on PAR1")
+    for name in ("report.docx", "text"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(UserError, match=f"{name} stands there already and is not a file of any format"):
+            exporting.run([str(ours), "--as", "idc", "--out", str(tmp_path / name)])
+        assert (tmp_path / name).read_bytes() == before
+
+
 def test_an_import_replaces_sets_alone(ours: Path, tmp_path: Path):
     exporting.run([str(ours), "--as", "idc", "--out", str(tmp_path / "a.pt")])
     (out := tmp_path / "weights.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}              ")
@@ -57,7 +69,7 @@ def test_an_import_replaces_sets_alone(ours: Path, tmp_path: Path):
 @pytest.mark.parametrize("rate", [None, 0.5])
 def test_labels_and_rates_of_another_set_stay(stands: str, rate: float | None, tmp_path: Path):
     (tmp_path / stands).write_bytes(b"another's")
-    with pytest.raises(UserError, match=f"{stands}: stands there already, of another set; move it"):
+    with pytest.raises(UserError, match=f"{stands}: stands there already, of another set, or of an export"):
         exported(a_set(RGB, LABELS, WHOLE, True, rate=rate), tmp_path / "images_best.pt", "mtt", RGB)
     assert (tmp_path / stands).read_bytes() == b"another's" and len(list(tmp_path.iterdir())) == 1
 

@@ -55,6 +55,17 @@ def test_where_data_have_no_names_they_are_taken_in_order(name: str, order: list
     assert f"data has no names of classes; they are taken in order: {said}, ..." in capsys.readouterr().err
 
 
+def test_numbers_that_mean_another_order_are_told(tmp_path: Path, capsys):
+    want = RGB._replace(classes=["1", "10", "2"])  # as folders sort as text
+    for label in range(3):
+        (tmp_path / "images" / f"{label:02d}").mkdir(parents=True)
+    exported(a_set(RGB, LABELS, WHOLE, True), tmp_path / "other", "folder", RGB)
+    for label, name in enumerate(CLASSES):
+        next((tmp_path / "other" / name).iterdir()).rename(tmp_path / "images" / f"{label:02d}" / "0.png")
+    imported(tmp_path / "images", "folder", want)
+    assert "its label 1 is taken for class '10', as classes are in the order of text" in capsys.readouterr().err
+
+
 def test_other_names_than_the_datas_are_refused(tmp_path: Path):
     exported(a_set(RGB, LABELS, WHOLE, True), path := tmp_path / "images", "folder", RGB)
     with pytest.raises(UserError, match="no folder bee or 1; expected one for each of the 3 classes"):

@@ -17,8 +17,8 @@ WHOLE = torch.zeros(0, 4, dtype=torch.int64)
 PLACE = Path("labels.pt")
 
 
-@pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.bool])
-def test_one_hot_labels_in_whole_numbers_are_classes(kind: torch.dtype, tmp_path: Path):
+@pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.bool, torch.float32])
+def test_one_hot_labels_are_classes(kind: torch.dtype, tmp_path: Path):
     torch.save([GOOD, torch.eye(3)[[2, 0, 1]].to(kind)], path := tmp_path / "data.pt")
     assert imported(path, "idc", RGB).labels.tolist() == [2, 0, 1]
 

@@ -16,8 +16,8 @@ ORDER = [
     *("errors", "files", "provenance", "slurm", "command", "persistence", "device", "surroundings", "pull",
     "config", "data", "networks", "synthetic"),
     *("objectives", "proxies", "methods", "evaluation", "costs", "runs", "reports", "given", "sources", "interface",
-    "kept", "accuracy", "schedules", "source_request", "beside", "own", "splitting", "inspection"),
-    *("checking", "foreign", "judge", "compare", "importing", "exporting", "exchange", "workflow", "demo",
+    "interim", "accuracy", "schedules", "source_request", "beside", "own", "splitting", "inspection"),
+    *("checking", "foreign", "judge", "compare", "adopting", "importing", "exporting", "exchange", "workflow", "demo",
     "__main__", "completion"),
 ]  # fmt: skip
 # Names that say nothing, of a module, a class or a function

@@ -14,15 +14,14 @@ from tiny import params as parameters
 from workspace import REPOSITORY, Workspace, tiny_params
 
 import udd
-from udd import importing
+from udd import adopting, importing
 from udd.config import plan
-from udd.config.fitting import check_fit, check_images, check_rate
+from udd.config.fitting import check_fit, check_images, check_rate, check_views
 from udd.config.params import overlay
 from udd.config.plan import Cell
 from udd.data import read_manifest
 from udd.errors import UserError
 from udd.files import sha256
-from udd.methods import imported
 from udd.reports.figures.utilization import decoded
 
 FILE = "theirs/{dataset}-ipc{ipc}-seed{seed}.safetensors"
@@ -125,10 +124,10 @@ def test_classes_that_are_numbers_are_the_data_sets(taken, made: tuple[Path, Pat
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"ipc": 1}, "2 images in its largest class, but it stands for IPC 1"),
+        ({"ipc": 1}, "2 images a class, but it stands for IPC 1"),
         ({"images": torch.zeros(6, 1, 5, 5)}, r"images are \[1, 5, 5\]"),
         ({"images": torch.full((6, 3, 8, 8), torch.nan)}, "pixels are not finite"),
-        ({"metadata": {"classes": ["0", "1", "2", "3"]}}, "4 classes, 0, 1, 2, ...; tiny has 3"),
+        ({"metadata": {"classes": ["0", "1", "2", "3"]}}, "4 classes are not the 3 expected"),
     ],
 )
 def test_another_set_is_refused(change: dict[str, Any], said: str, taken, tmp_path: Path):
@@ -142,13 +141,57 @@ def test_another_set_is_refused(change: dict[str, Any], said: str, taken, tmp_pa
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_names_in_another_order_are_another_sets(taken):
+def manifest_like(made: Any, classes: list[str], kind: str = "npz", name: str = "pets") -> dict[str, Any]:
+    """A manifest of a data set of these classes, whose images are those of a set."""
+    return {"config": {"name": name, "kind": kind}, "classes": classes, "shape": list(made.images.shape[1:])}
+
+
+@pytest.mark.parametrize(
+    ("held", "classes", "said"),
+    [
+        (["cat", "dog", "ant"], ["ant", "cat", "dog"], "class 0 is 'cat', expected 'ant'"),
+        (["0", "1", "2"], ["0", "2", "1"], "class 1 is '1', expected '2'"),
+        (["cat", "dog", "ant"], ["cat", "dog", "ant"], ""),
+        (["0", "1", "2"], ["cat", "dog", "ant"], ""),
+    ],
+)
+def test_classes_are_the_data_sets_in_their_order(held: list[str], classes: list[str], said: str, taken):
     real, _ = taken
-    made = real._replace(metadata=real.metadata | {"classes": ["cat", "dog", "ant"]})
-    manifest = {"config": {"name": "pets"}, "classes": ["ant", "cat", "dog"], "shape": list(real.images.shape[1:])}
-    with pytest.raises(UserError, match="3 classes, cat, dog, ant, ...; pets has 3, ant, cat, dog"):
-        imported.check(Path("a.safetensors"), made, manifest, 2)
-    imported.check(Path("a.safetensors"), made, manifest | {"classes": ["cat", "dog", "ant"]}, 2)
+    made = real._replace(metadata=real.metadata | {"classes": held})
+    if not said:
+        return adopting.check(Path("a.safetensors"), made, manifest_like(made, classes), 2)
+    with pytest.raises(UserError, match=f"a set of tiny, not of pets: its {said}"):
+        adopting.check(Path("a.safetensors"), made, manifest_like(made, classes), 2)
+
+
+def test_a_set_of_mnist_is_none_of_fashionmnist(taken):
+    real, _ = taken
+    made = real._replace(metadata=real.metadata | {"dataset": "mnist"})
+    classes = made.metadata["classes"]
+    adopting.check(Path("a.safetensors"), made, manifest_like(made, classes, "mnist", "digits-of-mine"), 2)
+    with pytest.raises(UserError, match="a set of mnist, not of fashion: they are two data sets"):
+        adopting.check(Path("a.safetensors"), made, manifest_like(made, classes, "fashionmnist", "fashion"), 2)
+
+
+def test_pixels_are_numbers_near_their_range_and_soft_labels_need_no_balance(taken):
+    real, _ = taken
+    manifest, path = manifest_like(real, real.metadata["classes"]), Path("a.safetensors")
+    for images in (real.images * 255, real.images.double()):
+        with pytest.raises(UserError, match="a.safetensors: pixels"):
+            adopting.check(path, real._replace(images=images), manifest, 2)
+    soft = torch.eye(3)[torch.zeros(6, dtype=torch.int64)] * 0.4 + 0.2
+    adopting.check(path, real._replace(labels=soft), manifest, 2)
+    with pytest.raises(UserError, match="2 images a class, but it stands for IPC 6"):
+        adopting.check(path, real._replace(labels=soft), manifest, 6)
+
+
+@pytest.mark.parametrize(("views", "refused"), [("all", False), ("none", False), ("searched", True), ("random", True)])
+def test_windows_of_a_set_in_a_file_are_not_chosen_among(views: str, refused: bool):
+    config = {"set": configured(FILE), "protocol": "odd", "evaluate": {"views": views}}
+    if not refused:
+        return check_views(config, "theirs")
+    with pytest.raises(UserError, match=f"theirs: found views: {views} for a set that lies in a file.*protocol odd"):
+        check_views(config, "theirs")
 
 
 @pytest.fixture

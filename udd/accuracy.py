@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +23,16 @@ from udd.evaluation.views import changes, fixed
 from udd.files import check_writable
 from udd.given import check_belongs, check_data, check_file, check_made, plain, whole
 from udd.interface import declare
-from udd.kept import kept, results
-from udd.provenance import digest_of
+from udd.interim import Interim
+from udd.provenance import digest_of, provenance
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text
 from udd.surroundings import set_aside
 from udd.synthetic.sets import SyntheticSet
 
 __all__ = ["evaluate"]
+
+BY_CLASS = "udd.evaluation.by_class"
 
 
 def recipe_of(made: SyntheticSet, data: Dataset, keys: dict[str, Any]) -> dict[str, Any]:
@@ -73,15 +77,21 @@ def as_distilled(data: Dataset, *sets: SyntheticSet) -> Dataset:
     return data._replace(flip=data.flip and all(made.metadata.get("flip", True) for made in sets))
 
 
-def found_once(
-    checkpoint: str | Path | None, config: dict[str, Any], data: Dataset, examples: TrainingSet, place: torch.device
-) -> dict[str, Any]:
-    """What one network comes to, from where it is kept, or found now; by all that it depends on."""
-    path = Path(checkpoint) if checkpoint else None
-    by = [torch.__version__, place.type]
-    words = plan.canonical([config, code(config), by, data.name, list(data.mean), list(data.std)])
-    of = [examples.images, examples.labels, data.test_images, data.test_labels] if path else []
-    return kept(path, digest_of(words, *of), lambda: result(config, data, examples, place))
+def found_of(config: dict[str, Any], data: Dataset, examples: TrainingSet, place: torch.device) -> str:
+    """The digest of all that a network's result is found of, but for its number."""
+    by = {key: value for key, value in provenance(BY_CLASS, place).items() if key not in ("git", "threads")}
+    words = [config, code(config), by, data.name, list(data.mean), list(data.std)]
+    of = (examples.images, examples.labels, data.test_images, data.test_labels)
+    return digest_of(json.dumps(words, sort_keys=True, default=str), *of)
+
+
+def opened(checkpoint: str | Path | None) -> Interim:
+    """What a checkpoint keeps. Raises UserError for what is none, and where none can be written."""
+    check_file("checkpoint", checkpoint)
+    if not checkpoint:
+        return Interim(None)
+    check_writable(Path(checkpoint).parent)
+    return Interim(Path(checkpoint))
 
 
 @set_aside()
@@ -92,7 +102,7 @@ def evaluate(
     architecture: str = "convnet3",
     device: str = "auto",
     threads: int = 0,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | Path | Interim | None = None,
     **keys: Any,
 ) -> Accuracy:
     """The test accuracy of fresh networks trained on a set. keys: any key of params.yaml's section
@@ -102,10 +112,7 @@ def evaluate(
     goes on there; it stays. As in the workflow, networks follow from the set's seed, but meet all methods alike."""
     check_made(made)
     check_data(data)
-    check_file("checkpoint", checkpoint)
-    if checkpoint:
-        check_writable(Path(checkpoint).parent)
-        results(Path(checkpoint))
+    kept = checkpoint if isinstance(checkpoint, Interim) else opened(checkpoint)
     check_belongs("made", made, data)
     networks, place = whole("networks", networks, 1), setup(device, threads)
     mirrored = data if "augment" in keys else as_distilled(data, made)
@@ -115,6 +122,10 @@ def evaluate(
     images, labels = (each.to(place) for each in fixed(made, recipe["views"]))
     examples, data = TrainingSet(images, labels, None, len(images)), data.to(place)
     config = {"set": made.metadata["config"], "protocol": "python", "architecture": architecture, "evaluate": recipe}
-    found = [found_once(checkpoint, config | {"network": each}, data, examples, place) for each in range(networks)]
+    of = found_of(config, data, examples, place) if kept.path else ""
+    found = [
+        kept.result(f"{of} {each}", partial(result, config | {"network": each}, data, examples, place))
+        for each in range(networks)
+    ]
     values, best, by_class = ([each[key] for each in found] for key in ("accuracy", "accuracy_best", "by_class"))
     return Accuracy(values, architecture, trained(config, examples, len(data.classes))["steps"], best, by_class)

@@ -13,7 +13,9 @@ from udd.device import setup
 from udd.errors import UsageError
 from udd.files import write_json
 from udd.foreign import add_format, as_ours, said
+from udd.interim import Interim
 from udd.judge import Protocol, add_protocol, check_rate, measured, protocol
+from udd.reports.judged import digest
 from udd.reports.statistics import as_text, paired
 
 if TYPE_CHECKING:
@@ -48,6 +50,15 @@ def check_counts(sets: Sequence[Path], against: Sequence[Path]) -> None:
         raise UsageError(f"--against: found {len(against)} sets against {len(sets)}; give as many, in the same order")
     if not against and len(sets) < 2:
         raise UsageError(f"sets: found {sets[0]} alone, expected two or more, or as many --against")
+
+
+def check_pairs(sets: Sequence[Path], against: Sequence[Path], known: Mapping[Path, SyntheticSet]) -> None:
+    """Raise UsageError where one set stands for two distillations, whose interval would say too much."""
+    for side in (sets, against) if against else ():
+        seen: dict[str, Path] = {}
+        for path in side:
+            if (other := seen.setdefault(digest(known[path]), path)) != path or list(side).count(path) > 1:
+                raise UsageError(f"{path}: the same set as {other}, on one side; give sets of several seeds")
 
 
 def values_of(by: Protocol, data: Dataset, sets: Mapping[Path, SyntheticSet], **keys: Any) -> dict[Path, list[float]]:
@@ -91,21 +102,28 @@ def text(found: Mapping[str, Any]) -> str:
 
 def run(argv: list[str] | None = None) -> None:
     """Compare sets."""
+    from udd.interface import fingerprint
+
     args = parser().parse_args(argv)
     check_counts(args.sets, args.against)
     paths = list(dict.fromkeys([*args.sets, *args.against]))
     if args.out:
         check_out("--out", args.out, *paths)
         refuse_else("--out", args.out, "what udd compare wrote", b'"differences"')
+    kept = Interim(Path(f"{args.out}.part") if args.out else None)
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, sets = as_ours(said(vars(args)), paths)
-    part = Path(f"{args.out}.part") if args.out else None
-    keys = {"checkpoint": part} | ({"rate": "own"} if args.learned_rate else {})
+    keys = {"checkpoint": kept} | ({"rate": "own"} if args.learned_rate else {})
     for path, made in zip(paths, sets, strict=True):
         check_rate(str(path), made, args.learned_rate)
-    values = values_of(protocol(vars(args)), data, dict(zip(paths, sets, strict=True)), **keys)
-    found = compared(args.sets, args.against, values)
+    known = dict(zip(paths, sets, strict=True))
+    check_pairs(args.sets, args.against, known)
+    by = protocol(vars(args))
+    found = compared(args.sets, args.against, values_of(by, data, known, **keys))
+    found |= {"dataset": data.name, "architecture": by.architecture, "epochs": by.epochs, "width": by.width}
+    found |= {"rate": "own" if args.learned_rate else "recipe"}
+    found |= {"of": {"data": fingerprint(data)} | {str(path): digest(made) for path, made in known.items()}}
     print(json.dumps(found) if args.json else text(found), flush=True)
     if args.out:  # last: if it cannot be written, what was measured stands above
         write_json(args.out, found)
-        Path(f"{args.out}.part").unlink(missing_ok=True)
+        kept.done()

@@ -14,6 +14,7 @@ from udd.exporting import wanted as wanted_of
 from udd.foreign import Said, of_others, unmirrored, wanted
 from udd.given import amount, check_belongs, check_data, check_made, check_path, whole
 from udd.synthetic.formats import FORMATS, exported, of_tensors
+from udd.synthetic.formats.statistics import CONVENTIONS
 from udd.synthetic.sets import SyntheticSet
 
 __all__ = ["as_set", "export", "read"]
@@ -26,7 +27,7 @@ def words(normalised: Normalised | None) -> list[str | list[float]] | None:
     lists of numbers."""
     if normalised is None:
         return None
-    if isinstance(normalised, str):
+    if isinstance(normalised, str) and normalised in (*CONVENTIONS, "none"):
         return [normalised]
     try:
         return [[float(value) for value in each] for each in normalised]
@@ -37,9 +38,17 @@ def words(normalised: Normalised | None) -> list[str | list[float]] | None:
         ) from None
 
 
+def given_path(key: str, path: str | Path | None) -> Path:
+    """A path. Raises UserError for what is none."""
+    check_path(key, path)
+    if not path:
+        raise UserError(f"{key}: found {path!r}, expected a path as text")
+    return Path(path)
+
+
 def check_format(name: str) -> None:
     """Raise UserError for an unknown format."""
-    if name not in FORMATS:
+    if not isinstance(name, str) or name not in FORMATS:
         raise UserError(f"format: found {name!r}, expected one of {', '.join(FORMATS)}")
 
 
@@ -54,11 +63,12 @@ def read(
 ) -> SyntheticSet:
     """A set of this data set from another's file or folder; formats, factor, normalised, zca and anyway are those of
     `udd import` (docs/formats.md). Raises UserError for what is none, of another data set, or in another convention."""
-    check_path("path", path)
+    path = given_path("path", path)
     check_format(format)
     check_data(data)
-    of = Said(data.name, None, {}, format, factor, words(normalised), Path(zca) if zca else None, anyway)
-    path = Path(path)
+    parts = None if factor is None else whole("factor", factor, 1)
+    statistics = None if zca is None else given_path("zca", zca)
+    of = Said(data.name, None, {}, format, parts, words(normalised), statistics, anyway)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     made = of_others(of, data, [path])[path]
@@ -76,11 +86,11 @@ def export(
     """Write a set in another's format, decoded where that holds no windows; how many images it holds then. Raises
     UserError where the format cannot hold it, or something else stands there."""
     check_made(made)
-    check_path("path", path)
+    out = given_path("path", path)
     check_format(format)
-    out = Path(path)
     check_place(out, format)
-    by = wanted_of(words(normalised), Path(zca) if zca else None, made.metadata, made.images.shape[1:])
+    statistics = None if zca is None else given_path("zca", zca)
+    by = wanted_of(words(normalised), statistics, made.metadata, made.images.shape[1:])
     return exported(made, out, format, by)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from udd.command import Parser, check_out, refuse_else
+from udd.command import Parser, check_out
 from udd.errors import UsageError, UserError
 from udd.files import check_set
 from udd.foreign import add_whitening, convention, normalisation
 from udd.given import check_pixels
 from udd.synthetic.formats import FORMATS, Wanted, exported
 from udd.synthetic.sets import load
-
-WRITTEN = (b"PK\x03\x04", b"PAR1")  # how files of torch.save, NumPy's archives and parquet begin
 
 
 def parser() -> Parser:
@@ -60,7 +59,20 @@ def check_place(out: Path, name: str, *source: Path) -> None:
     if name == "folder" or name == "ddranking" and not out.suffix:
         return  # which takes no place that is taken
     check_out("--out", out, *source)
-    refuse_else("--out", out, "a file of any format", *WRITTEN)
+    if out.exists() and not is_of_any(out):
+        raise UserError(
+            f"--out: {out} stands there already and is not a file of any format, but would be replaced; move it, or "
+            "give another name"
+        )
+
+
+def is_of_any(path: Path) -> bool:
+    """Whether a file is one of torch.save, an npz or parquet: of what is in it, none says more."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            return any(name.endswith((".npy", "data.pkl")) for name in file.namelist())
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def run(argv: list[str] | None = None) -> None:

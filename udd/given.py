@@ -140,15 +140,21 @@ def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
     """Raise UserError, naming `where` the set is from, unless it has the data set's classes, in their order, and its
     images' shape [K, H, W]. Names of data sets may differ: a set of a split is for the whole one as well; so may
     classes that one of the two calls by their numbers alone, as an npz does."""
-    of = (made.metadata.get("like") or made.metadata["dataset"], data.like or data.name)
+    check_same(where, made, data.name, data.like, data.classes)
+    check_shape(where, made, data.name, list(data.train_images.shape[1:]))
+
+
+def check_same(where: str, made: SyntheticSet, name: str, like: str | None, classes: Sequence[str]) -> None:
+    """Raise UserError unless a set is of a data set of this name, which is a part of `like`, and of these classes."""
+    of = (made.metadata.get("like") or made.metadata["dataset"], like or name)
     if set(of) <= OFFICIAL.keys() and of[0] != of[1]:  # whose classes may be called alike, by numbers
         what = "they are two data sets"
-    elif found := unlike(made.metadata["classes"], data.classes):
+    elif found := unlike(made.metadata["classes"], classes):
         what = f"its {found}"
     else:
-        return check_shape(where, made, data)
+        return
     raise UserError(
-        f"{where}: a set of {made.metadata['dataset']}, not of {data.name}: {what}; name its data set, classes in "
+        f"{where}: a set of {made.metadata['dataset']}, not of {name}: {what}; name its data set, classes in "
         "their order"
     )
 
@@ -169,13 +175,13 @@ def check_pixels(where: str, made: SyntheticSet) -> None:
     raise UserError(f"{where}: {found}, expected {advice}")
 
 
-def check_shape(where: str, made: SyntheticSet, data: Dataset) -> None:
+def check_shape(where: str, made: SyntheticSet, name: str, expected: list[int]) -> None:
     """Raise UserError unless a set's images have the shape [K, H, W] of those of the data set."""
-    found, expected = list(made.images.shape[1:]), list(data.train_images.shape[1:])
+    found = list(made.images.shape[1:])
     if found == expected:
         return
     advice = f"read it at that size: --size {found[1]}" if found[0] == expected[0] else "name its data set"
-    raise UserError(f"{where}: its images are {found} [K, H, W], those of {data.name} {expected}; {advice}")
+    raise UserError(f"{where}: its images are {found} [K, H, W], those of {name} {expected}; {advice}")
 
 
 def numbered(classes: Sequence[str]) -> bool:

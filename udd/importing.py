@@ -38,7 +38,7 @@ def refuse_other(out: Path, file: Path) -> None:
 def run(argv: list[str] | None = None) -> None:
     """Import one set, or take one that there is for a cell of params.yaml."""
     if names_cell(argv or [], CELL):
-        from udd.methods.imported import run as cell
+        from udd.adopting import run as cell
 
         return cell(argv)
     args = parser().parse_args(argv)

@@ -15,6 +15,7 @@ from udd.errors import UserError
 from udd.files import with_name, write_json
 from udd.foreign import add_format, as_ours, said
 from udd.given import taken_by_number
+from udd.interim import Interim
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, interval
 
@@ -185,13 +186,13 @@ def run(argv: list[str]) -> None:
     if args.out:
         check_out("--out", args.out, args.file)
         refuse_else("--out", args.out, "what udd evaluate wrote", b'"rows"')
+    kept = Interim(Path(f"{args.out}.part") if args.out else None)
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, (made,) = as_ours(said(vars(args)), [args.file])
     note_numbers(made, data)
     of = {"set": digest(made), "data": fingerprint(data)}
     data = as_distilled(data, made)  # random images as well
-    by, part = protocol(vars(args)), Path(f"{args.out}.part") if args.out else None
-    keys = {"checkups": 4 if args.as_published else 1, "checkpoint": part}
+    by, keys = protocol(vars(args)), {"checkups": 4 if args.as_published else 1, "checkpoint": kept}
     found = [of_set(by, with_name(args.file).name, made, data, args.learned_rate, **keys)]
     if not args.alone:  # as many as are stored, and as many as networks see
         found += of_random(by, data, [len(made.images), found[0]["training images"]], **keys)
@@ -207,7 +208,7 @@ def run(argv: list[str]) -> None:
     print(json.dumps(result) if args.json else table(found, args.as_published), flush=True)
     if args.out:  # last: if it cannot be written, what was measured stands above
         write_json(args.out, result)
-        Path(f"{args.out}.part").unlink(missing_ok=True)
+        kept.done()
 
 
 def note_numbers(made: SyntheticSet, data: Dataset) -> None:

@@ -18,6 +18,7 @@ from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.files import check_writable, lock, read_json, write_atomic, write_json
+from udd.interim import Interim
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
@@ -46,6 +47,7 @@ def run(argv: list[str]) -> None:
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
     refuse_places(out)
+    Interim(part_of(out))  # which something else may have in its place
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",
@@ -55,6 +57,11 @@ def run(argv: list[str]) -> None:
     with lock(out.with_name(f".{out.name}")):
         result = work(of, data, out)
     print(json.dumps(result) if args.json else said(result))
+
+
+def part_of(out: Path) -> Path:
+    """Where networks are kept as they end, until all are measured."""
+    return out.with_name(f"{out.name}.part")
 
 
 def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
@@ -76,13 +83,13 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     }
     if fewer := made.metadata["provenance"].get("smaller_classes"):
         result["smaller_classes"] = fewer
-    part = out.with_name(f"{out.name}.part")
-    measured = measure(of, data, made, width, part) if of.networks else None
+    kept = Interim(part_of(out))
+    measured = measure(of, data, made, width, kept) if of.networks else None
     if measured:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}
     shown = read_curve(curve) if "distill" in made.metadata["config"] and curve.exists() else None
     page.write(html, made, out.name, judged(measured, of.epochs) if measured else None, shown)
-    part.unlink(missing_ok=True)
+    kept.done()
     if networks.exists() and meets_cache(made.metadata["config"]):
         result |= {
             "cache": str(networks),
@@ -131,8 +138,8 @@ def found_or_made(
     ), width
 
 
-def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int], part: Path) -> Any:
-    """A set's accuracy (udd.accuracy), by networks as wide as those it met. part: where each is kept as it ends."""
+def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[str, int], kept: Interim) -> Any:
+    """A set's accuracy (udd.accuracy), by networks as wide as those it met. Each is kept as it ends."""
     import udd
 
     return udd.evaluate(
@@ -143,7 +150,7 @@ def measure(of: SourceRequest, data: Dataset, made: SyntheticSet, width: dict[st
         checkups=1,
         device=of.device,
         threads=of.threads,
-        checkpoint=part,
+        checkpoint=kept,
         **width,
     )
 

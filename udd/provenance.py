@@ -121,10 +121,12 @@ def code_digest(module: str) -> str:
 
 def digest_of(words: str, *tensors: Tensor) -> str:
     """The digest of words and of tensors of any types and shapes."""
+    import torch
+
     found = hashlib.sha256(words.encode())
     for each in tensors:
         found.update(f"{each.dtype} {list(each.shape)}".encode())
-        found.update(each.detach().cpu().contiguous().numpy().tobytes())
+        found.update(each.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())  # of any type
     return found.hexdigest()
 
 

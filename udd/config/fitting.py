@@ -20,7 +20,9 @@ def check_cells(params: Params, source: str) -> None:
         for cell in all_cells(params):
             check_fit(set_config(params, cell, 0))
         for record in all_records(params):
-            check_rate(evaluation_config(params, record), record.cell.variant)
+            config = evaluation_config(params, record)
+            check_rate(config, record.cell.variant)
+            check_views(config, record.cell.variant)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 
@@ -70,6 +72,17 @@ def check_rate(config: Config, variant: str) -> None:
         raise UserError(
             f"{variant}: found rate: own for {how}, which learns no rate ({', '.join(LEARNED_RATE)} do); write it "
             f"for variants of these alone (variants.NAME.evaluate), not in evaluate or protocols.{config['protocol']}"
+        )
+
+
+def check_views(config: Config, variant: str) -> None:
+    """Raise UserError if an evaluation chooses among the windows of a set that lies in a file: how they are chosen is
+    what its method said, of which a file of others says nothing."""
+    views = config["evaluate"].get("views", "all")
+    if config["set"]["method"] == "imported" and views in ("searched", "random"):
+        raise UserError(
+            f"{variant}: found views: {views} for a set that lies in a file, of which all views are trained on, or "
+            f"none; leave it out of tables by protocol {config['protocol']}"
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from udd import evaluation
 from udd.config import caches, plan, requested
 from udd.config import drawings as analysis
-from udd.config.fitting import check_fit, check_images, check_rate
+from udd.config.fitting import check_fit, check_images, check_rate, check_views
 from udd.config.plan import Params, canonical
 from udd.data.sources import fingerprint
 from udd.errors import UserError
@@ -137,6 +137,7 @@ def evaluation_config(params: Params, wildcards: Any) -> str:
     """The configuration of a record, with its networks."""
     config = plan.evaluation_config(params, record(wildcards))
     or_exit(check_rate, config, wildcards.variant)
+    or_exit(check_views, config, wildcards.variant)
     return canonical(config | {"networks": sorted(params["seeds"]["evaluate"])})
 
 

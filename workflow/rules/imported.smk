@@ -1,4 +1,5 @@
-"""Sets that lie in files, other people's by `udd import`: each taken as a cell's set, like any other."""
+"""Sets that lie in files, other people's by `udd import`: each taken as a cell's set, like any other. What is written
+are the file's own pixels, whatever the code: an edit measures nothing anew."""
 
 localrules:  # on a cluster it runs where Snakemake does: a second each
     imported,
@@ -12,7 +13,6 @@ rule imported:
         results("synthetic/{dataset}/ipc{ipc}/{variant}/seed{seed}.safetensors"),
     params:
         config=lambda w: flow.set_config(params, w),
-        code=code_digest("udd.methods.imported"),
     wildcard_constraints:
         variant=flow.pick(plan.makers(params, plan.variants(params, "imported"))),
     log:

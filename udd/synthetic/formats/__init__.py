@@ -13,7 +13,7 @@ from udd.errors import UserError
 from udd.files import sha256, with_name
 from udd.synthetic.decoding import every
 from udd.synthetic.formats import arrays, dc, ddranking, folder, idc, mtt, parquet
-from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, fitting, say
+from udd.synthetic.formats.content import Found, Wanted, as_images, as_labels, fitting, say, say_order
 from udd.synthetic.regions import grid_boxes
 from udd.synthetic.sets import SyntheticSet
 
@@ -64,9 +64,15 @@ def of_tensors(
 ) -> SyntheticSet:
     """Tensors as a set that is called `name`: images [n, K, H, W], floats in [0, 1] or bytes, labels [n] or [n, C], and
     a learned rate. Raises UserError as `imported` does."""
-    path = Path(name)
+    path, (images, labels) = Path(name), (copied(each) for each in (images, labels))
     pixels = as_images(path, images, wanted)
-    return as_set(path, "tensors", wanted, Found(pixels, as_labels(path, labels, len(pixels), wanted), rate), anyway)
+    made = as_set(path, "tensors", wanted, Found(pixels, as_labels(path, labels, len(pixels), wanted), rate), anyway)
+    return made._replace(metadata=made.metadata | {"config": made.metadata["config"] | {"variant": name}})
+
+
+def copied(value: object) -> object:
+    """A tensor's own copy on the CPU: who gave it goes on changing it."""
+    return value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else value
 
 
 def as_set(path: Path, name: str, wanted: Wanted, found: Found, anyway: bool) -> SyntheticSet:
@@ -88,16 +94,6 @@ def say_absent(path: Path, labels: torch.Tensor, classes: Sequence[str], shown: 
     if absent:
         more = f" and {len(absent) - shown} more" if len(absent) > shown else ""
         say(f"{path}: no image of class {', '.join(absent[:shown])}{more}")
-
-
-def say_order(path: Path, classes: Sequence[str]) -> None:
-    """Say which class a label is where classes are called by numbers that are not in their order: folders sort as
-    text."""
-    if not all(name.isdecimal() for name in classes):
-        return
-    pairs = enumerate(zip(classes, sorted(classes, key=int), strict=True))
-    if moved := next(((label, here) for label, (here, ordered) in pairs if here != ordered), None):
-        say(f"{path}: its label {moved[0]} is taken for class '{moved[1]}', as classes are in the order of text")
 
 
 def check_normalisation(path: Path, name: str, wanted: Wanted) -> None:

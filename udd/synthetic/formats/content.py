@@ -79,6 +79,16 @@ def say_taken(path: Path, names: Sequence[str], wanted: Wanted) -> None:
     )
 
 
+def say_order(path: Path, classes: Sequence[str]) -> None:
+    """Say which class a label is where classes are called by numbers that are not in their order: folders sort as
+    text."""
+    if not only_numbers(classes):
+        return
+    pairs = enumerate(zip(classes, sorted(classes, key=int), strict=True))
+    if moved := next(((label, here) for label, (here, ordered) in pairs if here != ordered), None):
+        say(f"{path}: its label {moved[0]} is taken for class '{moved[1]}', as classes are in the order of text")
+
+
 def unnormalised(images: Tensor, by: Normalisation) -> Tensor:
     """Pixels in [0, 1] of normalised images [n, K, H, W]: x std + mean by channel, or x inverse + mean of a
     whitening."""
@@ -189,10 +199,13 @@ def as_labels(path: Path, labels: object, count: int, wanted: Wanted) -> Tensor:
         raise UserError(f"{path}: found {held} labels for {count} images")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim == 2 and labels.shape[1] == classes and labels.is_floating_point():
-        return soft(path, labels.detach().float())
-    if labels.ndim == 2 and labels.shape[1] == classes and one_hot(labels):
-        return labels.long().argmax(1)
+    if labels.ndim == 2 and labels.shape[1] == classes and not labels.is_complex():
+        if one_hot(labels):
+            return labels.long().argmax(1)
+        if labels.is_floating_point():
+            return soft(path, labels.detach().float())
+    if labels.is_complex() or not labels.isfinite().all():
+        raise UserError(f"{path}: labels are {kind(labels)}, some of which are no finite numbers")
     if labels.ndim != 1 or labels.is_floating_point() and not torch.equal(labels, labels.round()):
         raise UserError(
             f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [{count}], or one-hot or "

@@ -16,7 +16,17 @@ from PIL import Image, UnidentifiedImageError
 
 from udd.data.images import check
 from udd.errors import UserError
-from udd.synthetic.formats.content import Found, Wanted, as_bytes, as_images, hard, only_numbers, say, say_taken
+from udd.synthetic.formats.content import (
+    Found,
+    Wanted,
+    as_bytes,
+    as_images,
+    hard,
+    only_numbers,
+    say,
+    say_order,
+    say_taken,
+)
 
 
 def folder_name(name: str) -> str:
@@ -33,6 +43,8 @@ def folders_of_classes(path: Path, wanted: Wanted) -> list[Path]:
     named = {label: path / folder_name(name) for label, name in enumerate(wanted.classes)}
     for found in ({label: each for label, each in named.items() if each.is_dir()}, numbered):
         if found.keys() >= named.keys():
+            if found is numbered:
+                say_order(path, wanted.classes)
             return without_others(path, here, [found[label] for label in named], wanted)
     if only_numbers(wanted.classes) and len(here) == len(named) and not numbered:
         say_taken(path, [each.name for each in here], wanted)

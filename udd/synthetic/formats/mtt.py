@@ -55,7 +55,10 @@ def refuse_others(path: Path, labels: Path, rate: Path, found: Found) -> None:
     others = [each for each in (labels, rate) if each.exists() and not path.exists()]
     others += [rate] if found.rate is None and rate.exists() else []
     if others:
-        raise UserError(f"{others[0]}: stands there already, of another set; move it, or give another name")
+        raise UserError(
+            f"{others[0]}: stands there already, of another set, or of an export that was cut; move it, or give "
+            "another name"
+        )
 
 
 def write(path: Path, found: Found, wanted: Wanted) -> None:

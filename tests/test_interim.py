@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny import dataset
 
 import udd
-from udd import accuracy, compare, judge, kept
+from udd import accuracy, compare, judge
 from udd.errors import UsageError, UserError
-from udd.files import write_json
+from udd.interim import Interim
 
 DATA = dataset()
 QUICK: dict[str, Any] = {"epochs": 1, "width": 4, "device": "cpu", "checkups": 1}
@@ -58,6 +59,14 @@ def test_what_was_cut_goes_on_with_the_same_numbers(tmp_path: Path, monkeypatch:
         {"data": DATA._replace(test_images=DATA.test_images.flip(0))},
         {"data": DATA._replace(mean=[0.5] * len(DATA.mean))},
         {"data": DATA._replace(flip=not DATA.flip)},
+        {"data": DATA._replace(test_labels=DATA.test_labels.roll(1))},
+        {"data": DATA._replace(name="other")},
+        {"data": DATA._replace(std=[0.5] * len(DATA.std))},
+        {"made": a_set()._replace(labels=a_set().labels.roll(1))},
+        {"made": a_set()._replace(labels=torch.eye(3)[a_set().labels] * 0.7 + 0.1)},
+        {"made": a_set()._replace(metadata=a_set().metadata | {"rate": 0.5}), "rate": "own"},
+        {"precision": "bfloat16"},
+        {"batch": 2},
     ],
 )
 def test_what_else_is_asked_for_is_trained_anew(change: dict[str, Any], tmp_path: Path, monkeypatch):
@@ -68,7 +77,30 @@ def test_what_else_is_asked_for_is_trained_anew(change: dict[str, Any], tmp_path
     assert count.trained == 1
 
 
-@pytest.mark.parametrize("held", ["[]", "nothing", '{"a": 1}'])
+@pytest.mark.parametrize("what", ["code", "provenance"])
+def test_other_code_or_another_machine_is_trained_anew(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    given = {"made": a_set(), "data": DATA, "networks": 1, "checkpoint": tmp_path / "run.json"} | QUICK
+    udd.evaluate(**given)
+    count, real = Counted(monkeypatch), getattr(accuracy, what)
+    monkeypatch.setattr(accuracy, what, lambda *each: real(*each))
+    udd.evaluate(**given)
+    assert count.trained == 0
+    other = (lambda *each: "other") if what == "code" else (lambda *each: real(*each) | {"versions": {"torch": "1"}})
+    monkeypatch.setattr(accuracy, what, other)
+    udd.evaluate(**given)
+    assert count.trained == 1
+
+
+def test_what_no_json_holds_is_evaluated_and_kept(tmp_path: Path):
+    made = a_set()
+    config = made.metadata["config"] | {"ipc": np.int64(1)}
+    soft = (torch.eye(3)[made.labels] * 0.7 + 0.1).bfloat16()
+    odd = made._replace(labels=soft, metadata=made.metadata | {"config": config})
+    for path in (None, tmp_path / "run.json"):
+        assert len(udd.evaluate(odd, DATA, 1, checkpoint=path, **QUICK).values) == 1
+
+
+@pytest.mark.parametrize("held", ["[]", "nothing", '{"a": 1}', '{"a": {"b": 1}}', '{"results": {}}'])
 def test_another_file_is_not_replaced(held: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (part := tmp_path / "notes.json").write_text(held)
     count = Counted(monkeypatch)
@@ -78,14 +110,18 @@ def test_another_file_is_not_replaced(held: str, tmp_path: Path, monkeypatch: py
 
 
 def test_two_that_keep_in_one_file_lose_nothing_of_each_other(tmp_path: Path):
-    part = tmp_path / "run.json"
+    one, other = Interim(tmp_path / "run.json"), Interim(tmp_path / "run.json")
 
     def while_another_keeps() -> dict[str, Any]:
-        write_json(part, {"other": {"accuracy": 1.0}})
+        other.result("other", lambda: {"accuracy": 1.0})
         return {"accuracy": 2.0}
 
-    assert kept.kept(part, "mine", while_another_keeps) == {"accuracy": 2.0}
-    assert kept.results(part) == {"other": {"accuracy": 1.0}, "mine": {"accuracy": 2.0}}
+    assert one.result("mine", while_another_keeps) == {"accuracy": 2.0}
+    assert one.results() == {"other": {"accuracy": 1.0}, "mine": {"accuracy": 2.0}}
+    one.done()
+    assert other.results() == {"other": {"accuracy": 1.0}}
+    other.done()
+    assert not (tmp_path / "run.json").exists()
 
 
 @pytest.fixture
@@ -109,7 +145,7 @@ def test_the_command_goes_on_and_leaves_the_result_alone(place: Path, monkeypatc
     words = asked(place, "1", "--out", str(out))
     with pytest.raises(KeyboardInterrupt):
         judge.run(words)
-    assert len(json.loads((place / "judged.json.part").read_text())) == 3 and not out.exists()
+    assert len(json.loads((place / "judged.json.part").read_text())["results"]) == 3 and not out.exists()
     count.most = 99
     judge.run(words)
     assert count.trained == 4 and not (place / "judged.json.part").exists()  # two of the set, two of random images
@@ -162,6 +198,25 @@ def test_two_methods_are_compared_over_pairs_of_sets(place: Path, capsys: pytest
 def test_sets_without_a_partner_are_bad_usage(words: list[str], said: str, place: Path):
     with pytest.raises(UsageError, match=said):
         compare.run(asked(place, *words))
+
+
+def test_one_set_is_no_two_distillations(place: Path):
+    for words in (["0", "0", "--against", "1", "2"], ["1", "2", "--against", "0", str(place / "again.safetensors")]):
+        (place / "again.safetensors").write_bytes((place / "0.safetensors").read_bytes())
+        with pytest.raises(UsageError, match=".safetensors: the same set as .*, on one side"):
+            compare.run(asked(place, *words))
+
+
+def test_another_evaluations_networks_stay(place: Path, monkeypatch: pytest.MonkeyPatch):
+    count, out = Counted(monkeypatch), place / "judged.json"
+    count.most = 1
+    with pytest.raises(KeyboardInterrupt):
+        judge.run(asked(place, "1", "--out", str(out)))
+    count.most = 99
+    judge.run([*asked(place, "1", "--out", str(out), "--alone"), "--epochs", "2"])
+    assert len(Interim(place / "judged.json.part").results()) == 1
+    judge.run(asked(place, "1", "--alone", "--out", str(out)))
+    assert count.trained == 1 + 2 + 1 and not (place / "judged.json.part").exists()
 
 
 def test_each_set_is_trained_with_the_rate_that_it_holds(place: Path, capsys: pytest.CaptureFixture):

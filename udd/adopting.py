@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import torch
 from udd.command import Parser
 from udd.config.asked import add_config, asked, set_config_of
 from udd.data import read_manifest
+from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.files import lock, sha256
+from udd.given import check_pixels, check_same, check_shape
 from udd.provenance import provenance
-from udd.synthetic.formats.content import only_numbers, say
+from udd.synthetic.formats.content import say
 from udd.synthetic.sets import SyntheticSet, load, save
 
 
@@ -30,29 +33,22 @@ def parser() -> Parser:
     return made
 
 
-def largest(made: SyntheticSet) -> int:
-    """How many images the largest class has."""
-    labels = made.labels if made.labels.ndim == 1 else made.labels.argmax(1)
-    return int(torch.bincount(labels).max())
+def images_a_class(made: SyntheticSet) -> int:
+    """How many images the largest class has; of soft labels, which are of no class alone, so many on average."""
+    if made.labels.ndim == 2:
+        return math.ceil(len(made.images) / len(made.metadata["classes"]))
+    return int(torch.bincount(made.labels).max())
 
 
 def check(path: Path, made: SyntheticSet, manifest: dict[str, Any], ipc: int) -> None:
-    """Raise UserError unless a set has the data set's classes, in their order or by their numbers, the shape of its
-    images, and IPC of them in its largest class."""
-    name, classes = manifest["config"]["name"], manifest["classes"]
-    held, shape = made.metadata["classes"], list(made.images.shape[1:])
-    by_number = len(held) == len(classes) and (only_numbers(held) or only_numbers(classes))
-    if list(held) != list(classes) and not by_number:
-        found = f"{len(held)} classes, {', '.join(held[:3])}, ...; {name} has {len(classes)}, {', '.join(classes[:3])}"
-        raise UserError(f"{path}: {found}, ...; give a set of this data set, classes in their order")
-    if shape != list(manifest["shape"]):
-        raise UserError(f"{path}: images are {shape} [K, H, W], those of {name} {list(manifest['shape'])}")
-    if (found := largest(made)) != ipc:
-        raise UserError(
-            f"{path}: {found} images in its largest class, but it stands for IPC {ipc}; name it for its own"
-        )
-    if not made.images.isfinite().all():
-        raise UserError(f"{path}: {int((~made.images.isfinite()).sum())} pixels are not finite; make it again")
+    """Raise UserError unless a set is of this data set, as udd.given has it, of its images' shape, of IPC images a
+    class, and its pixels are numbers near [0, 1]."""
+    name, kind = manifest["config"]["name"], manifest["config"]["kind"]
+    check_same(str(path), made, name, kind if kind in OFFICIAL else None, manifest["classes"])
+    check_shape(str(path), made, name, list(manifest["shape"]))
+    check_pixels(str(path), made)
+    if (found := images_a_class(made)) != ipc:
+        raise UserError(f"{path}: {found} images a class, but it stands for IPC {ipc}; name it for its own")
 
 
 def adopted(path: Path, made: SyntheticSet, manifest: dict[str, Any], config: dict[str, Any]) -> SyntheticSet:
@@ -67,7 +63,7 @@ def adopted(path: Path, made: SyntheticSet, manifest: dict[str, Any], config: di
         "mean": manifest["mean"],
         "std": manifest["std"],
         "config": config,
-        "provenance": provenance("udd.methods.imported", torch.device("cpu")) | {"imported": origin},
+        "provenance": provenance("udd.adopting", torch.device("cpu")) | {"imported": origin},
     }
     return made._replace(metadata=made.metadata | about)
 
