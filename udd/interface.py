@@ -57,7 +57,7 @@ def configuration(data: Dataset, method: str, ipc: int, seed: int, keys: dict[st
 def check_method(params: plan.Params, method: Any) -> None:
     """Raise UserError unless a variant of params.yaml that makes sets is called so."""
     known = [name for name in params["variants"] if name != "full"]
-    if method in METHODS and method not in params["variants"]:
+    if isinstance(method, str) and method in METHODS and method not in params["variants"]:
         raise UserError(
             f"method {method}: no variant of params.yaml has it; add `{method}: {{method: {method}}}` to its variants"
         )
