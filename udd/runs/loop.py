@@ -42,6 +42,8 @@ class Distillation:
     what the checkpoint must be of, where its name does not say so.
     """
 
+    first = False  # whether the next step is the first of this process, which is looked through
+
     def __init__(
         self, config: dict[str, Any], data: Dataset, path: Path, cache: Path | None, inputs: str, made_of: str = ""
     ):
@@ -56,7 +58,7 @@ class Distillation:
         self.state = self.method.begin(config, data, self.generator)
         self.shape = (len(data.classes), config["ipc"], *data.train_images.shape[1:])
         sound.check_state(config["method"], "begin", self.state, self.shape)
-        self.first = True  # step of this process
+        self.first = True
         found, said = memory.chunk(config, data)
         # It goes on as it began
         self.trajectory = start(data, options, config["seed"], checkpoint.chunk(path) if path.exists() else found)
