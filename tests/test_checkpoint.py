@@ -57,7 +57,9 @@ def test_the_restored_state_shares_nothing_with_the_file_or_another_run(saved):
 def test_a_truncated_checkpoint_is_refused_in_one_line(saved, share):
     _, path = saved
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(UserError, match="not a whole checkpoint .*; if it is one of this run, delete it to start again") as error:
+    with pytest.raises(
+        UserError, match="not a whole checkpoint .*; if it is one of this run, delete it to start again"
+    ) as error:
         checkpoint.read(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 

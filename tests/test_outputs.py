@@ -56,7 +56,7 @@ def test_where_nothing_can_be_written_is_told_before_any_work(verb: str, place: 
     run, words = COMMANDS[verb]
     monkeypatch.setattr(udd, "dataset", None, raising=False)
     monkeypatch.setattr("udd.synthetic.sets.load", None)
-    ending = {"import": "safetensors", "show": "png"}.get(verb, "any")
+    ending = {"import": "safetensors", "show": "png", "page": "html"}.get(verb, "any")
     with pytest.raises(UserError, match="a.pt: could not be written .Not a directory."):
         run([*[word.format(place) for word in words], str(place / "a.pt" / f"o.{ending}")])
 

@@ -54,11 +54,14 @@ def wanted(
 
 def check_place(out: Path, name: str, *source: Path) -> None:
     """Raise UserError where nothing can be written, or where what stands there is no file of such a format."""
+    # A folder takes no place that is taken
+    is_folder = name == "folder" or name == "ddranking" and not out.suffix
+    if not is_folder:
+        check_out("--out", out, *source)
     if out.suffix == ".safetensors":
         raise UsageError(f"--out: found {out}, which is how our own sets are called; name a file of --as {name}")
-    if name == "folder" or name == "ddranking" and not out.suffix:
-        return  # which takes no place that is taken
-    check_out("--out", out, *source)
+    if is_folder:
+        return
     if out.exists() and not is_of_any(out):
         raise UserError(
             f"--out: {out} stands there already and is not a file of any format, but would be replaced; move it, or "
