@@ -108,6 +108,8 @@ def test_python_and_the_command_read_and_write_alike(tmp_path: Path):
         (lambda made: udd.read("a.npz", "npz", DATA, zca=7), "zca: found a value of type int"),
         (lambda made: udd.read("a.npz", "npz", DATA, factor=-3), "factor: found -3, expected a whole number"),
         (lambda made: udd.read("a.npz", "npz", DATA, factor=True), "factor: found True"),
+        (lambda made: udd.read("a.npz", "npz", DATA, normalised=""), "normalised: found '', expected 'dc'"),
+        (lambda made: udd.read("a.npz", "npz", DATA, normalised="12"), "normalised: found '12', expected 'dc'"),
         (lambda made: udd.read("a.npz", "npz", DATA, normalised="zca"), "normalised: found 'zca', expected 'dc'"),
         (lambda made: udd.export(made, "a.safetensors", "npz"), "how our own sets are called"),
         (lambda made: udd.export("made", "a.npz", "npz"), "made: found 'made', expected a synthetic set"),

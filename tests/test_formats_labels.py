@@ -24,15 +24,13 @@ def test_one_hot_labels_are_classes(kind: torch.dtype, tmp_path: Path):
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 99), digits=st.integers(1, 6))
+@given(seed=st.integers(0, 99), digits=st.integers(2, 6))
 def test_probabilities_cut_to_few_digits_are_no_logits(seed: int, digits: int):
     exact = torch.rand(5, 10, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).softmax(1)
     cut = (exact * 10**digits).round() / 10**digits
     cut[:, 0] = (cut[:, 0] + 0.04).clamp(max=1)  # no sum is 1
-    if (cut.sum(1) - 1).abs().max() < content.UNEVEN:
-        torch.testing.assert_close(
-            content.soft(PLACE, cut.float()).double(), cut / cut.sum(1, keepdim=True), rtol=0, atol=1e-6
-        )
+    scaled = content.soft(PLACE, cut.float()).double()
+    torch.testing.assert_close(scaled, cut / cut.sum(1, keepdim=True), rtol=0, atol=1e-6)
 
 
 def test_that_probabilities_are_scaled_is_told(capsys: pytest.CaptureFixture):

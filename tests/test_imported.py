@@ -126,7 +126,6 @@ def test_classes_that_are_numbers_are_the_data_sets(taken, made: tuple[Path, Pat
     [
         ({"ipc": 1}, "2 images a class, but it stands for IPC 1"),
         ({"images": torch.zeros(6, 1, 5, 5)}, r"images are \[1, 5, 5\]"),
-        ({"images": torch.full((6, 3, 8, 8), torch.nan)}, "pixels are not finite"),
         ({"metadata": {"classes": ["0", "1", "2", "3"]}}, "4 classes are not the 3 expected"),
     ],
 )
@@ -134,8 +133,6 @@ def test_another_set_is_refused(change: dict[str, Any], said: str, taken, tmp_pa
     real, take = taken
     if "metadata" in change:
         change = {"metadata": real.metadata | change["metadata"]}
-    if "images" in change and change["images"].isnan().any():
-        change = {"images": torch.full_like(real.images, torch.nan)}
     with pytest.raises(UserError, match=said):
         take(**change)
     assert not (tmp_path / "out.safetensors").exists()
@@ -176,8 +173,8 @@ def test_a_set_of_mnist_is_none_of_fashionmnist(taken):
 def test_pixels_are_numbers_near_their_range_and_soft_labels_need_no_balance(taken):
     real, _ = taken
     manifest, path = manifest_like(real, real.metadata["classes"]), Path("a.safetensors")
-    for images in (real.images * 255, real.images.double()):
-        with pytest.raises(UserError, match="a.safetensors: pixels"):
+    for images in (real.images * 255, real.images.double(), real.images * torch.nan):
+        with pytest.raises(UserError, match="a.safetensors: .*pixels"):
             adopting.check(path, real._replace(images=images), manifest, 2)
     soft = torch.eye(3)[torch.zeros(6, dtype=torch.int64)] * 0.4 + 0.2
     adopting.check(path, real._replace(labels=soft), manifest, 2)

@@ -32,7 +32,7 @@ def origin(out: Path) -> dict[str, Any]:
 
 def ours(path: Path) -> bool:
     """Whether a file is there and is of ours, by its first bytes."""
-    return marked(path, MARKS[path.suffix])
+    return marked(MARKS[path.suffix], path)
 
 
 def refuse_places(out: Path) -> None:

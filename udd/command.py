@@ -137,18 +137,17 @@ def check_out(option: str, out: Path, *read: Path, ending: str = "") -> None:
     check_writable(out.parent)
 
 
-def marked(path: Path, *marks: bytes) -> bool:
-    """Whether a file is there and has one of these marks among its first bytes."""
+def marked(mark: bytes, path: Path) -> bool:
+    """Whether a file is there and has this mark among its first bytes."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        head = file.read(LOOKED)
-    return any(mark in head for mark in marks)
+        return mark in file.read(LOOKED)
 
 
-def refuse_else(option: str, out: Path, what: str, *marks: bytes) -> None:
-    """Raise UserError if what stands where a file would go is none of its kind: `what`, known by its first bytes."""
-    if out.exists() and not marked(out, *marks):
+def refuse_else(option: str, out: Path, what: str, fits: Callable[[Path], bool]) -> None:
+    """Raise UserError if what stands where a file would go is none of its kind: `what`, if it `fits`."""
+    if out.exists() and not fits(out):
         raise UserError(
             f"{option}: {out} stands there already and is not {what}, but would be replaced; move it, or give another "
             "name"

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from udd.command import Parser, check_out, refuse_else
+from udd.command import Parser, check_out, marked, refuse_else
 from udd.device import setup
 from udd.errors import UsageError
 from udd.files import write_json
 from udd.foreign import add_format, as_ours, said
-from udd.interim import Interim
-from udd.judge import Protocol, add_protocol, check_rate, measured, protocol
+from udd.interim import interim
+from udd.judge import Protocol, add_out, add_protocol, check_rate, measured, protocol
 from udd.reports.judged import digest
 from udd.reports.statistics import as_text, paired
 
@@ -35,12 +36,7 @@ def parser() -> Parser:
     add_format(made)
     add_protocol(made)
     made.add_argument("--learned-rate", action="store_true", help="train each with the rate that was learned with it")
-    made.add_argument(
-        "--out",
-        type=Path,
-        help="also write the result there (JSON); networks are kept in FILE.part as they end, so that the same command "
-        "goes on where it was cut",
-    )
+    add_out(made)
     return made
 
 
@@ -109,8 +105,8 @@ def run(argv: list[str] | None = None) -> None:
     paths = list(dict.fromkeys([*args.sets, *args.against]))
     if args.out:
         check_out("--out", args.out, *paths)
-        refuse_else("--out", args.out, "what udd compare wrote", b'"differences"')
-    kept = Interim(Path(f"{args.out}.part") if args.out else None)
+        refuse_else("--out", args.out, "what udd compare wrote", partial(marked, b'"differences"'))
+    kept = interim(args.out)
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, sets = as_ours(said(vars(args)), paths)
     keys = {"checkpoint": kept} | ({"rate": "own"} if args.learned_rate else {})

@@ -30,6 +30,8 @@ def words(normalised: Normalised | None) -> list[str | list[float]] | None:
     if isinstance(normalised, str) and normalised in (*CONVENTIONS, "none"):
         return [normalised]
     try:
+        if isinstance(normalised, str):
+            raise ValueError
         return [[float(value) for value in each] for each in normalised]
     except (TypeError, ValueError):
         raise UserError(

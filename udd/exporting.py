@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from udd.command import Parser, check_out
+from udd.command import Parser, check_out, refuse_else
 from udd.errors import UsageError, UserError
 from udd.files import check_set
 from udd.foreign import add_whitening, convention, normalisation
@@ -60,13 +60,8 @@ def check_place(out: Path, name: str, *source: Path) -> None:
         check_out("--out", out, *source)
     if out.suffix == ".safetensors":
         raise UsageError(f"--out: found {out}, which is how our own sets are called; name a file of --as {name}")
-    if is_folder:
-        return
-    if out.exists() and not is_of_any(out):
-        raise UserError(
-            f"--out: {out} stands there already and is not a file of any format, but would be replaced; move it, or "
-            "give another name"
-        )
+    if not is_folder:
+        refuse_else("--out", out, "a file of any format", is_of_any)
 
 
 def is_of_any(path: Path) -> bool:

@@ -7,6 +7,7 @@ import math
 import os
 import reprlib
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from udd.command import refuse_else
+from udd.command import marked, refuse_else
 from udd.data import Dataset
 from udd.data.sources import OFFICIAL
 from udd.errors import UserError
 from udd.files import check_writable
 from udd.runs.progress import BEFORE
-from udd.synthetic.formats.content import OUTSIDE
+from udd.synthetic.formats.content import no_pixels
 from udd.synthetic.sets import SyntheticSet, fault
 
 SET = b'"__metadata__":{"udd":'  # by which a set of ours is known, among its first bytes, and
@@ -131,9 +132,9 @@ def check_places(
     if out and Path(out).suffix != ".safetensors":
         raise UserError(f"out: found {out}, expected a name that ends in .safetensors")
     if curve:
-        refuse_else("curve", Path(curve), "a loss curve", CURVE)
+        refuse_else("curve", Path(curve), "a loss curve", partial(marked, CURVE))
     if out:
-        refuse_else("out", Path(out), "a set", SET)
+        refuse_else("out", Path(out), "a set", partial(marked, SET))
 
 
 def check_belongs(where: str, made: SyntheticSet, data: Dataset) -> None:
@@ -162,17 +163,9 @@ def check_same(where: str, made: SyntheticSet, name: str, like: str | None, clas
 def check_pixels(where: str, made: SyntheticSet) -> None:
     """Raise UserError unless a set's pixels are float32, finite and, but for what was imported as it is (--anyway),
     near [0, 1]."""
-    images = made.images
     anyway = (made.metadata.get("provenance") or {}).get("imported", {}).get("anyway", False)
-    if images.dtype != torch.float32:
-        found, advice = f"pixels are {images.dtype}", "float32"
-    elif not images.isfinite().all():
-        found, advice = f"{int((~images.isfinite()).sum())} pixels are not finite", "numbers; make it again"
-    elif not anyway and (images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE):
-        found, advice = f"pixels run from {images.min():.3g} to {images.max():.3g}", "0 to 1; divide bytes by 255"
-    else:
-        return
-    raise UserError(f"{where}: {found}, expected {advice}")
+    if wrong := no_pixels(made.images, anyway):
+        raise UserError(f"{where}: {wrong}")
 
 
 def check_shape(where: str, made: SyntheticSet, name: str, expected: list[int]) -> None:

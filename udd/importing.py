@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
-from udd.command import Parser, check_out, names_cell, refuse_else
+from udd.command import Parser, check_out, marked, names_cell, refuse_else
 from udd.errors import UsageError, UserError
 from udd.files import with_name
 from udd.foreign import add_format, as_ours, said
@@ -50,7 +51,7 @@ def run(argv: list[str] | None = None) -> None:
     out = args.out or named.with_suffix(".safetensors")
     check_out("--out", out, args.file, ending=".safetensors")
     if args.out:
-        refuse_else("--out", out, "a set", SET)
+        refuse_else("--out", out, "a set", partial(marked, SET))
     else:
         refuse_other(out, named)
     _, (made,) = as_ours(said(vars(args)), [args.file])

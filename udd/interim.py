@@ -13,6 +13,12 @@ Result = dict[str, Any]
 FORMAT = "udd: networks of evaluations, 1"
 
 
+def interim(out: Path | None) -> Interim:
+    """What is kept of an evaluation until its result stands at `out`: in OUT.part, or nowhere. Raises UserError if
+    something else stands there."""
+    return Interim(out and out.with_name(f"{out.name}.part"))
+
+
 class Interim:
     """Results in a file (JSON), or nowhere where `path` is None. Several evaluations may keep theirs in one file."""
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from udd.command import Parser, check_out, names_cell, refuse_else, whole
+from udd.command import Parser, check_out, marked, names_cell, refuse_else, whole
 from udd.command import count as number
 from udd.device import setup
 from udd.errors import UserError
 from udd.files import with_name, write_json
 from udd.foreign import add_format, as_ours, said
 from udd.given import taken_by_number
-from udd.interim import Interim
+from udd.interim import interim
 from udd.reports.names import ARCHITECTURES
 from udd.reports.statistics import as_text, interval
 
@@ -80,13 +81,18 @@ def parser() -> Parser:
         help="train with the rate that was learned with the set (evaluate.rate: own)",
     )
     made.add_argument("--alone", action="store_true", help="without the random images")
+    add_out(made)
+    return made
+
+
+def add_out(made: Parser) -> None:
+    """The option of a file for the result."""
     made.add_argument(
         "--out",
         type=Path,
         help="also write the result there (JSON); networks are kept in FILE.part as they end, so that the same command "
         "goes on where it was cut",
     )
-    return made
 
 
 def measured(by: Protocol, made: SyntheticSet, data: Dataset, **keys: Any) -> Accuracy:
@@ -185,8 +191,8 @@ def run(argv: list[str]) -> None:
     args = parser().parse_args(argv)
     if args.out:
         check_out("--out", args.out, args.file)
-        refuse_else("--out", args.out, "what udd evaluate wrote", b'"rows"')
-    kept = Interim(Path(f"{args.out}.part") if args.out else None)
+        refuse_else("--out", args.out, "what udd evaluate wrote", partial(marked, b'"rows"'))
+    kept = interim(args.out)
     setup(args.device, args.threads)  # what can be refused is, before images are read
     data, (made,) = as_ours(said(vars(args)), [args.file])
     note_numbers(made, data)

@@ -18,7 +18,7 @@ from udd.data import Dataset
 from udd.device import setup
 from udd.errors import UserError
 from udd.files import check_writable, lock, read_json, write_atomic, write_json
-from udd.interim import Interim
+from udd.interim import Interim, interim
 from udd.reports import page
 from udd.reports.judged import Judged, architecture, mean_by_class
 from udd.reports.pictures import read_curve
@@ -47,7 +47,7 @@ def run(argv: list[str]) -> None:
     data, of = udd.dataset(args.source, root=args.root, **pixels_asked(vars(args))), asked(vars(args))
     out = args.out or Path(f"{data.name}-{of.method}-ipc{of.ipc}{f'-seed{of.seed}' if of.seed else ''}.safetensors")
     refuse_places(out)
-    Interim(part_of(out))  # which something else may have in its place
+    interim(out)  # in whose place something else may stand
     print(
         f"{data.name}: {len(data.classes)} classes, {len(data.train_images)} training images of "
         f"{list(data.train_images.shape[1:])}",
@@ -57,11 +57,6 @@ def run(argv: list[str]) -> None:
     with lock(out.with_name(f".{out.name}")):
         result = work(of, data, out)
     print(json.dumps(result) if args.json else said(result))
-
-
-def part_of(out: Path) -> Path:
-    """Where networks are kept as they end, until all are measured."""
-    return out.with_name(f"{out.name}.part")
 
 
 def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
@@ -83,7 +78,7 @@ def work(of: SourceRequest, data: Dataset, out: Path) -> dict[str, Any]:
     }
     if fewer := made.metadata["provenance"].get("smaller_classes"):
         result["smaller_classes"] = fewer
-    kept = Interim(part_of(out))
+    kept = interim(out)
     measured = measure(of, data, made, width, kept) if of.networks else None
     if measured:
         result |= {"accuracy": measured.mean, "std": measured.std, "n": len(measured.values), "said": str(measured)}

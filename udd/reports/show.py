@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from udd.command import Parser, check_out, count, refuse_else
+from udd.command import Parser, check_out, count, marked, refuse_else
 from udd.files import check_set, write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
@@ -78,17 +79,17 @@ def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, c
 
 def run(argv: list[str] | None = None) -> None:
     """Draw one set."""
-    asked = parser()
+    asked, ours = parser(), partial(marked, MARK.encode())
     args = asked.parse_args(argv)
     if (args.record or args.curve) and not args.html:
         asked.error("--record and --curve are for a page; say where with --html PAGE")
     out, labels = args.out or args.set.with_suffix(".png"), Labels(args.dataset_label, args.label)
     read = [path for path in (args.set, args.record, args.curve) if path]
     check_out("--out", out, *read, ending=".png")
-    refuse_else("--out", out, "a gallery of ours", MARK.encode())
+    refuse_else("--out", out, "a gallery of ours", ours)
     if args.html:
         check_out("--html", args.html, *read, out, ending=".html")
-        refuse_else("--html", args.html, "a page of ours", MARK.encode())
+        refuse_else("--html", args.html, "a page of ours", ours)
     check_set(args.set)
     made = load(args.set)
     if args.html:

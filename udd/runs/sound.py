@@ -11,7 +11,7 @@ from torch import Tensor
 
 from udd.errors import UserError
 from udd.methods import EXPERTS, OWN, PROXIES
-from udd.synthetic.formats.content import OUTSIDE
+from udd.synthetic.formats.content import no_pixels
 from udd.synthetic.sets import SyntheticSet, fault
 
 
@@ -65,12 +65,10 @@ def check_finished(method: str, made: Any) -> None:
         refuse(method, "finish", kind(made), "a SyntheticSet")
     if wrong := fault(made):
         refuse(method, "finish", f"a set that is none: {wrong}", "one that fits together")
-    images, labels = made.images, made.labels
-    if images.dtype != torch.float32 or labels.dtype not in (torch.int64, torch.float32):
-        refuse(method, "finish", f"{images.dtype} images, {labels.dtype} labels", "float32, and int64 or float32")
-    if not images.isfinite().all():
-        refuse(method, "finish", f"{int((~images.isfinite()).sum())} pixels that are not finite", "numbers")
-    if images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE:
-        refuse(method, "finish", f"pixels from {images.min():.3g} to {images.max():.3g}", "0 to 1")
+    labels = made.labels
+    if wrong := no_pixels(made.images):
+        refuse(method, "finish", f"a set whose {wrong}", "pixels that networks can see")
+    if labels.dtype not in (torch.int64, torch.float32):
+        refuse(method, "finish", f"labels of {labels.dtype}", "int64 [n] or float32 [n, C]")
     if labels.ndim == 2 and not ((labels.sum(1) - 1).abs() < 1e-3).all():
         refuse(method, "finish", f"labels that come to {labels.sum(1).min():.3g}", "probabilities, which come to 1")

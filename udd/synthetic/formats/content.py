@@ -161,6 +161,18 @@ def fitting(path: Path, images: Tensor, wanted: Wanted, anyway: bool = False) ->
     return images
 
 
+def no_pixels(images: Tensor, anyway: bool = False) -> str:
+    """What is wrong with a set's pixels, in words; empty if they are float32, finite and (but for `anyway`) near
+    [0, 1]."""
+    if images.dtype != torch.float32:
+        return f"pixels are {images.dtype}, expected float32"
+    if not images.isfinite().all():
+        return f"{int((~images.isfinite()).sum())} pixels are not finite, expected numbers; make it again"
+    if not anyway and (images.min() < -OUTSIDE or images.max() > 1 + OUTSIDE):
+        return f"pixels run from {images.min():.3g} to {images.max():.3g}, expected 0 to 1; divide bytes by 255"
+    return ""
+
+
 def as_bytes(images: Tensor) -> Tensor:
     """Pixels rounded to 8 bits; those outside [0, 1] become black or white, and that is said."""
     outside = ((images < -1e-5) | (images > 1 + 1e-5)).float().mean().item()
