@@ -212,6 +212,7 @@ def test_the_workflow_measures_them_beside_its_own(repository: Workspace):
     """The same pixels on the same networks: the same accuracy."""
     said = repository.run("snakemake", "--cores", "1", fails=True)
     assert "error: theirs: no file" in said and "theirs/digits-ipc1-seed1.safetensors; write it by udd import" in said
+    assert "--dataset digits --out" in said
     assert not (repository.path / "results").exists() or not list((repository.path / "results").rglob("*.safetensors"))
     results = repository.path / "results"
     record = "accuracy/digits/ipc1/{}/seed0/idc/convnet3.json"

@@ -69,10 +69,11 @@ def imported_file(params: Params, wildcards: Any) -> str:
     or_exit(check_fit, config)
     path = os.path.join(os.environ["UDD_DATA"], plan.imported_file(config))
     if not os.path.isfile(path):
+        of = config["dataset"]
+        named = os.path.join(os.environ["UDD_DATA"], of["path"]) if "path" in of else of["kind"]
         sys.exit(
-            f"error: {config['variant']}: no file {path}; write it by udd import FILE --as FORMAT --dataset "
-            f"{wildcards.dataset} --out {path}, or add {config['variant']} to "
-            f"datasets.{wildcards.dataset}.ipc{wildcards.ipc}.without"
+            f"error: {config['variant']}: no file {path}; write it by udd import FILE --as FORMAT --dataset {named} "
+            f"--out {path}, or add {config['variant']} to datasets.{wildcards.dataset}.ipc{wildcards.ipc}.without"
         )
     return path
 
