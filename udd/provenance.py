@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,17 @@ def module_path(name: str) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements within a node, at any depth. No expression holds one, and most of a tree is expressions."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, field, ()):
+            yield each
+            yield from statements(each)
+
+
 def without_docstrings(tree: ast.Module) -> ast.Module:
     """The same tree with every docstring removed."""
-    for node in ast.walk(tree):
+    for node in (tree, *statements(tree)):
         if (
             isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and ast.get_docstring(node, clean=False) is not None
@@ -68,7 +77,7 @@ def written(source: str) -> str:
 def named(source: str) -> set[str]:
     """What a source imports from `udd`, anywhere in it: modules, and what is in them."""
     names = set()
-    for node in ast.walk(parsed(source)):
+    for node in statements(parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

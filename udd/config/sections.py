@@ -68,11 +68,11 @@ def names() -> list[str]:
 
 @cache
 def parsed(text: str) -> Any:
-    """A text of YAML, read once: PyYAML takes longer for all sections than most of what is asked of them. Not to be
-    changed."""
+    """A text of YAML, read once and in C where PyYAML has that: in Python all sections take longer than most of what is
+    asked of them. Not to be changed."""
     import yaml
 
-    return yaml.safe_load(text)
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def section(name: str) -> dict[str, Any]:
