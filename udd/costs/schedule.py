@@ -10,11 +10,10 @@ import torch
 
 from udd.config.caches import meets_cache
 from udd.config.sections import GRIDS
-from udd.costs.flops import flop
 from udd.costs.sizes import Sizes
-from udd.costs.steps import Model, Step
+from udd.costs.steps import Model, Step, new_network
 from udd.networks.architectures import images_at_once
-from udd.networks.compilation import pays
+from udd.networks.compilation import pays, training_flop
 from udd.networks.training import forward_batch
 from udd.proxies.clusters import clustered, due
 
@@ -160,8 +159,11 @@ def cache_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
 
 
 def compiles(choice: str, network: Model, images: int, device: torch.device) -> bool:
-    """Whether a job that trains on so many images compiles its steps (udd.networks.compilation)."""
-    return pays(choice, 3.0 * images * flop(Step("forward", network, 1)), device)
+    """Whether a job that trains on so many images compiles its steps, as the job itself decides
+    (udd.networks.compilation). Of a real network: on tensors without memory the count is the same, but torch then
+    loads its compiler, which takes longer than a short job."""
+    some = new_network(network, torch.device("cpu"))
+    return pays(choice, training_flop(some, torch.zeros(1, *network.shape), images), device)
 
 
 def distillation_compiles(distill: Section, sizes: Sizes, device: torch.device) -> bool:
