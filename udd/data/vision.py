@@ -12,8 +12,6 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-import torch
-
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _declared: list[Any] = []  # a torch.library.Library takes its operators with it when it is collected
 
@@ -32,6 +30,8 @@ def torchvision(submodule: str = "") -> ModuleType:
 
 def declare_operators() -> None:
     """Declare the schemas that torchvision's Python part expects from its C++ part."""
+    import torch  # not above: of what is read without torchvision it would be half the time
+
     library = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         library.define(operator + SCHEMA)
