@@ -44,12 +44,12 @@ def interrupted(arguments: list[str], folder: Path, number: int) -> subprocess.C
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not list(folder.glob("*.safetensors")):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.005)
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     return subprocess.CompletedProcess(arguments, process.returncode, "", error)
 
 
@@ -90,10 +90,8 @@ def test_a_run_killed_ten_times_at_random_moments_has_the_same_bits(argv, made, 
         random.Random(),
     )
     checkpoint = task.checkpoint_path(tmp_path / "checkpoints" / "cut", long, made[0])
-    # Imported once
-    multiprocessing.get_context("forkserver").set_forkserver_preload(
-        ["udd.runs.distilling", "torch.utils.flop_counter"]
-    )
+    # Imported once, as is what a first step asks torch for
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["udd.runs.distilling", "torch._dynamo"])
     for _ in range(10):
         killed(arguments, checkpoint, source)
         assert checkpoint.exists() and not (tmp_path / "cut.safetensors").exists()

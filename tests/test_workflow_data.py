@@ -13,10 +13,10 @@ from workspace import REPOSITORY, Workspace, tiny_params
 TARGET = "results/data/pets.json"
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """A copy of the workflow with a folder of pets, whose manifest has been made."""
-    made = Workspace(tmp_path / "w")
+@pytest.fixture(scope="session")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the workflow with a folder of pets, whose manifest has been made. Not to be changed: copy it."""
+    made = Workspace(tmp_path_factory.mktemp("pets") / "w")
     for name in ("udd", "workflow", "profiles"):
         shutil.copytree(REPOSITORY / name, made.path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "Snakefile", made.path)
@@ -26,6 +26,12 @@ def workspace(tmp_path: Path) -> Workspace:
     fakes.write_tree(made.path / "data/pets")
     made.run("snakemake", "--cores", "1", TARGET)
     return made
+
+
+@pytest.fixture
+def workspace(pets: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it."""
+    return pets.copy(tmp_path / "w")
 
 
 def test_changed_raw_data_is_made_again_once(workspace: Workspace):

@@ -28,6 +28,7 @@ SMALL = {
     "image_lr_decay_at": [0.5],
 }
 SMALL |= {"cache_networks": 2, "cache_ages": 3, "cache_spacing": 1}
+FEW = {"mtt": {"steps": 5}}  # of the methods' own keys
 
 
 @cache
@@ -60,7 +61,8 @@ def of_method(name: str, ipc: int = 2, **changes: Any) -> dict[str, Any]:
     """A set's resolved configuration for the data set `tiny`, made by a variant of params.yaml of that name, small."""
     found = plan.set_config(params() | {"datasets": {"tiny": {"kind": "npz"}}}, plan.Cell("tiny", ipc, name), 0)
     small = {key: value for key, value in (SMALL | changes).items() if key in found["distill"]}
-    return found | {"distill": found["distill"] | small}
+    few = {section: found[section] | keys for section, keys in FEW.items() if section in found}
+    return found | {"distill": found["distill"] | small} | few
 
 
 def dataset(channels: int = 3, side: int = 8, classes: int = 3, count: int = 21, seed: int = 0) -> Dataset:
