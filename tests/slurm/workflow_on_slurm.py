@@ -30,7 +30,7 @@ PROFILE = [
     "10",
 ]
 SHORT, LONG = (f"synthetic/digits/ipc1/{variant}/seed0.safetensors" for variant in ("udd", "udd-long"))
-PATIENCE = 100  # seconds for anything; what is waited for takes about ten
+PATIENCE = 200  # seconds for anything; what is waited for takes about ten, beside the other tests some more
 
 
 class Site:
@@ -124,7 +124,7 @@ def local(site, tmp_path_factory) -> Site:
 
 
 def test_each_job_of_a_node_is_told_a_gpu_of_its_own(site):
-    script = "srun -n1 --gpus=1 sh -c 'echo $CUDA_VISIBLE_DEVICES; sleep 3'"
+    script = "srun -n1 --gpus=1 sh -c 'echo $CUDA_VISIBLE_DEVICES; sleep 10'"
     calls = ["sbatch", "--wait", "--partition=gpu", "--gpus=1", f"--wrap={script}"]
     both = [subprocess.Popen([*calls, f"--output=told{i}"], cwd=site.folder, env=site.variables) for i in range(2)]
     assert [one.wait(PATIENCE) for one in both] == [0, 0]
