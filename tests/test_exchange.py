@@ -67,7 +67,7 @@ def test_bytes_grids_and_soft_labels_are_taken():
         ({"images": 9 * torch.rand(CLASSES, *SHAPE)}, "mine: pixels run from"),
         ({"data": "cifar10"}, "data: found 'cifar10', expected a data set"),
         ({"factor": 0}, "factor: found 0"),
-        ({"factor": 99}, "--factor: found 99"),
+        ({"factor": 99}, "^factor: found 99"),
         ({"rate": -1}, "rate: found -1, expected a number above 0"),
     ],
 )
@@ -114,7 +114,7 @@ def test_python_and_the_command_read_and_write_alike(tmp_path: Path):
         (lambda made: udd.export(made, "a.safetensors", "npz"), "how our own sets are called"),
         (lambda made: udd.export("made", "a.npz", "npz"), "made: found 'made', expected a synthetic set"),
         (lambda made: udd.export(made, "a.npz", "kip", normalised=3), "normalised: found 3, expected 'dc'"),
-        (lambda made: udd.export(made, "a.npz", "kip", ([0.5] * 7, [0.5])), "--normalised: expected"),
+        (lambda made: udd.export(made, "a.npz", "kip", ([0.5] * 7, [0.5])), "^normalised: expected"),
     ],
 )
 def test_wrong_arguments_are_one_line(call: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

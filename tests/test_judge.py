@@ -121,7 +121,8 @@ def test_two_sets_are_compared_over_the_same_networks(place, capsys):
     assert [each["set"] for each in found["sets"]] == less["a"] + less["b"] == [one, one]
     assert less["mean"] == less["low"] == less["high"] == 0 and less["n"] == 2
     compare.run(asked(place, one, one))
-    assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "difference: +0.0 points, 95 % interval +0.0 to +0.0 over networks" in said and ": the same pixels" in said
 
 
 def test_sets_of_two_seeds_meet_the_same_networks(place, tmp_path, capsys):

@@ -13,6 +13,7 @@ import udd
 from udd import exporting
 from udd.errors import UserError
 from udd.reports import show
+from udd.synthetic import sets
 
 
 @pytest.fixture
@@ -72,3 +73,24 @@ def test_a_page_has_a_pages_name_and_may_be_written_again(ours: Path, tmp_path: 
         show.run([str(ours), "--out", str(tmp_path / "a.png"), "--html", str(tmp_path / "loss.csv")])
     for _ in range(2):
         show.run([str(ours), "--out", str(tmp_path / "a.png"), "--html", str(tmp_path / "a.html")])
+
+
+def test_pixels_that_are_no_numbers_are_not_drawn(ours: Path, tmp_path: Path):
+    made = sets.load(ours)
+    made.images[0, 0, 0] = float("nan")
+    sets.save(tmp_path / "broken.safetensors", made)
+    with pytest.raises(UserError, match=r"broken.safetensors: \d+ pixels are not finite"):
+        show.run([str(tmp_path / "broken.safetensors")])
+    assert not (tmp_path / "broken.png").exists()
+
+
+def test_a_longer_runs_curve_is_not_the_sets(tmp_path: Path):
+    """Or a shorter one's. Of as many iterations it cannot be told whose it is."""
+    keys = {"device": "cpu", "width": 4, "batch_real": 2, "inner": 1}
+    for outer in (1, 3):
+        out = tmp_path / f"{outer}.safetensors"
+        udd.distill(dataset(), "dm", 1, outer=outer, out=out, curve=out.with_suffix(".csv"), **keys)
+    words = [str(tmp_path / "3.safetensors"), "--html", str(tmp_path / "a.html"), "--curve"]
+    with pytest.raises(UserError, match="1.csv: ends at iteration 1, the set at 3; give the curve written"):
+        show.run([*words, str(tmp_path / "1.csv")])
+    show.run([*words, str(tmp_path / "3.csv")])

@@ -92,7 +92,9 @@ def text(found: Mapping[str, Any]) -> str:
         over = "networks; of other distillations it says nothing" if each["unit"] == "networks" else "pairs of sets"
         bounds = "" if each["low"] is None else f", 95 % interval {each['low']:+.1f} to {each['high']:+.1f} over {over}"
         less = "" if len(found["sets"]) == 2 else f" ({', '.join(each['a'])} less {', '.join(each['b'])})"
-        lines.append(f"difference: {each['mean']:+.1f} points{bounds}{less}")
+        alike = all(found["of"][a] == found["of"][b] for a, b in zip(each["a"], each["b"], strict=True))
+        same = ": the same pixels" if alike else ""
+        lines.append(f"difference: {each['mean']:+.1f} points{bounds}{less}{same}")
     return "\n".join(lines)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
@@ -20,6 +22,17 @@ from udd.synthetic.sets import SyntheticSet
 __all__ = ["as_set", "export", "read"]
 
 Normalised = str | tuple[Sequence[float], Sequence[float]]
+
+
+@contextmanager
+def by_keyword() -> Iterator[None]:
+    """What is refused by the command's options is told by the keywords of Python."""
+    try:
+        yield
+    except UserError as error:
+        names = {"as": "format", "out": "path"}
+        told = re.sub(r"--([a-z]+)", lambda option: names.get(option[1], option[1]), str(error))
+        raise type(error)(told) from None
 
 
 def words(normalised: Normalised | None) -> list[str | list[float]] | None:
@@ -54,6 +67,7 @@ def check_format(name: str) -> None:
         raise UserError(f"format: found {name!r}, expected one of {', '.join(FORMATS)}")
 
 
+@by_keyword()
 def read(
     path: str | Path,
     format: str,
@@ -78,6 +92,7 @@ def read(
     return made
 
 
+@by_keyword()
 def export(
     made: SyntheticSet,
     path: str | Path,
@@ -96,6 +111,7 @@ def export(
     return exported(made, out, format, by)
 
 
+@by_keyword()
 def as_set(
     images: Tensor,
     labels: Tensor,

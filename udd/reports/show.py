@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from udd.command import Parser, check_out, count, marked, refuse_else
+from udd.errors import UserError
 from udd.files import check_set, write_atomic
 from udd.reports.judged import judged
 from udd.reports.names import OWN, Labels
 from udd.reports.page import MARK, hard, write
-from udd.reports.pictures import read_curve
+from udd.reports.pictures import Curve, read_curve
+from udd.synthetic.formats.content import no_pixels
 from udd.synthetic.sets import SyntheticSet, load
 
 
@@ -70,11 +72,22 @@ def about(made: SyntheticSet) -> dict[str, Any]:
     return {"images": count, "shape": shape, "windows": len(made.windows)} | made.metadata
 
 
+def check_length(path: Path, curve: Curve, made: SyntheticSet) -> None:
+    """Raise UserError unless a curve's last row is the set's last one: more does not tell whose it is."""
+    distill, (before, last) = made.metadata.get("config", {}).get("distill"), [0, *map(int, curve["iteration"])][-2:]
+    # Early versions wrote no row for the last iteration
+    if distill and not 0 <= (total := distill["outer"] * distill["inner"]) - last <= last - before:
+        raise UserError(f"{path}: ends at iteration {last}, the set at {total}; give the curve written with the set")
+
+
 def write_page(page: Path, made: SyntheticSet, name: str, record: Path | None, curve: Path | None, **how: Any) -> None:
     """Write a set's page under the set's name, as `how` says, with what its record and its loss
     curve say where they are given."""
     found = judged(record, made) if record else None
-    write(page, made, name, found, read_curve(curve) if curve else None, **how)
+    shown = read_curve(curve) if curve else None
+    if curve and shown:
+        check_length(curve, shown, made)
+    write(page, made, name, found, shown, **how)
 
 
 def run(argv: list[str] | None = None) -> None:
@@ -92,6 +105,8 @@ def run(argv: list[str] | None = None) -> None:
         refuse_else("--html", args.html, "a page of ours", ours)
     check_set(args.set)
     made = load(args.set)
+    if wrong := no_pixels(made.images, anyway=True):  # those outside [0, 1] can be drawn
+        raise UserError(f"{args.set}: {wrong}")
     if args.html:
         write_page(
             args.html,
