@@ -76,9 +76,9 @@ def met(folder: Path, monkeypatch, **changes: Any) -> list[tuple[str, int, int]]
 
 
 def test_every_network_age_and_draw_is_met_about_as_often(folder, monkeypatch):
-    found = met(folder, monkeypatch, outer=60, inner=4, policy="random", cfc=False, ipc=1)
+    found = met(folder, monkeypatch, outer=30, inner=4, policy="random", cfc=False, ipc=1)
     counts = [found.count(each) for each in sorted(set(found))]
-    assert len(counts) == 2 * 3 * 2 and min(counts) >= 8 and max(counts) <= 36  # 20 expected; four standard deviations
+    assert len(counts) == 2 * 3 * 2 and min(counts) >= 3 and max(counts) <= 19  # 10 expected; three standard deviations
 
 
 def test_ablations_meet_the_same_and_another_seed_does_not(folder, monkeypatch):

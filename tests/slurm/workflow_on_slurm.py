@@ -30,7 +30,7 @@ PROFILE = [
     "10",
 ]
 SHORT, LONG = (f"synthetic/digits/ipc1/{variant}/seed0.safetensors" for variant in ("udd", "udd-long"))
-PATIENCE = 200  # seconds for anything; what is waited for takes about ten, beside the other tests some more
+PATIENCE = 100  # seconds for anything; what is waited for takes about ten
 
 
 class Site:
@@ -131,24 +131,31 @@ def test_each_job_of_a_node_is_told_a_gpu_of_its_own(site):
     assert sorted((site.folder / f"told{i}").read_text().strip() for i in range(2)) == ["0", "1"]
 
 
-def kill_first_step(site: Site) -> None:
-    """Kill the step in which the first distillation runs, by a signal that nothing can answer."""
-    number = site.wait("a distillation", lambda: [job for job in site.jobs("distill") if job["JobState"] == "RUNNING"])[
-        0
-    ]["JobId"]
-    site.wait("its step", lambda: f"{number}.0" in site.run("squeue", "-h", "--steps", "--format=%i"))
-    site.run("scancel", "--signal=KILL", f"{number}.0")
+def kill_a_step(site: Site) -> None:
+    """Kill a step in which a distillation runs, by a signal that nothing can answer; the next one, if that one had just
+    ended."""
+
+    def states(*names: str) -> list[dict[str, str]]:
+        return [job for job in site.jobs("distill") if job["JobState"] in names]
+
+    while not states("FAILED", "COMPLETED"):
+        number = site.wait("a distillation", lambda: states("RUNNING", "FAILED", "COMPLETED"))[0]["JobId"]
+        if f"{number}.0" in site.run("squeue", "-h", "--steps", "--format=%i"):
+            call = {"env": site.variables, "capture_output": True}
+            subprocess.run(["scancel", "--signal=KILL", f"{number}.0"], **call)
+            time.sleep(2)  # until Slurm has noticed
 
 
 def test_a_run_may_be_cut_more_often_than_jobs_may_fail(site, local):
     """Cut after each of three iterations, one step of Slurm's killed, one failure allowed."""
-    killer = threading.Thread(target=kill_first_step, args=(site,))
+    killer = threading.Thread(target=kill_a_step, args=(site,))
     killer.start()
     options = "--time-limit 0"
     site.run("snakemake", *PROFILE, "--retries", "1", "results/tables/main.tex", UDD_DISTILL_OPTIONS=options)
     killer.join()
     failed, cut = site.jobs("distill")
-    assert (failed["JobState"], cut["JobState"], cut["Restarts"]) == ("FAILED", "COMPLETED", "2")
+    assert (failed["JobState"], cut["JobState"]) == ("FAILED", "COMPLETED")
+    assert int(failed["Restarts"]) + int(cut["Restarts"]) == 2  # whichever step it was
     assert len(site.jobs("data")) == len(site.jobs("evaluate")) == 1 and not site.jobs("tables")
     assert "gpu" not in site.run(
         "squeue", "-h", "--states=all", "--Format=tres-per-job:50,JobArrayID", "--partition=cpu"

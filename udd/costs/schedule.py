@@ -4,6 +4,7 @@ udd.networks.training and udd.methods.udd."""
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from udd.config.sections import GRIDS
 from udd.costs.sizes import Sizes
 from udd.costs.steps import Model, Step, new_network
 from udd.networks.architectures import images_at_once
-from udd.networks.compilation import pays, training_flop
+from udd.networks.compilation import forward_flop, pays
 from udd.networks.training import forward_batch
 from udd.proxies.clusters import clustered, due
 
@@ -158,12 +159,16 @@ def cache_steps(distill: Section, sizes: Sizes, compiled: bool) -> Steps:
     return together(real, network_steps(distill, sizes, compiled, (ages - 1) * spacing))
 
 
+@cache
+def image_flop(network: Model) -> int:
+    """The operations of one image's way through a network. Of a real one: on tensors without memory the count is the
+    same, but torch then loads its compiler, which takes longer than a short job."""
+    return forward_flop(new_network(network, torch.device("cpu")), torch.zeros(1, *network.shape))
+
+
 def compiles(choice: str, network: Model, images: int, device: torch.device) -> bool:
-    """Whether a job that trains on so many images compiles its steps, as the job itself decides
-    (udd.networks.compilation). Of a real network: on tensors without memory the count is the same, but torch then
-    loads its compiler, which takes longer than a short job."""
-    some = new_network(network, torch.device("cpu"))
-    return pays(choice, training_flop(some, torch.zeros(1, *network.shape), images), device)
+    """Whether a job that trains on so many images compiles its steps (udd.networks.compilation)."""
+    return pays(choice, 3.0 * images * image_flop(network), device)
 
 
 def distillation_compiles(distill: Section, sizes: Sizes, device: torch.device) -> bool:
