@@ -38,6 +38,12 @@ def convolutions(width: int, side: int) -> tuple[int, int, int]:
     return tuple(2 * 9 * given * width * (side // halved) ** 2 for given, halved in ((3, 1), (width, 2), (width, 4)))  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize("architecture", ["convnet3", "vgg11", "alexnet", "resnet18", "resnetap10"])
+def test_a_real_networks_count_is_that_of_one_without_memory(architecture):
+    model = Model(architecture, 8, 3, 32, 5)
+    assert schedule.image_flop(model) == flop(Step("forward", model, 1)) > 0
+
+
 @pytest.mark.parametrize("images", [1, 5])
 def test_operations_are_those_counted_by_hand(images):
     first, second, third = convolutions(4, 8)

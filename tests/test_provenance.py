@@ -107,6 +107,36 @@ EDITS = {
 }
 
 
+ALL_KINDS = """
+import a
+class B:
+    async def c(self):
+        for d in e:
+            try:
+                with f:
+                    import g
+            except* H:
+                import i
+            else:
+                import j
+            finally:
+                while k: import l
+        else:
+            match m:
+                case n: import o
+        return (lambda: p)() if q else [r for r in s]
+"""
+
+
+def test_every_statement_is_found_however_deep():
+    for source in (ALL_KINDS, *(path.read_text() for path in (ROOT / "udd").rglob("*.py"))):
+        tree = ast.parse(source)
+        found = [each for each in provenance.statements(tree) if isinstance(each, ast.stmt)]
+        assert len(set(found)) == len(found) and set(found) == {
+            each for each in ast.walk(tree) if isinstance(each, ast.stmt)
+        }
+
+
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("module", ["methods/udd", "synthetic/regions"])
 def test_comments_docstrings_and_white_space_do_not_count(package, edit, module):

@@ -31,7 +31,8 @@ def by_keyword() -> Iterator[None]:
         yield
     except UserError as error:
         names = {"as": "format", "out": "path"}
-        told = re.sub(r"--([a-z]+)", lambda option: names.get(option[1], option[1]), str(error))
+        options = r"(?<!\S)--(as|out|factor|normalised|zca|anyway)\b"
+        told = re.sub(options, lambda option: names.get(option[1], option[1]), str(error))
         raise type(error)(told) from None
 
 
